@@ -1,0 +1,46 @@
+# Every target sets up what it needs: a fresh clone, Python >= 3.11 and make are enough.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+.DEFAULT_GOAL := help
+
+.PHONY: help demo test test-slow bench lint docs clean
+
+help:            ## list the targets
+	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:[^#]*##/\t/'
+
+# A stamp per extra: made again when pyproject.toml changes.
+$(VENV)/pyvenv.cfg:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+$(VENV)/.installed-%: $(VENV)/pyvenv.cfg pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable '.[$*]'
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/pyvenv.cfg pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+demo: $(VENV)/.installed          ## install, then the RG flow of the network that ships with the package, into out/
+	$(BIN)/nnrg flow -o out
+
+test: $(VENV)/.installed-test     ## the whole default suite
+	$(BIN)/python -m pytest
+
+test-slow: $(VENV)/.installed-test  ## the long physics tests and the large downloads
+	$(BIN)/python -m pytest -m slow
+
+bench: $(VENV)/.installed-bench $(VENV)/.installed-test  ## benchmarks, as ratios measured in one run
+	$(BIN)/python -m pytest tests/benchmarks -m benchmark -s
+
+lint: $(VENV)/.installed-test     ## ruff and mypy, as the suite runs them
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+docs: $(VENV)/.installed-docs     ## the documentation, warnings are errors
+	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
+
+clean:           ## remove everything the targets made
+	rm -rf $(VENV) out docs/_build
