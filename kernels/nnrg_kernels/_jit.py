@@ -2,8 +2,11 @@
 
 ``kernel`` compiles a serial loop that releases the GIL; ``parallel_kernel`` is for the few outer
 drivers that hand disjoint pieces of work to serial kernels (``parallel=True`` is slow to compile).
-Kernels have no explicit signatures, which would compile them at import, and are cached on disk;
-where the cache folder cannot be written, Numba is told to keep them in memory.
+Kernels have no explicit signatures, which would compile them at import.
+
+Machine code is kept on disk in a folder named by a hash of all kernel sources. Numba's own key is
+one source file's time stamp and size: it misses a change in a second file that a kernel calls, and
+wheels give every file the same time. Where no folder can be written, code is kept in memory.
 
 Fast-math is a set of flags without ``nnan`` and ``ninf``, so that NaN and infinity in the data
 reach the result. ``reassoc`` lets sums be vectorised: the order of a reduction is then fixed by
@@ -12,23 +15,45 @@ the compiled code and the data's shape, never by the number of threads.
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
 
-__all__ = ["FAST_MATH", "kernel", "parallel_kernel", "python_version"]
+__all__ = ["FAST_MATH", "cache_folder", "kernel", "parallel_kernel", "python_version"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 FAST_MATH = {"reassoc", "contract", "nsz", "arcp"}
 
 
+@cache
+def cache_folder() -> Path:
+    """Return the folder of the compiled kernels: one per state of their sources."""
+    digest = hashlib.sha256()
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(source.read_bytes())
+    root = os.environ.get("NUMBA_CACHE_DIR")
+    if not root:
+        home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+        root = str(Path(home) / "nnrg")
+    return Path(root) / f"kernels-{digest.hexdigest()[:16]}"
+
+
 def _compile(function: F, **options: Any) -> F:
+    # The folder is looked up once, when the decorator runs: the global setting is put back.
+    before = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = str(cache_folder())
     try:
         return numba.njit(cache=True, error_model="numpy", **options)(function)  # type: ignore[no-any-return]
-    except RuntimeError:  # no folder for the cache can be written: compile in memory
+    except (RuntimeError, OSError):  # the folder cannot be written
         return numba.njit(error_model="numpy", **options)(function)  # type: ignore[no-any-return]
+    finally:
+        numba.config.CACHE_DIR = before
 
 
 def kernel(function: F) -> F:
