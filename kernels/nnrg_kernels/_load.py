@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nnrg_kernels._jit import kernel
+from nnrg_kernels._pyramid_jit import borrowing_kernel
 
 __all__ = ["BFLOAT16", "FLOAT16", "FLOAT32", "FLOAT64", "as_bytes", "load"]
 
@@ -24,7 +24,7 @@ def as_bytes(values: npt.NDArray[Any]) -> tuple[npt.NDArray[np.uint8], int]:
     return values.reshape(-1).view(np.uint8), _CODES[values.dtype.name]
 
 
-@kernel
+@borrowing_kernel
 def load(
     raw: npt.NDArray[np.uint8],
     code: int,
@@ -44,25 +44,20 @@ def load(
         for i in range(n):
             out[i] = (np.float64(x32[i]) - shift) * inverse
     elif code == 2:
-        # Exponent and mantissa shifted into a float32; the scale 2^112 mends the exponent's
-        # offset and is exact for subnormal numbers too. Only infinity and NaN need the branch.
         half = raw[2 * start : 2 * (start + n)].view(np.uint16)
-        word = np.empty(1, np.uint32)
-        single = word.view(np.float32)
         for i in range(n):
+            # Exponent and mantissa take the places of a float32's; the factor 2^112 mends the
+            # exponent's offset, exactly so for subnormal numbers too. Infinity and NaN have all
+            # exponent bits set, and need them set in the wider field.
             h = np.uint32(half[i])
-            word[0] = np.uint32(np.uint32(h & np.uint32(0x7FFF)) << np.uint32(13))
-            x = np.float64(single[0]) * 5.192296858534828e33
-            if (h & np.uint32(0x7C00)) == np.uint32(0x7C00):
-                x = np.inf if (h & np.uint32(0x03FF)) == np.uint32(0) else np.nan
-            if (h & np.uint32(0x8000)) != np.uint32(0):
-                x = -x
+            word = np.uint32(np.uint32(h & np.uint32(0x7FFF)) << np.uint32(13))
+            if np.uint32(h & np.uint32(0x7C00)) == np.uint32(0x7C00):
+                word = np.uint32(word | np.uint32(0x70000000))
+            word = np.uint32(word | np.uint32(np.uint32(h & np.uint32(0x8000)) << np.uint32(16)))
+            x = np.float64(word.view(np.float32)) * 5.192296858534828e33
             out[i] = (x - shift) * inverse
     else:
         brain = raw[2 * start : 2 * (start + n)].view(np.uint16)
-        wide = np.empty(n, np.uint32)
         for i in range(n):
-            wide[i] = np.uint32(np.uint32(brain[i]) << np.uint32(16))
-        y32 = wide.view(np.float32)
-        for i in range(n):
-            out[i] = (np.float64(y32[i]) - shift) * inverse
+            wide = np.uint32(np.uint32(brain[i]) << np.uint32(16))
+            out[i] = (np.float64(wide.view(np.float32)) - shift) * inverse

@@ -1,0 +1,1 @@
+"""What comes in: networks, and one reader for each file format."""

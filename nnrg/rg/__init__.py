@@ -1,0 +1,1 @@
+"""The renormalization group: blocks, flows, cumulants, couplings and null models."""

@@ -1,0 +1,28 @@
+"""Numbers with errors: estimates, k-statistics and the delete-block jackknife."""
+
+from __future__ import annotations
+
+from nnrg.stats.estimate import Estimate, format_value_error
+from nnrg.stats.jackknife import (
+    Jackknife,
+    jackknife_bias,
+    jackknife_covariance,
+    leave_one_out,
+    sample_groups,
+    spatial_edges,
+)
+from nnrg.stats.kstatistics import gaussian_error, kstatistics, recentre
+
+__all__ = [
+    "Estimate",
+    "Jackknife",
+    "format_value_error",
+    "gaussian_error",
+    "jackknife_bias",
+    "jackknife_covariance",
+    "kstatistics",
+    "leave_one_out",
+    "recentre",
+    "sample_groups",
+    "spatial_edges",
+]

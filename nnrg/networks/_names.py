@@ -1,0 +1,172 @@
+"""What a tensor's name says about it: the conventions of the frameworks, as regular expressions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+__all__ = [
+    "FIXED",
+    "OPTIMISER",
+    "bias_names",
+    "is_average",
+    "is_bias",
+    "is_embedding",
+    "is_normalisation",
+    "is_position",
+    "layer_name",
+    "recurrent_kind",
+    "unaveraged",
+]
+
+_START, _END = r"(?:^|[._/:-])", r"(?=$|[._/:-]|\d)"
+
+
+def _words(*words: str) -> re.Pattern[str]:
+    """Match any of `words` where it stands between separators; digits may follow it."""
+    return re.compile(f"{_START}(?:{'|'.join(words)}){_END}", re.IGNORECASE)
+
+
+# Tensors that are stored beside the trained ones, and why they are not trained.
+FIXED: tuple[tuple[re.Pattern[str], str], ...] = (
+    (
+        _words("(?:running|moving)_(?:mean|variance|var)", "num_batches_tracked", "batch_stats"),
+        "running statistics of a normalisation layer, not trained",
+    ),
+    (
+        _words("position_ids", "relative_position_index", "relative_coords_table"),
+        "position indices, not trained",
+    ),
+    (
+        _words("inv_freq", "freqs_cis", "(?:cos|sin)_cached?", "rotary_pos_emb"),
+        "table of rotary position encoding, not trained",
+    ),
+    (
+        _words("pe", "_float_tensor"),
+        "sinusoidal position table, not trained",
+    ),
+    (
+        _words(
+            "i?stft(?:_conv)?",
+            "(?:forward|inverse)_basis(?:_buffer)?",
+            "cqt\\w*",
+            "mel_(?:basis|fb|filters?|scale)",
+            "spectrogram",
+            "f?bank",
+        ),
+        "fixed spectral basis (STFT, CQT, mel), not trained",
+    ),
+    (
+        _words("(?:causal_|attn_|attention_)?mask", "masked_bias", "tril", "triu"),
+        "attention mask, not trained",
+    ),
+    (
+        _words("(?:pixel|image|input)_(?:mean|std|scale)"),
+        "normalisation of the input, not trained",
+    ),
+    (re.compile(r"_buffer$", re.IGNORECASE), "a buffer by its name, not trained"),
+)
+
+OPTIMISER = re.compile(
+    r"^(?:optim(?:izer|iser)?s?(?:_states?|_weights|_state_dict)?)[._/]"
+    r"|(?:^|[._/])(?:exp_avg(?:_sq)?|max_exp_avg_sq|momentum_buffer|square_avg|adam_[mv])(?:$|[._/])",
+    re.IGNORECASE,
+)
+
+_AVERAGE = re.compile(r"^(?:module\.)?(?:(?:model_)?ema(?:_model)?|averaged_model)[._/]", re.I)
+_NORMALISATION = re.compile(
+    r"norm|(?:^|[._/])(?:bn|ln|gn|rms)(?:_?(?:\d+|f|final|pre|post))?(?:$|[._/_])", re.IGNORECASE
+)
+_EMBEDDING = re.compile(
+    r"embed|(?:^|[._/])(?:\w*_)?emb(?:$|[._/\d])|(?:^|[._/])(?:wte|wpe|shared)(?:$|[._/])"
+    r"|relative_attention_bias|relative_position_bias_table",
+    re.IGNORECASE,
+)
+_POSITION = re.compile(
+    r"(?:^|[._/])(?:wpe|pos)(?:$|[._/])|pos(?:ition)?(?:al)?_?emb|embed_pos|relative_", re.I
+)
+_KIND = re.compile(
+    r"(?P<head>.*?)(?:^|[._/]|(?<=[a-z0-9])_)?"
+    r"(?P<kind>weight|kernel|embeddings?|bias|intercept|gamma|beta|scale|offset|[wb])"
+    r"(?P<part>_(?:ih|hh|hr))?(?P<layer>_l\d+(?:_reverse)?)?(?P<number>_?\d+)?(?::\d+)?$",
+    re.IGNORECASE,
+)
+_BIASES = {"bias", "b", "beta", "offset", "intercept"}
+_PAIRS = (
+    ("weight", "bias"),
+    ("kernel", "bias"),
+    ("coefs", "intercepts"),
+    ("gamma", "beta"),
+    ("scale", "bias"),
+    ("w", "b"),
+)
+
+
+def layer_name(name: str) -> str:
+    """Return the layer that a tensor belongs to.
+
+    Examples
+    --------
+    >>> layer_name("encoder.layer.0.output.dense.weight"), layer_name("lstm.weight_ih_l0")
+    ('encoder.layer.0.output.dense', 'lstm.l0')
+    >>> layer_name("enc_w_ih"), layer_name("fc_b"), layer_name("W1"), layer_name("pos_embed")
+    ('enc', 'fc', '1', 'pos_embed')
+    """
+    match = _KIND.fullmatch(name)
+    if match is None:
+        return name
+    parts = (match["head"], (match["layer"] or "").strip("_"), (match["number"] or "").strip("_"))
+    return ".".join(part.rstrip("._/") for part in parts if part.rstrip("._/")) or name
+
+
+def is_bias(name: str) -> bool:
+    """Whether `name` ends as that of a bias."""
+    match = _KIND.fullmatch(name)
+    return match is not None and match["kind"].lower() in _BIASES
+
+
+def is_normalisation(name: str) -> bool:
+    """Whether `name` is that of a normalisation layer's scale or shift."""
+    return _NORMALISATION.search(name) is not None
+
+
+def is_embedding(name: str) -> bool:
+    """Whether `name` is that of an embedding table."""
+    return _EMBEDDING.search(name) is not None
+
+
+def is_position(name: str) -> bool:
+    """Whether `name`, of an embedding, is one of positions."""
+    return _POSITION.search(name) is not None
+
+
+def is_average(name: str) -> bool:
+    """Whether `name` is in a copy of the weights averaged over training (EMA)."""
+    return _AVERAGE.match(name) is not None
+
+
+def unaveraged(name: str) -> str:
+    """Return `name` without the prefix of an averaged copy."""
+    return _AVERAGE.sub("", name)
+
+
+def recurrent_kind(name: str) -> str:
+    """Return ``"ih"`` (from the input), ``"hh"`` (from the state), ``"hr"`` or ``""``."""
+    match = _KIND.fullmatch(name)
+    return (match["part"] or "")[1:].lower() if match else ""
+
+
+def bias_names(name: str) -> Iterator[str]:
+    """Yield the names that the bias of a weight called `name` would have."""
+    for weight, bias in _PAIRS:
+        for a, b in ((weight, bias), (weight.capitalize(), bias.capitalize())):
+            for swap in (b, b.lower()):
+                at = name.rfind(a)
+                if at >= 0 and (len(a) > 1 or _alone(name, at)):
+                    yield name[:at] + swap + name[at + len(a) :]
+
+
+def _alone(name: str, at: int) -> bool:
+    """Whether the letter at `at` is a word of its own: ``fc_w``, ``W1``, not ``window``."""
+    before, after = name[at - 1 : at] if at else "", name[at + 1 : at + 2]
+    return not before.isalpha() and not after.isalpha()

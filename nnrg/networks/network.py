@@ -1,0 +1,300 @@
+"""Network: the named tensors of one model and which neuron populations each connects."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from nnrg.errors import ArgumentError, FormatError, NonFiniteError, SourceError
+from nnrg.networks import _table
+from nnrg.networks._finite import count_nonfinite
+from nnrg.networks._label import file_label, human_bytes, label
+from nnrg.networks._limits import open_regular
+from nnrg.networks._raw import numpy_dtype
+from nnrg.networks._source import Array, Skipped, Source, TensorSpec
+from nnrg.networks.roles import TensorRole, assign_roles
+
+__all__ = ["Network", "Tensors", "UnknownTensorError"]
+
+
+class UnknownTensorError(ArgumentError, KeyError):
+    """A name that no tensor of the network has."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class Tensors(Mapping[str, Array]):
+    """Some tensors of a network, by name; each is read from its file when it is asked for."""
+
+    def __init__(self, network: Network, names: Iterable[str]) -> None:
+        self._network = network
+        self._names = dict.fromkeys(names)
+
+    def __getitem__(self, name: str) -> Array:
+        if name not in self._names:
+            raise self._network._unknown(name)
+        return self._network._read(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} tensors of {file_label(self._network.path)}>"
+
+
+class Network:
+    """The tensors of one trained or random network, read from a file when they are asked for.
+
+    Made by `nnrg.load`. ``print(net)`` shows what was found, what was left out, and why.
+
+    Attributes
+    ----------
+    format : str
+        ``"safetensors"``, ``"npz"``, ``"memory"``, ...
+    path : Path or None
+        The file or folder; None for arrays in memory.
+    metadata : mapping of str to str
+        What the file says about itself.
+    specs : mapping of str to TensorSpec
+        Shape, dtype, layout and gates of each trained tensor.
+    roles : mapping of str to TensorRole
+        The role of every readable tensor, trained or not.
+    tensors : Tensors
+        Trained tensors as stored in the file: its shapes, orientation and types (bfloat16 and
+        8-bit floats as ml_dtypes arrays). Numbers that are stored once and named twice are here
+        once.
+    buffers : Tensors
+        Tensors that can be read and are not trained: indices, masks, running statistics, fixed
+        filters.
+    skipped : tuple of Skipped
+        All that was left out, with reasons.
+
+    Examples
+    --------
+    >>> import numpy as np, nnrg
+    >>> net = nnrg.load({"fc.weight": np.ones((3, 2)), "fc.bias": np.zeros(3)})
+    >>> net.n_parameters, net.specs["fc.weight"].layout
+    (9, 'OI')
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        files: tuple[Path, ...] = (),
+        buffers: Iterable[str] = (),
+        trained: Iterable[str] = (),
+        allow_nonfinite: bool = False,
+        max_bytes: int | None = None,
+    ) -> None:
+        self._source = source
+        self._files = files
+        self._allow_nonfinite = allow_nonfinite
+        self._max_bytes = max_bytes
+        self.format: str = source.format
+        self.path: Path | None = source.path
+        self.metadata: Mapping[str, str] = MappingProxyType(dict(source.metadata))
+        roles = assign_roles(source.specs, buffers=buffers, trained=trained)
+        self.roles: Mapping[str, TensorRole] = MappingProxyType(roles)
+        self._tied = _tied_names(roles.values())
+        kept = [name for name, role in roles.items() if role.trained and name not in self._tied]
+        self.specs: Mapping[str, TensorSpec] = MappingProxyType(
+            {name: roles[name].spec for name in kept}
+        )
+        self.tensors = Tensors(self, kept)
+        self.buffers = Tensors(self, (name for name, role in roles.items() if not role.trained))
+        self.skipped: tuple[Skipped, ...] = (
+            *(
+                Skipped(
+                    name, f"tied to {first}: the same numbers, counted once", roles[name].spec.size
+                )
+                for name, first in self._tied.items()
+            ),
+            *(Skipped(n, r.reason, r.spec.size) for n, r in roles.items() if not r.trained),
+            *source.skipped,
+        )
+        if not kept:
+            raise self._empty()
+
+    @property
+    def name(self) -> str:
+        """The name of the file or folder, safe to print."""
+        return "arrays in memory" if self.path is None else label(self.path.name)
+
+    @property
+    def n_parameters(self) -> int:
+        """Trained numbers: tied storage once, no optimiser state, no fixed buffers."""
+        return sum(spec.size for spec in self.specs.values())
+
+    def chunks(self, name: str, rows: int) -> Iterator[Array]:
+        """Read a trained tensor in runs of rows, through one buffer.
+
+        Parameters
+        ----------
+        name : str
+            A name in `tensors`.
+        rows : int
+            Entries of the first axis to read at a time.
+
+        Yields
+        ------
+        ndarray, shape (rows, ...)
+            The next entries; the last run may be shorter. The next step overwrites it.
+
+        Raises
+        ------
+        ArgumentError
+            No tensor has this name, or `rows` is not positive.
+        SourceError
+            The file has changed since it was loaded.
+        NonFiniteError
+            The numbers just read hold NaN or infinity, which was not allowed.
+
+        Examples
+        --------
+        >>> import numpy as np, nnrg
+        >>> net = nnrg.load({"w": np.arange(6.0).reshape(3, 2)})
+        >>> [float(chunk.sum()) for chunk in net.chunks("w", 2)]
+        [6.0, 9.0]
+        """
+        if name not in self.tensors:
+            raise self._unknown(name)
+        if rows < 1:
+            raise ArgumentError(f"rows={rows}: expected a positive number of rows")
+        return self._checked_chunks(name, rows)
+
+    def _checked_chunks(self, name: str, rows: int) -> Iterator[Array]:
+        with self._enough_memory(name):
+            for chunk in self._source.chunks(name, rows):
+                self._check_finite(name, chunk)
+                yield chunk
+
+    def _read(self, name: str) -> Array:
+        nbytes = self._nbytes(name)
+        if self._max_bytes is not None and nbytes > self._max_bytes:
+            raise ArgumentError(
+                f"{file_label(self.path)}: {label(name)!r} takes {human_bytes(nbytes)}, above "
+                f"max_bytes={self._max_bytes}; read it with chunks()"
+            )
+        with self._enough_memory(name):
+            array = self._source.read(name)
+        if name in self.tensors:
+            self._check_finite(name, array)
+        return array
+
+    def _nbytes(self, name: str) -> int:
+        spec = self.roles[name].spec
+        return spec.size * numpy_dtype(spec.dtype).itemsize
+
+    @contextmanager
+    def _enough_memory(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except MemoryError as error:
+            raise FormatError(
+                f"{file_label(self.path)}: {label(name)!r} takes "
+                f"{human_bytes(self._nbytes(name))}, more than there is memory; "
+                "read it with chunks() of fewer rows"
+            ) from error
+
+    def _check_finite(self, name: str, array: Array) -> None:
+        if self._allow_nonfinite:
+            return
+        bad = count_nonfinite(array)
+        if bad:
+            raise NonFiniteError(
+                f"{file_label(self.path)}: {label(name)!r} holds {bad} NaN or infinite numbers "
+                f"among {array.size}; allow_nonfinite=True (--allow-nonfinite) reads them"
+            )
+
+    def sha256(self) -> str:
+        """Return the SHA-256 of the file, as sha256sum prints it.
+
+        Of a model in several files: of their bytes one after the other, in the order of their
+        names. Of arrays in memory: of names, types, shapes and numbers.
+
+        Raises
+        ------
+        SourceError
+            A file cannot be read.
+        """
+        digest = hashlib.sha256()
+        for path in self._files:
+            file, _ = open_regular(path)
+            try:
+                with file:
+                    while block := file.read(2**20):
+                        digest.update(block)
+            except OSError as error:
+                raise SourceError(
+                    f"{file_label(path)}: cannot be read: {error.strerror}"
+                ) from error
+        if not self._files:
+            for name in self.roles:
+                array = np.ascontiguousarray(self._source.read(name))
+                digest.update(f"{name}\0{array.dtype.name}\0{array.shape}\0".encode())
+                digest.update(array.reshape(-1).view(np.uint8).data)
+        return digest.hexdigest()
+
+    def table(self) -> str:
+        """Return the table of all tensors that ``print(net)`` shows the start and end of."""
+        return _table.table(self, rows=None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what is known of the network as JSON-able values; no number is read."""
+        return _table.as_dict(self)
+
+    def __str__(self) -> str:
+        return _table.table(self, rows=_table.SCREEN)
+
+    def __repr__(self) -> str:
+        return (
+            f"<Network {file_label(self.path)}: {len(self.specs)} tensors, "
+            f"{self.n_parameters:,} parameters>"
+        )
+
+    def _unknown(self, name: str) -> UnknownTensorError:
+        where = file_label(self.path)
+        for left_out in self.skipped:
+            if left_out.name == name:
+                return UnknownTensorError(
+                    f"{where}: {label(name)!r} is left out: {left_out.reason}"
+                )
+        near = difflib.get_close_matches(str(name), list(self.specs)[:5000], 3, 0.5)
+        hint = f"did you mean {', '.join(map(label, near))}?" if near else "print(net) lists them"
+        return UnknownTensorError(f"{where}: no tensor is called {label(name)!r}; {hint}")
+
+    def _empty(self) -> FormatError:
+        why = "; ".join(f"{label(s.name, 40)}: {label(s.reason, 100)}" for s in self.skipped[:3])
+        more = f" and {len(self.skipped) - 3} more" if len(self.skipped) > 3 else ""
+        found = f"left out: {why}{more}" if why else "it holds no tensors"
+        return FormatError(
+            f"{file_label(self.path)}: no trained weights found ({found}); "
+            "expected arrays of floats; trained= overrides what is told from names"
+        )
+
+
+def _tied_names(roles: Iterable[TensorRole]) -> dict[str, str]:
+    """Return for each later name of the same stored numbers the first one."""
+    first: dict[Any, str] = {}
+    tied = {}
+    for role in roles:
+        if role.spec.storage is not None and role.trained:
+            name = first.setdefault((role.spec.storage, role.spec.dtype), role.spec.name)
+            if name != role.spec.name:
+                tied[role.spec.name] = name
+    return tied

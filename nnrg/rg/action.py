@@ -1,0 +1,313 @@
+"""The effective action at every scale: couplings by Schwinger-Dyson equations, with errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from nnrg._random import as_seed
+from nnrg.errors import ArgumentError
+from nnrg.rg.basis import Basis
+from nnrg.rg.cumulants import Cumulants, align, assemble, describe_flow, observe
+from nnrg.rg.diagnostics import has_hard_edge, is_discrete, variance_spread
+from nnrg.rg.flow import Flow, rescaling_factors, with_errors
+from nnrg.rg.goodness import goodness_of_fit
+from nnrg.rg.nulls import NullModel, null_flows, null_models
+from nnrg.rg.observables import Observables
+from nnrg.rg.schwinger_dyson import LinearSystem, linear_system, solve
+from nnrg.stats.estimate import format_value_error
+from nnrg.stats.jackknife import Jackknife
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Couplings", "fit_couplings", "measure"]
+
+Array = npt.NDArray[np.float64]
+
+POOR_FIT = 0.01
+ILL_CONDITIONED = 1e8
+UNEQUAL_VARIANCE = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Couplings(Observables):
+    """g_a(b) of the rescaled block field, with errors, nulls, goodness of fit and flags.
+
+    ``series`` holds, for each scale: ``chi2``, ``dof`` and ``p`` of the fit on functions outside the
+    basis, ``condition`` of the scaled matrix, ``sites`` used, ``factor`` of the rescaling, ``sigma``
+    the standard deviation of the rescaled field, and the spreads of variance over samples and over sites.
+    """
+
+    kind: ClassVar[str] = "couplings"
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """Return one row for each scale and operator.
+
+        Columns: scale, operator, value, error, n_samples, null (mean over the draws of the first
+        null model), z, flag.
+        """
+        import pandas as pd
+
+        k, a = self.values.shape
+        return pd.DataFrame(
+            {
+                "scale": np.repeat(self.scales, a),
+                "operator": list(self.names) * k,
+                "value": self.values.ravel(),
+                "error": self.errors().ravel(),
+                "n_samples": np.repeat(self.n_samples, a),
+                "null": self.null_mean().ravel(),
+                "z": self.z().ravel(),
+                "flag": [f for row in self.flags for f in row],
+            }
+        )
+
+    def __str__(self) -> str:
+        return self.table()
+
+    def table(self) -> str:
+        """Return the couplings, their z-scores and the goodness of fit as text."""
+        errors, z = self.errors(), self.z()
+        lines = [[" b", *self.names, "chi2/dof", "p", ""]]
+        for level, b in enumerate(self.scales):
+            chi2, dof, p = (self.series[s][level] for s in ("chi2", "dof", "p"))
+            cells = [
+                format_value_error(v, e)
+                for v, e in zip(self.values[level], errors[level], strict=True)
+            ]
+            fit = ["", ""] if np.isnan(chi2) else [f"{chi2:.1f}/{dof:.0f}", f"{p:.2g}"]
+            lines.append([f"{b:>2d}", *cells, *fit, self.flags[level][0]])
+        text = align(lines)
+        for null, draws in self.nulls.items():
+            scores = [[" b", *self.names]]
+            for level, b in enumerate(self.scales):
+                row = self.z(null)[level]
+                scores.append([f"{b:>2d}", *("" if np.isnan(s) else f"{s:+.1f}" for s in row)])
+            text += f"\n\nz against {draws.shape[0]} draws of {null}:\n{align(scores)}"
+        return text
+
+
+def fit_couplings(
+    flow: Flow,
+    *,
+    basis: Basis | None = None,
+    errors: Jackknife | None = None,
+    nulls: str | NullModel | Sequence[str | NullModel] = ("permutation",),
+    rng: object = None,
+) -> Couplings:
+    """Measure the effective action of the block field at every scale of a flow.
+
+    Parameters
+    ----------
+    flow : Flow
+    basis : Basis, optional
+        Operators fitted together; ``Basis.scalar(order=6)`` by default.
+    errors : Jackknife, optional
+        What is left out for the errors, if not what the flow was made with.
+    nulls : names or NullModel objects
+        Null models run through the same flow and fit; ``()`` for none.
+    rng : int, numpy Generator or None
+        Seed of the null draws; recorded in the result.
+
+    Returns
+    -------
+    Couplings
+        At b = 1 the couplings of the field as given, at b > 1 those of the rescaled block field,
+        in the unit of the field to the minus n for a term with n powers. NaN with a flag where
+        the estimator's assumptions fail.
+
+    Raises
+    ------
+    ArgumentError
+        If an option is unknown.
+
+    Notes
+    -----
+    A g = h with A_ab = <dO_a/dphi_x dO_b/dphi_x> and h_a = <d^2 O_a/dphi_x^2>, averaged over the
+    sites that have all their neighbours. Exact up to the truncation of the basis if exp(-S)
+    vanishes at the edge of the support; see *Definitions* in the documentation, and A. Hyvarinen,
+    Journal of Machine Learning Research 6 (2005) 695.
+
+    Examples
+    --------
+    Independent Gaussian numbers of variance 1/4 have phi2 = 4 and nothing else:
+
+    >>> import numpy as np
+    >>> import nnrg
+    >>> values = np.random.default_rng(1).normal(scale=0.5, size=(100, 64))
+    >>> flow = nnrg.renormalize(nnrg.SynapticField(values, nnrg.Lattice(64)), levels=2)
+    >>> fit = nnrg.fit_couplings(flow, basis=nnrg.Basis(("phi2", "grad2")), rng=1)
+    >>> r = fit.estimate("phi2", 1)
+    >>> abs(r.value - 4) < 3 * r.error
+    True
+    """
+    if errors is not None:
+        flow = with_errors(flow, errors)
+    return measure(flow, basis=basis, nulls=nulls, rng=rng)[1]
+
+
+def measure(
+    flow: Flow,
+    *,
+    order: int = 8,
+    basis: Basis | None = None,
+    nulls: str | NullModel | Sequence[str | NullModel] = ("permutation",),
+    rng: object = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[Cumulants, Couplings]:
+    """Return cumulants and couplings of a flow, with every null draw made once for both.
+
+    `progress` is called with the number of fits done and their total.
+    """
+    if not isinstance(flow, Flow):
+        raise ArgumentError(f"expected a Flow, got {type(flow).__name__}; try nnrg.renormalize")
+    on = (Basis.scalar(order=6) if basis is None else basis).on(flow.field.sites.dimension)
+    models = null_models(nulls)
+    total = 1 + sum(m.draws for m in models)
+    tick = progress or (lambda done, of: None)
+    seed = as_seed(rng)
+
+    fits = [_fit(flow, level, on, null=False) for level in range(len(flow))]
+    tick(1, total)
+    done = 1
+    cumulant_draws: dict[str, Array] = {}
+    coupling_draws: dict[str, Array] = {}
+    for model in models:
+        drawn_kappa, drawn_g = [], []
+        for null in null_flows(flow, model, seed):
+            numbers = observe(null.statistics, order, replicates=False)
+            g = np.stack([_fit(null, k, on, null=True).whole for k in range(len(flow))])
+            drawn_kappa.append(numbers[0])
+            drawn_g.append(g * _units(null, on, numbers[:, :, 1])[0])
+            done += 1
+            tick(done, total)
+        cumulant_draws[model.name] = np.stack(drawn_kappa)
+        coupling_draws[model.name] = np.stack(drawn_g)
+    return (
+        assemble(flow, order, cumulant_draws, seed),
+        _couplings(flow, on, fits, coupling_draws, seed),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    """Couplings of one scale in the unit of the unrescaled block mean, and what is known of them."""
+
+    solutions: Array
+    system: LinearSystem
+    condition: float
+    flags: tuple[str, ...]
+    refused: bool
+
+    @property
+    def whole(self) -> Array:
+        return self.solutions[0]
+
+
+def _fit(flow: Flow, level: int, basis: Basis, *, null: bool) -> _Fit:
+    system = linear_system(flow, level, basis, test=not null)
+    solutions, condition = solve(system)
+    powers = np.array([o.fields for o in basis])
+    solutions = solutions / system.unit**powers
+    flags, refused = ((), False) if null else _assumptions(flow, level, system, condition, basis)
+    return _Fit(solutions, system, condition, flags, refused)
+
+
+def _assumptions(
+    flow: Flow, level: int, system: LinearSystem, condition: float, basis: Basis
+) -> tuple[tuple[str, ...], bool]:
+    """Check what the estimator assumes; the second value says that no number may be given."""
+    values = flow.means[level]
+    flags = []
+    refused = False
+    if system.sites < 4 * len(basis) or system.filled < min(8, len(basis) + 2):
+        flags.append(
+            f"too few blocks: {system.sites} sites with all neighbours in {system.filled} groups"
+        )
+        refused = True
+    if has_hard_edge(values):
+        flags.append("hard edge: the density does not vanish at the edge of its support")
+        refused = True
+    if is_discrete(values):
+        flags.append("discrete values: the action has no derivative")
+        refused = True
+    if condition > ILL_CONDITIONED and not refused:
+        flags.append(f"ill-conditioned: {condition:.0e}")
+        refused = condition > 1e14
+    for over in ("samples", "sites"):
+        if variance_spread(values, over=over) > UNEQUAL_VARIANCE:
+            flags.append(f"unequal variance of {over}")
+    return tuple(flags), refused
+
+
+def _units(flow: Flow, basis: Basis, variances: Array) -> Array:
+    """Factors that turn couplings of the block mean into those of the rescaled field.
+
+    Returns shape (n_variances, n_scales, n_operators): phi' = f phi gives g' = g / f^n.
+    """
+    factors = rescaling_factors(
+        flow.rescale, np.array(flow.scales), variances, flow.field.sites.dimension
+    )
+    powers = np.array([o.fields for o in basis])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(factors[..., None] ** -powers)
+
+
+def _couplings(
+    flow: Flow,
+    basis: Basis,
+    fits: list[_Fit],
+    draws: dict[str, Array],
+    seed: np.random.SeedSequence,
+) -> Couplings:
+    variances = observe(flow.statistics, 2, replicates=True)[:, :, 1]
+    numbers = np.stack([f.solutions for f in fits], axis=1) * _units(flow, basis, variances)
+    weights = flow.statistics.counts[0].astype(np.float64)
+    names = ("chi2", "dof", "p", "condition", "sites", "spread_samples", "spread_sites")
+    series = {name: np.full(len(flow), np.nan) for name in names}
+    flags = []
+    for level, fit in enumerate(fits):
+        notes = list(fit.flags)
+        if fit.refused:
+            numbers[:, level] = np.nan
+        else:
+            quality = goodness_of_fit(
+                fit.system,
+                fit.solutions * fit.system.unit ** np.array([o.fields for o in basis]),
+                weights,
+            )
+            series["chi2"][level], series["dof"][level] = quality.chi2, quality.dof
+            series["p"][level] = quality.p
+            if quality.p < POOR_FIT:
+                notes.append(
+                    f"poor fit: p = {quality.p:.1g}, the basis does not describe the field"
+                )
+        series["condition"][level] = fit.condition
+        series["sites"][level] = fit.system.sites
+        series["spread_samples"][level] = variance_spread(flow.means[level], over="samples")
+        series["spread_sites"][level] = variance_spread(flow.means[level], over="sites")
+        flags.append(("; ".join(notes),) * len(basis))
+    return Couplings(
+        scales=np.array(flow.scales, dtype=np.int64),
+        names=basis.names,
+        values=numbers[0],
+        replicates=numbers[1:],
+        weights=weights,
+        nulls=draws,
+        flags=tuple(flags),
+        n_samples=np.array([f.system.filled for f in fits], dtype=np.int64),
+        attrs={
+            **describe_flow(flow, seed),
+            "tests_outside_basis": ", ".join(fits[0].system.tests),
+        },
+        series={
+            **series,
+            "factor": flow.factors(),
+            "sigma": flow.factors() * np.sqrt(flow.variances()),
+        },
+    )

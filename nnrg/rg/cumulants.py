@@ -1,0 +1,278 @@
+"""Cumulants of the block mean at every scale."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from nnrg._random import as_seed
+from nnrg.errors import ArgumentError
+from nnrg.rg.flow import Flow, field_exponent
+from nnrg.rg.nulls import NullModel, null_flows, null_models
+from nnrg.rg.observables import Observables
+from nnrg.stats.estimate import format_value_error
+from nnrg.stats.jackknife import leave_one_out
+from nnrg.stats.kstatistics import gaussian_error, kstatistics
+from nnrg_kernels.pyramid import Pyramid
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Cumulants", "cumulant_names", "describe_flow", "measure_cumulants", "observe"]
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cumulants(Observables):
+    """kappa_1..kappa_n of the unrescaled block mean at each scale, with errors and nulls.
+
+    Names are ``kappa_1`` .. ``kappa_n`` (unit of the field to the n), ``ratio_3`` .. ``ratio_n``,
+    lambda_n = kappa_n / kappa_2^{n/2} (dimensionless), and ``neighbour:mu``, the correlation of
+    neighbouring sites along axis mu (dimensionless).
+    """
+
+    kind: ClassVar[str] = "cumulants"
+
+    @property
+    def order(self) -> int:
+        """Highest order."""
+        return sum(name.startswith("kappa_") for name in self.names)
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """Return one row for each scale and order.
+
+        Columns: scale, order, kappa, kappa_error, ratio, ratio_error, n_samples, null (mean of
+        the ratio over the first null model's draws), z (of kappa_2 for order 2, of the ratio above),
+        flag.
+        """
+        import pandas as pd
+
+        errors, null, z = self.errors(), self.null_mean(), self.z()
+        rows = []
+        for level, b in enumerate(self.scales):
+            for n in range(1, self.order + 1):
+                i = self.names.index(f"kappa_{n}")
+                ratio, ratio_error, at = self._ratio(level, n, errors)
+                rows.append(
+                    {
+                        "scale": int(b),
+                        "order": n,
+                        "kappa": self.values[level, i],
+                        "kappa_error": errors[level, i],
+                        "ratio": ratio,
+                        "ratio_error": ratio_error,
+                        "n_samples": int(self.n_samples[level]),
+                        "null": null[level, at],
+                        "z": z[level, at],
+                        "flag": self.flags[level][at],
+                    }
+                )
+        return pd.DataFrame(rows)
+
+    def _ratio(self, level: int, n: int, errors: Array) -> tuple[float, float, int]:
+        at = self.names.index(f"kappa_{n}" if n < 3 else f"ratio_{n}")
+        if n == 1:
+            k1, k2 = self.values[level, 0], self.values[level, 1]
+            replicas = self.replicates[:, level]
+            with np.errstate(invalid="ignore", divide="ignore"):
+                ratio = k1 / np.sqrt(k2)
+                left = replicas[:, 0] / np.sqrt(replicas[:, 1])
+            g = left.size
+            spread = np.sqrt((g - 1) / g * np.sum((left - left.mean()) ** 2)) if g > 1 else np.nan
+            return float(ratio), float(spread), at
+        if n == 2:
+            return 1.0, 0.0, at
+        return float(self.values[level, at]), float(errors[level, at]), at
+
+    def __str__(self) -> str:
+        return self.table()
+
+    def table(self) -> str:
+        """Return the flow of the variance, the neighbour correlation and the ratios as text."""
+        errors, z = self.errors(), self.z()
+        shown = ["kappa_2"] + [n for n in self.names if n.startswith("neighbour")]
+        shown += [n for n in ("ratio_3", "ratio_4", "ratio_6") if n in self.names]
+        lines = [[" b", "sites"]]
+        for name in shown:
+            lines[0] += [name.replace("neighbour", "corr"), "z"]
+        sites = self.series["sites"]
+        for level, b in enumerate(self.scales):
+            row = [f"{b:>2d}", f"{int(sites[level])}"]
+            for name in shown:
+                i = self.names.index(name)
+                row.append(format_value_error(self.values[level, i], errors[level, i]))
+                row[-1] += "*" if self.flags[level][i] else ""
+                score = z[level, i]
+                row.append("" if np.isnan(score) else f"{score:+.1f}")
+            lines.append(row)
+        return align(lines)
+
+
+def align(lines: Sequence[Sequence[str]], left: Sequence[int] = ()) -> str:
+    """Return rows of cells as columns, right-aligned but for those of `left`."""
+    widths = [max(len(row[c]) for row in lines) for c in range(len(lines[0]))]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(w) if c in left else cell.rjust(w)
+            for c, (cell, w) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in lines
+    )
+
+
+def cumulant_names(order: int, dimension: int) -> tuple[str, ...]:
+    """Return the names of everything that `observe` returns."""
+    return (
+        *(f"kappa_{n}" for n in range(1, order + 1)),
+        *(f"ratio_{n}" for n in range(3, order + 1)),
+        *(f"neighbour:{a}" for a in range(dimension)),
+    )
+
+
+def observe(statistics: Pyramid, order: int, *, replicates: bool) -> Array:
+    """Return cumulants, ratios and neighbour correlations of the whole, then of each replicate.
+
+    Returns
+    -------
+    array of shape (1 + n_groups or 1, n_scales, n_names)
+    """
+
+    def stacked(per_group: npt.NDArray[np.generic]) -> Array:
+        by_group = np.moveaxis(per_group.astype(np.float64), 1, 0)
+        total = by_group.sum(axis=0, keepdims=True)
+        if not replicates:
+            return total
+        return np.concatenate([total, leave_one_out(by_group)])
+
+    counts = stacked(statistics.counts)
+    sums = stacked(statistics.sums)[..., :order]
+    kappa = kstatistics(sums, counts, shift=statistics.shift, scale=statistics.scale)
+    bonds, squares = stacked(statistics.bonds), stacked(statistics.gradients)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        variance = kappa[..., 1:2]
+        ratios = kappa[..., 2:] / variance ** (np.arange(3, order + 1) / 2)
+        jump = squares / bonds * (statistics.scale**2)[:, None]
+        neighbour = np.where(bonds > 0, 1 - jump / (2 * variance), np.nan)
+    return np.concatenate([kappa, ratios, neighbour], axis=-1)
+
+
+def measure_cumulants(
+    flow: Flow,
+    *,
+    order: int = 8,
+    nulls: str | NullModel | Sequence[str | NullModel] = ("permutation",),
+    rng: object = None,
+) -> Cumulants:
+    """Return the cumulants of the unrescaled block mean at each scale, with errors and nulls.
+
+    Parameters
+    ----------
+    flow : Flow
+    order : int
+        Highest order, 2 to 8.
+    nulls : names or NullModel objects
+        Null models run through the same flow; ``()`` for none.
+    rng : int, numpy Generator or None
+        Seed of the null draws.
+
+    Returns
+    -------
+    Cumulants
+
+    Notes
+    -----
+    k-statistics (unbiased for independent sites) of all samples and sites pooled, with one common
+    mean; errors from the jackknife over `flow.groups`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nnrg
+    >>> values = np.random.default_rng(1).normal(size=(64, 16, 16))
+    >>> flow = nnrg.renormalize(nnrg.SynapticField(values, nnrg.Lattice((16, 16))))
+    >>> flow.cumulants(order=4, rng=1).estimate("kappa_2", 1).flag
+    ''
+    """
+    if isinstance(order, bool) or order not in range(2, 9):
+        raise ArgumentError(f"order must be an integer from 2 to 8, got {order!r}")
+    seed = as_seed(rng)
+    draws = {
+        model.name: np.stack(
+            [
+                observe(null.statistics, order, replicates=False)[0]
+                for null in null_flows(flow, model, seed)
+            ]
+        )
+        for model in null_models(nulls)
+    }
+    return assemble(flow, order, draws, seed)
+
+
+def assemble(
+    flow: Flow, order: int, draws: dict[str, Array], seed: np.random.SeedSequence
+) -> Cumulants:
+    """Return the cumulants of a flow, given what its null models gave."""
+    numbers = observe(flow.statistics, order, replicates=True)
+    names = cumulant_names(order, flow.field.sites.dimension)
+    counts = flow.statistics.counts.sum(axis=1)
+    return Cumulants(
+        scales=np.array(flow.scales, dtype=np.int64),
+        names=names,
+        values=numbers[0],
+        replicates=numbers[1:],
+        weights=flow.statistics.counts[0].astype(np.float64),
+        nulls=draws,
+        flags=_flags(names, numbers[0], counts),
+        n_samples=np.full(len(flow), flow.statistics.counts.shape[1], dtype=np.int64),
+        attrs=describe_flow(flow, seed),
+        series={
+            "sites": np.array([s.n_sites for s in flow.sites], dtype=np.float64),
+            "factor": flow.factors(),
+        },
+    )
+
+
+def describe_flow(flow: Flow, seed: np.random.SeedSequence) -> dict[str, str | int | float]:
+    """Return what a result records of its flow."""
+    exponent = field_exponent(flow.rescale, flow.field.sites.dimension)
+    return {
+        "field": flow.field.name,
+        "samples": flow.field.n_samples,
+        "sample_is": flow.field.sample,
+        "lattice": repr(flow.field.sites),
+        "axes": ", ".join(flow.field.sites.axes),
+        "natural_order": int(flow.field.natural),
+        "blocks": repr(flow.blocks),
+        "blocks_chosen_by": flow.blocks.provenance,
+        "rescale": str(flow.rescale),
+        "exponent_Delta": "measured (kappa_2 kept)" if exponent is None else exponent,
+        "jackknife_over": flow.groups.kind,
+        "jackknife_groups": flow.groups.n_groups,
+        "notes": "\n".join(flow.notes),
+        "seed": str(seed.entropy),
+    }
+
+
+def _flags(
+    names: tuple[str, ...], values: Array, counts: npt.NDArray[np.int64]
+) -> tuple[tuple[str, ...], ...]:
+    """Flag ratios that even independent Gaussian numbers would show, and what has no value."""
+    flags = []
+    for level, n in enumerate(counts):
+        row = []
+        for i, name in enumerate(names):
+            if np.isnan(values[level, i]):
+                row.append("too few blocks")
+            elif name.startswith("ratio_") and abs(values[level, i]) < float(
+                gaussian_error(int(name[6:]), n)
+            ):
+                row.append("below Gaussian noise")
+            else:
+                row.append("")
+        flags.append(tuple(row))
+    return tuple(flags)

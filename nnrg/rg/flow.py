@@ -1,0 +1,328 @@
+"""Coarse-graining a field again and again: `renormalize` and the `Flow` it returns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from nnrg.errors import AnalysisError, ArgumentError
+from nnrg.fields import Lattice, SynapticField
+from nnrg.rg.blocks import Blocks, GridBlocks
+from nnrg.rg.groups import Groups, choose_groups, fewest_blocks, whole
+from nnrg.stats.jackknife import Jackknife
+from nnrg_kernels.pyramid import Pyramid, pyramid
+
+if TYPE_CHECKING:
+    from nnrg.rg.cumulants import Cumulants
+
+__all__ = ["Flow", "field_exponent", "renormalize"]
+
+Array = npt.NDArray[np.float64]
+
+_RESCALINGS = ("variance", "clt", "kinetic")
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """The block fields of one field at scales b = 1, b1, b2, ..., with their statistics.
+
+    Attributes
+    ----------
+    field : SynapticField
+        The field at b = 1, its sites arranged as the blocks need them.
+    blocks : Blocks
+        The rule that made the blocks.
+    scales : tuple of int
+        b along one axis (the largest factor where axes differ).
+    sites : tuple of Lattice
+        The lattice at each scale.
+    rescale : str or float
+        How the field is rescaled; `statistics` and `means` are those of the unrescaled block mean.
+    means : tuple of array of shape (n_samples, *sites.shape)
+        Unrescaled block means at each scale, in the unit of the field.
+    statistics : Pyramid
+        Power sums and gradient sums of each group at each scale.
+    groups : Groups
+        The parts that the jackknife leaves out one at a time.
+    errors : Jackknife
+        The policy that chose the groups.
+    """
+
+    field: SynapticField
+    blocks: Blocks
+    scales: tuple[int, ...]
+    sites: tuple[Lattice, ...]
+    rescale: str | float
+    means: tuple[npt.NDArray[np.floating], ...]
+    statistics: Pyramid
+    groups: Groups
+    errors: Jackknife
+
+    def __repr__(self) -> str:
+        first, last = self.sites[0].n_sites, self.sites[-1].n_sites
+        return (
+            f"Flow({len(self.scales)} scales, {first} -> {last} sites, "
+            f"{self.field.n_samples} samples, {self.blocks!r}, rescale={self.rescale!r})"
+        )
+
+    def __len__(self) -> int:
+        return len(self.scales)
+
+    def __iter__(self) -> Iterator[tuple[int, SynapticField]]:
+        for level, b in enumerate(self.scales):
+            yield b, self.at(level)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader must know: trimmed sites, order without meaning, what was done before."""
+        notes = list(self.field.notes)
+        lengths = self.field.sites.shape
+        for level, b in enumerate(self.scales):
+            left = [
+                n - m * (f**level)
+                for n, m, f in zip(
+                    lengths,
+                    self.sites[level].shape,
+                    self.blocks.factors(self.field.sites),
+                    strict=True,
+                )
+            ]
+            if any(left):
+                notes.append(
+                    f"b = {b}: trailing {' x '.join(map(str, left))} sites left out "
+                    "(only whole blocks are formed)"
+                )
+        if not self.field.natural:
+            notes.append(
+                "site order is an index without meaning: blocks by index are random neighbourhoods"
+            )
+        return tuple(notes)
+
+    def variances(self) -> Array:
+        """Return kappa_2 of the unrescaled block mean at each scale, shape (n_scales,)."""
+        stats = self.statistics
+        n = stats.counts.sum(axis=1)
+        s1, s2 = stats.sums[:, :, 0].sum(axis=1), stats.sums[:, :, 1].sum(axis=1)
+        return np.asarray((s2 - s1 * s1 / n) / (n - 1) * stats.scale**2)
+
+    def factors(self) -> Array:
+        """Return the factor that rescales the block mean at each scale, shape (n_scales,)."""
+        return rescaling_factors(
+            self.rescale, np.array(self.scales), self.variances(), self.field.sites.dimension
+        )
+
+    def at(self, level: int) -> SynapticField:
+        """Return the rescaled block field at one level, 0 being the field as given."""
+        if not -len(self.scales) <= level < len(self.scales):
+            raise ArgumentError(f"level must be 0..{len(self.scales) - 1}, got {level}")
+        level %= len(self.scales)
+        if level == 0:
+            return self.field
+        values = self.means[level] * self.factors()[level]
+        return SynapticField(
+            values,
+            self.sites[level],
+            name=f"{self.field.name} at b = {self.scales[level]}",
+            sample=self.field.sample,
+            natural=self.field.natural,
+        )
+
+    def cumulants(
+        self, order: int = 8, *, nulls: tuple[str, ...] = ("permutation",), rng: object = None
+    ) -> Cumulants:
+        """Return kappa_1..kappa_order of the unrescaled block mean at each scale, with errors.
+
+        See `nnrg.rg.cumulants.measure_cumulants`.
+        """
+        from nnrg.rg.cumulants import measure_cumulants
+
+        return measure_cumulants(self, order=order, nulls=nulls, rng=rng)
+
+
+def field_exponent(rescale: str | float, dimension: int) -> float | None:
+    """Return Delta of ``phi' = b^Delta * (block mean)``, dimensionless, or None where measured.
+
+    ``"clt"`` is d/2 (independent sites keep their variance), ``"kinetic"`` is (d-2)/2 (a free field
+    keeps its stiffness), a number is itself; ``"variance"`` keeps kappa_2 and so measures Delta.
+    """
+    if isinstance(rescale, str):
+        if rescale not in _RESCALINGS:
+            raise ArgumentError(
+                f"rescale must be one of {', '.join(map(repr, _RESCALINGS))} or a number (the "
+                f"exponent Delta), got {rescale!r}"
+            )
+        return {"variance": None, "clt": dimension / 2, "kinetic": (dimension - 2) / 2}[rescale]
+    if isinstance(rescale, bool) or not np.isfinite(rescale):
+        raise ArgumentError(f"rescale must be a finite exponent Delta, got {rescale!r}")
+    return float(rescale)
+
+
+def rescaling_factors(
+    rescale: str | float, scales: npt.NDArray[np.int64], variances: Array, dimension: int
+) -> Array:
+    """Return the factor of the block mean at each scale; `variances` may have leading axes."""
+    exponent = field_exponent(rescale, dimension)
+    if exponent is None:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray(np.sqrt(variances[..., :1] / variances))
+    return np.broadcast_to(scales.astype(float) ** exponent, variances.shape)
+
+
+def renormalize(
+    field: SynapticField,
+    blocks: Blocks | None = None,
+    levels: int | None = None,
+    rescale: str | float = "variance",
+    *,
+    errors: Jackknife | None = None,
+) -> Flow:
+    """Coarse-grain a field by averaging over blocks, again and again.
+
+    Parameters
+    ----------
+    field : SynapticField
+        Values of shape (n_samples, *sites.shape).
+    blocks : Blocks, optional
+        The neighbourhoods; ``GridBlocks(2)`` by default.
+    levels : int, optional
+        Number of scales, b = 1 included. By default as many as leave at least two sites along each
+        axis and enough parts of the lattice for an error: see Notes.
+    rescale : {"variance", "clt", "kinetic"} or float
+        phi' = b^Delta * (block mean): ``"variance"`` keeps kappa_2, ``"clt"`` is Delta = d/2,
+        ``"kinetic"`` Delta = (d-2)/2, a number is Delta. Unrescaled statistics are always kept.
+    errors : Jackknife, optional
+        What is left out for the errors: samples where there are ten or more, else regions.
+
+    Returns
+    -------
+    Flow
+
+    Raises
+    ------
+    ArgumentError
+        If an option is unknown or `levels` asks for blocks larger than the lattice.
+    AnalysisError
+        If the field is constant, or too small for two scales.
+
+    Notes
+    -----
+    phi'_X = b^Delta B^{-1} sum_{x in X} phi_x with B sites in a block; R_b R_b' = R_bb' exactly.
+    With ten samples or more the error is that of leaving out samples; with fewer, of leaving out
+    regions of the lattice, and the coarsest scale keeps at least 16 blocks in all.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nnrg
+    >>> values = np.random.default_rng(1).normal(size=(20, 32, 32))
+    >>> field = nnrg.SynapticField(values, nnrg.Lattice((32, 32)))
+    >>> nnrg.renormalize(field, nnrg.GridBlocks(2))
+    Flow(5 scales, 1024 -> 4 sites, 20 samples, GridBlocks(b=2), rescale='variance')
+    """
+    if not isinstance(field, SynapticField):
+        raise ArgumentError(
+            f"renormalize takes a SynapticField, got {type(field).__name__}; "
+            "try nnrg.SynapticField(values, nnrg.Lattice(shape))"
+        )
+    rule = GridBlocks(2) if blocks is None else blocks
+    field_exponent(rescale, field.sites.dimension)
+    factors = rule.factors(field.sites)
+    arranged = rule.arrange(field)
+    policy = Jackknife() if errors is None else errors
+    n_levels = _count_levels(field, factors, levels, fewest_blocks(field, policy))
+    groups = choose_groups(arranged, factors, n_levels - 1, policy)
+    statistics = _statistics(arranged, factors, n_levels, groups)
+    if not _varies(statistics):
+        raise AnalysisError(
+            f"field {field.name!r} is constant ({field.values.flat[0]!s} on every site): "
+            "a field without fluctuations has no flow"
+        )
+    lattices = [arranged.sites]
+    for _ in range(n_levels - 1):
+        lattices.append(lattices[-1].coarsened(factors))
+    assert statistics.fields is not None
+    return Flow(
+        field=arranged,
+        blocks=rule,
+        scales=tuple(max(factors) ** level for level in range(n_levels)),
+        sites=tuple(lattices),
+        rescale=rescale,
+        means=(arranged.values, *statistics.fields),
+        statistics=statistics,
+        groups=groups,
+        errors=policy,
+    )
+
+
+def repeat_flow(flow: Flow, field: SynapticField) -> Flow:
+    """Return the flow of another field through the same blocks and levels, in one group.
+
+    For null models: only their totals are needed, never their errors.
+    """
+    groups = whole(field)
+    statistics = _statistics(field, flow.blocks.factors(field.sites), len(flow), groups)
+    assert statistics.fields is not None
+    means = (field.values, *statistics.fields)
+    return replace(flow, field=field, means=means, statistics=statistics, groups=groups)
+
+
+def with_errors(flow: Flow, errors: Jackknife) -> Flow:
+    """Return the flow with its statistics gathered in the groups of another jackknife."""
+    if errors == flow.errors:
+        return flow
+    factors = flow.blocks.factors(flow.field.sites)
+    groups = choose_groups(flow.field, factors, len(flow) - 1, errors)
+    statistics = _statistics(flow.field, factors, len(flow), groups)
+    return replace(flow, statistics=statistics, groups=groups, errors=errors)
+
+
+def _statistics(
+    field: SynapticField, factors: tuple[int, ...], n_levels: int, groups: Groups
+) -> Pyramid:
+    return pyramid(
+        field.values,
+        factors,
+        n_levels - 1,
+        periodic=field.sites.periodic,
+        sample_group=groups.sample_group,
+        edges=groups.edges,
+    )
+
+
+def _varies(statistics: Pyramid) -> bool:
+    n = statistics.counts[0].sum()
+    s1, s2 = statistics.sums[0, :, 0].sum(), statistics.sums[0, :, 1].sum()
+    return bool(s2 - s1 * s1 / n > 1e-20 * max(s2, 1e-300))
+
+
+def _count_levels(
+    field: SynapticField, factors: tuple[int, ...], levels: int | None, fewest: int
+) -> int:
+    """Number of scales, b = 1 included."""
+    shape = field.sites.shape
+    if levels is not None:
+        if isinstance(levels, bool) or int(levels) != levels or levels < 1:
+            raise ArgumentError(f"levels must be a number of scales of at least 1, got {levels!r}")
+        coarsest = [n // f ** (int(levels) - 1) for n, f in zip(shape, factors, strict=True)]
+        if min(coarsest) < 1:
+            raise ArgumentError(
+                f"{levels} scales with blocks {factors} need an axis of "
+                f"{max(factors) ** (int(levels) - 1)} sites, got {shape}; ask for fewer levels"
+            )
+        return int(levels)
+    count = 1
+    while all(
+        n // f**count >= (fewest if f > 1 else 1) for n, f in zip(shape, factors, strict=True)
+    ):
+        count += 1
+    if count < 2:
+        raise AnalysisError(
+            f"field {field.name!r} on {field.sites!r} with {field.n_samples} samples is too small "
+            f"for two scales with blocks {factors}: at b = {max(factors)} each axis must keep "
+            f"{fewest} blocks; give levels= to go on regardless"
+        )
+    return count

@@ -1,0 +1,62 @@
+"""Null models: the field with one property destroyed, through the same pipeline.
+
+N1, ``"permutation"``: the sites of each population are relabelled at random, alike in every sample.
+It keeps every value, the correlations between samples and the rows' norms, and destroys what the
+order of the sites says. A flow that does not differ from it is the flow of random neighbourhoods.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nnrg.errors import ArgumentError
+from nnrg.fields import SynapticField
+from nnrg.rg.blocks import permute_sites
+from nnrg.rg.flow import Flow, repeat_flow
+
+__all__ = ["NullModel", "null_flows", "null_models"]
+
+_MODELS: dict[str, Callable[[SynapticField, np.random.Generator], SynapticField]] = {
+    "permutation": permute_sites,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class NullModel:
+    """A null model and how many times it is drawn.
+
+    Parameters
+    ----------
+    name : {"permutation"}
+        Which property is destroyed.
+    draws : int
+        Independent draws, at least 3; z-scores follow Student's t with ``draws - 1`` degrees.
+    """
+
+    name: str = "permutation"
+    draws: int = 20
+
+    def __post_init__(self) -> None:
+        if self.name not in _MODELS:
+            raise ArgumentError(
+                f"null model must be one of {', '.join(map(repr, _MODELS))}, got {self.name!r}"
+            )
+        if isinstance(self.draws, bool) or int(self.draws) != self.draws or self.draws < 3:
+            raise ArgumentError(f"a null model needs at least 3 draws, got {self.draws!r}")
+
+
+def null_models(nulls: str | NullModel | Sequence[str | NullModel]) -> tuple[NullModel, ...]:
+    """Return null models from names, objects, or a sequence of them."""
+    if isinstance(nulls, str | NullModel):
+        nulls = (nulls,)
+    return tuple(n if isinstance(n, NullModel) else NullModel(str(n)) for n in nulls)
+
+
+def null_flows(flow: Flow, model: NullModel, seed: np.random.SeedSequence) -> Iterator[Flow]:
+    """Yield the flows of independent draws of a null model, through the same blocks and levels."""
+    draw = _MODELS[model.name]
+    for child in seed.spawn(model.draws):
+        yield repeat_flow(flow, draw(flow.field, np.random.default_rng(child)))

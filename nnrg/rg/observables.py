@@ -1,0 +1,224 @@
+"""Named numbers at every scale, with jackknife replicates and null draws: what a flow measures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from nnrg.errors import ArgumentError
+from nnrg.stats.estimate import Estimate
+from nnrg.stats.jackknife import jackknife_covariance
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["Observables"]
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observables:
+    """Named observables at each scale.
+
+    Attributes
+    ----------
+    scales : int array of shape (n_scales,)
+        b along one axis.
+    names : tuple of str
+        The observables.
+    values : array of shape (n_scales, n_names)
+        NaN where a number could not be told; its flag says why.
+    replicates : array of shape (n_groups, n_scales, n_names)
+        The values with one jackknife group left out.
+    weights : array of shape (n_groups,)
+        Sites in each group.
+    nulls : mapping from name to array of shape (n_draws, n_scales, n_names)
+        The values of each draw of each null model.
+    flags : mapping from scale index to tuple of str, one for each name
+    n_samples : int array of shape (n_scales,)
+        Independent parts (samples, or regions of the lattice) behind the numbers of a scale.
+    attrs : mapping
+        Provenance and settings, numbers and strings.
+    """
+
+    kind: ClassVar[str] = "observables"
+
+    scales: npt.NDArray[np.int64]
+    names: tuple[str, ...]
+    values: Array
+    replicates: Array
+    weights: Array
+    nulls: Mapping[str, Array]
+    flags: tuple[tuple[str, ...], ...]
+    n_samples: npt.NDArray[np.int64]
+    attrs: Mapping[str, Any] = field(default_factory=dict)
+    series: Mapping[str, Array] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        arrays = [self.scales, self.values, self.replicates, self.weights, self.n_samples]
+        for array in (*arrays, *self.nulls.values(), *self.series.values()):
+            array.flags.writeable = False
+
+    # -- numbers ---------------------------------------------------------------------------------
+
+    def covariance(self) -> xr.DataArray:
+        """Return the covariance over (scale, operator), jackknifed with all scales together.
+
+        Returns
+        -------
+        xarray.DataArray of shape (n_scales, n_names, n_scales, n_names)
+            Dimensions scale, operator, scale_2, operator_2.
+        """
+        import xarray as xr
+
+        k, a = self.values.shape
+        flat = self.replicates.reshape(-1, k * a)
+        matrix = jackknife_covariance(flat, self.values.ravel(), self.weights)
+        names = list(self.names)
+        return xr.DataArray(
+            matrix.reshape(k, a, k, a),
+            dims=("scale", "operator", "scale_2", "operator_2"),
+            coords={
+                "scale": self.scales,
+                "operator": names,
+                "scale_2": self.scales,
+                "operator_2": names,
+            },
+            name="covariance",
+        )
+
+    def errors(self) -> Array:
+        """Return the standard errors, shape (n_scales, n_names)."""
+        k, a = self.values.shape
+        out = np.empty((k, a))
+        for level in range(k):
+            block = jackknife_covariance(
+                self.replicates[:, level], self.values[level], self.weights
+            )
+            out[level] = np.sqrt(np.diag(block))
+        return out
+
+    def null_mean(self, null: str | None = None) -> Array:
+        """Return the mean over the draws of a null model, shape (n_scales, n_names)."""
+        draws = self._draws(null)
+        if draws is None:
+            return np.full(self.values.shape, np.nan)
+        return np.asarray(draws.mean(axis=0))
+
+    def null_spread(self, null: str | None = None) -> Array:
+        """Return the standard deviation over the draws of a null model."""
+        draws = self._draws(null)
+        if draws is None:
+            return np.full(self.values.shape, np.nan)
+        return np.asarray(draws.std(axis=0, ddof=1))
+
+    def z(self, null: str | None = None) -> Array:
+        """Return z-scores against a null model, shape (n_scales, n_names).
+
+        z = (value - mean) / (s sqrt(1 + 1/R)) with the mean and standard deviation s of R draws:
+        under the null it follows Student's t with R - 1 degrees of freedom. NaN where the null
+        leaves the number unchanged, as a permutation does with one-point statistics at b = 1.
+        """
+        draws = self._draws(null)
+        if draws is None:
+            return np.full(self.values.shape, np.nan)
+        mean, spread = self.null_mean(null), self.null_spread(null)
+        size = np.maximum(np.abs(mean), np.abs(self.values))
+        # What is left by rounding alone is not a spread.
+        with np.errstate(invalid="ignore", divide="ignore"):
+            score = (self.values - mean) / (spread * np.sqrt(1 + 1 / draws.shape[0]))
+            return np.where(spread > 1e-9 * size, score, np.nan)
+
+    def _draws(self, null: str | None) -> Array | None:
+        if null is None:
+            return next(iter(self.nulls.values()), None)
+        if null not in self.nulls:
+            raise ArgumentError(
+                f"no null model {null!r} was run, only {', '.join(self.nulls) or 'none'}"
+            )
+        return self.nulls[null]
+
+    def estimate(self, name: str, scale: int) -> Estimate:
+        """Return one number with its error, null value and flag."""
+        if name not in self.names:
+            raise ArgumentError(f"no observable {name!r}; there are {', '.join(self.names)}")
+        where = np.flatnonzero(self.scales == scale)
+        if where.size == 0:
+            raise ArgumentError(f"no scale b = {scale}; there are {self.scales.tolist()}")
+        level, a = int(where[0]), self.names.index(name)
+        null = float(self.null_mean()[level, a])
+        return Estimate(
+            value=float(self.values[level, a]),
+            error=float(self.errors()[level, a]),
+            n_samples=int(self.n_samples[level]),
+            null=None if np.isnan(null) else null,
+            flag=self.flags[level][a],
+        )
+
+    # -- tables ----------------------------------------------------------------------------------
+
+    def to_xarray(self) -> xr.Dataset:
+        """Return everything as a Dataset: what `save` writes and `nnrg.open_results` reads."""
+        import xarray as xr
+
+        dims = ("scale", "operator")
+        data: dict[str, Any] = {
+            "value": (dims, self.values),
+            "error": (dims, self.errors()),
+            "replicate": (("group", *dims), self.replicates),
+            "group_weight": (("group",), self.weights),
+            "n_samples": (("scale",), self.n_samples),
+            "flag": (dims, np.array(self.flags, dtype=object)),
+        }
+        for name, draws in self.nulls.items():
+            data[f"null_{name}"] = ((f"draw_{name}", *dims), draws)
+        for name, row in self.series.items():
+            data[f"series_{name}"] = (("scale",), row)
+        return xr.Dataset(
+            data,
+            coords={"scale": self.scales, "operator": np.array(self.names, dtype=object)},
+            attrs={**self.attrs, "nnrg_kind": self.kind},
+        )
+
+    @classmethod
+    def from_xarray(cls, data: xr.Dataset) -> Self:
+        """Rebuild the result from its Dataset."""
+
+        def prefixed(prefix: str) -> dict[str, Array]:
+            return {
+                str(key)[len(prefix) :]: np.array(data[key].values, dtype=np.float64)
+                for key in data.data_vars
+                if str(key).startswith(prefix)
+            }
+
+        attrs = {str(k): v for k, v in data.attrs.items() if k != "nnrg_kind"}
+        return cls(
+            scales=np.array(data["scale"].values, dtype=np.int64),
+            names=tuple(str(n) for n in data["operator"].values),
+            values=np.array(data["value"].values, dtype=np.float64),
+            replicates=np.array(data["replicate"].values, dtype=np.float64),
+            weights=np.array(data["group_weight"].values, dtype=np.float64),
+            nulls=prefixed("null_"),
+            flags=tuple(tuple(str(f) for f in row) for row in data["flag"].values),
+            n_samples=np.array(data["n_samples"].values, dtype=np.int64),
+            attrs=attrs,
+            series=prefixed("series_"),
+        )
+
+    def save(self, path: str | Path) -> None:
+        """Write the result as netCDF4; `nnrg.open_results` reads it back identically.
+
+        Raises
+        ------
+        SourceError
+            If the file cannot be written.
+        """
+        from nnrg._netcdf import write
+
+        write(path, {"": self.to_xarray()})
