@@ -195,7 +195,7 @@ def _draw(arguments: argparse.Namespace, run: Any, target: Path) -> list[Path]:
         for ending in (".pdf", ".png"):
             written.append(target / f"{stem}{ending}")
             draw.save(figure, written[-1], style_name=arguments.style)
-    if len(run) > 1:
+    if len(run) > 2:
         figure = draw.summary(run, style_name=arguments.style)
         for ending in (".pdf", ".png"):
             written.append(target / f"summary{ending}")
@@ -250,5 +250,3 @@ def plot(arguments: argparse.Namespace) -> int:
     else:
         _say(arguments, f"wrote {arguments.out}")
     return 0
-
-

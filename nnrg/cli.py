@@ -101,9 +101,10 @@ def parser() -> argparse.ArgumentParser:
     flow.add_argument("--style", choices=STYLES, default="aps", help="journal style of figures")
     flow.add_argument(
         "--figures",
-        choices=("natural", "all", "leading", "none"),
-        default="natural",
-        help="which fields get a figure (default: those on a natural lattice, or the leading one)",
+        choices=("leading", "natural", "all", "none"),
+        default="leading",
+        help="which fields get a figure of their own: the leading one (default), those on a natural "
+        "lattice, all, or none",
     )
     flow.add_argument(
         "--resume", action="store_true", help="take tensors finished by an interrupted run"

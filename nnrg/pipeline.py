@@ -24,6 +24,9 @@ from nnrg.stats.jackknife import Jackknife
 __all__ = ["flow_network"]
 
 
+_VECTOR = "one vector in index order, its blocks are random; name it with tensors= to measure it"
+
+
 def flow_network(
     net: Network,
     *,
@@ -88,6 +91,7 @@ def flow_network(
         "seed": str(seed.entropy),
     }
     chosen, left_out = _choose(net, tensors)
+    everything = tuple(tensors) == ("*",)
     digest = net.sha256()
     done: dict[str, Measurement] = {}
     for name in chosen:
@@ -99,6 +103,8 @@ def flow_network(
             continue
         try:
             field = net.field(name, sites=_lattice_for(name, sites))
+            if everything and field.sites.dimension == 1 and not field.natural:
+                raise AnalysisError(_VECTOR)
             flow = renormalize(field, blocks, levels, rescale, errors=errors)
             child = np.random.SeedSequence(seed.entropy, spawn_key=tuple(name.encode()))
             result = Measurement(
@@ -139,9 +145,7 @@ def flow_network(
 
 def _choose(net: Network, tensors: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     """Names to measure, and the reasons of those that are left out."""
-    chosen = [
-        name for name in net.tensors if any(fnmatch(name, p) or name == p for p in tensors)
-    ]
+    chosen = [name for name in net.tensors if any(fnmatch(name, p) or name == p for p in tensors)]
     if not chosen:
         raise ArgumentError(
             f"no trained tensor matches {', '.join(map(repr, tensors))}; there are "

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from nnrg.errors import ArgumentError, SourceError
 from nnrg.results import Measurement, Run
-from nnrg.rg.action import Couplings
+from nnrg.rg.action import Couplings, field_powers
 from nnrg.rg.cumulants import Cumulants
 from nnrg.rg.observables import Observables
 
@@ -101,8 +101,15 @@ def _curves(
         bars = ax.errorbar(b[known], y[known], np.nan_to_num(e[known]), label=_symbol(name, axes))
         colour = bars[0].get_color()
         flagged = known & np.array([row[i] != "" for row in result.flags])
-        ax.plot(b[flagged], y[flagged], ls="", marker=bars[0].get_marker(), mfc="white", mec=colour,
-                zorder=3)
+        ax.plot(
+            b[flagged],
+            y[flagged],
+            ls="",
+            marker=bars[0].get_marker(),
+            mfc="white",
+            mec=colour,
+            zorder=3,
+        )
         centre, width = mean[:, i] * factor[:, k], 2 * spread[:, i] * factor[:, k]
         low, high = centre - width, centre + width
         drawn = known & np.isfinite(low) & ((low > 0) | (not log))
@@ -144,9 +151,7 @@ def correlation(result: Cumulants, *, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def ratios(
-    result: Cumulants, *, orders: Sequence[int] = (3, 4, 6), ax: Axes | None = None
-) -> Axes:
+def ratios(result: Cumulants, *, orders: Sequence[int] = (3, 4, 6), ax: Axes | None = None) -> Axes:
     """Plot lambda_n = kappa_n / kappa_2^(n/2) against b (dimensionless)."""
     ax = _axes(ax)
     names = [f"ratio_{n}" for n in orders if f"ratio_{n}" in result.names]
@@ -172,8 +177,7 @@ def couplings(
     if unknown:
         raise ArgumentError(f"no operator {unknown[0]!r}; there are {', '.join(result.names)}")
     sigma = result.series["sigma"]
-    powers = np.array([int(n[3:] or 1) if n.startswith("phi") else 2 for n in names])
-    factor = sigma[:, None] ** powers
+    factor = sigma[:, None] ** field_powers(names)
     _curves(ax, result, names, factor)
     ax.axhline(0, color="0.6", lw=0.5)
     at = [result.names.index(n) for n in names]
@@ -182,8 +186,15 @@ def couplings(
     if np.isfinite(result.values[:, at]).any():
         ax.legend()
     else:
-        ax.text(0.5, 0.5, "refused at every scale:\n" + result.flags[0][0][:60],
-                transform=ax.transAxes, ha="center", va="center", wrap=True)
+        ax.text(
+            0.5,
+            0.5,
+            "refused at every scale:\n" + result.flags[0][0][:60],
+            transform=ax.transAxes,
+            ha="center",
+            va="center",
+            wrap=True,
+        )
     return ax
 
 
@@ -240,8 +251,7 @@ def figure(result: Measurement, *, style_name: str = "aps") -> Figure:
 
 
 def summary(run: Run, *, style_name: str = "aps") -> Figure:
-    """Return one figure of all fields of a run: z of the block variance, field by field and scale.
-    """
+    """Return one figure of all fields of a run: z of the block variance, field by field and scale."""
     from matplotlib.figure import Figure
 
     names = list(run)

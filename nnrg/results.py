@@ -39,14 +39,15 @@ class Measurement:
         a = self.couplings.attrs
         order = "natural order" if self.natural else "index order, no natural neighbours"
         text = [
-            f"{self.name}: {a['samples']} x {a['sample_is']} on {a['lattice']} ({a['axes']}; {order})",
+            f"{self.name}: {a['samples']} samples ({a['sample_is']}) on {a['lattice']} "
+            f"({a['axes']}; {order})",
             f"{a['blocks']}, rescale {a['rescale']}, Delta {a['exponent_Delta']}; errors: jackknife "
             f"over {a['jackknife_groups']} {a['jackknife_over']}",
             "",
             "cumulants of the unrescaled block mean (* below the noise of Gaussian numbers):",
             self.cumulants.table(),
             "",
-            "couplings of the rescaled block field:",
+            "couplings of the rescaled block field, g_n sigma^n (dimensionless; r is phi2, u is phi4):",
             self.couplings.table(),
         ]
         if a["notes"]:
@@ -88,17 +89,16 @@ class Run:
     @property
     def leading(self) -> Measurement:
         """The measurement to look at first: on a natural lattice, with the most scales."""
-        return max(
-            self.measurements.values(), key=lambda m: (m.natural, m.couplings.scales.size)
-        )
+        return max(self.measurements.values(), key=lambda m: (m.natural, m.couplings.scales.size))
 
     def report(self) -> str:
-        """Return the tables of the leading field, a line for each other one, and what was left out.
-        """
+        """Return the tables of the leading field, a line for each other one, and what was left out."""
         text = [str(self.leading)]
         others = [m for m in self.measurements.values() if m is not self.leading]
         if others:
-            rows = [["field", "order", "samples", "scales", "z(kappa_2) by scale", "flags at b = 1"]]
+            rows = [
+                ["field", "order", "samples", "scales", "z(kappa_2) by scale", "flags at b = 1"]
+            ]
             for m in others:
                 z = m.cumulants.z()[1:, m.cumulants.names.index("kappa_2")]
                 rows.append(

@@ -1,10 +1,10 @@
 """Boxes of a lattice taken through several levels of block means while they are in cache.
 
-Every lattice is seen with four axes, ``(n_0, 1.., n_last)``. It is cut into boxes, each inside one
-group. A box is swept along axis 0 in bands of whole blocks; a band is coarse-grained level by
-level in scratch memory, and the last plane of each level is carried to the next band. Only the
-planes next to a cut leave the box, as faces: once all boxes are done, `_stitch` adds the bonds
-across cuts, and across the boundary of a periodic axis, which is a cut too.
+Every lattice is seen with four axes. It is cut into boxes, each inside one group. A box is swept
+along axis 0 in bands of whole blocks; a band is coarse-grained level by level in scratch memory,
+and the last plane of each level is carried to the next band. Only the planes next to a cut leave
+the box, as faces: once all boxes are done, `_stitch` adds the bonds across cuts, and across the
+boundary of a periodic axis, which is a cut too.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from nnrg_kernels._jit import kernel, parallel_kernel
-from nnrg_kernels._pyramid_jit import borrowing_kernel
+from nnrg_kernels._jit import parallel_kernel
 from nnrg_kernels._load import load
+from nnrg_kernels._pyramid_jit import borrowing_kernel
 from nnrg_kernels._pyramid_rows import block_row, copy_run, run_statistics
 
-__all__ = ["RUN", "Buffers", "Geometry", "sweep", "sweep_parallel"]
+__all__ = ["BLOCK", "COLUMNS", "EXTENTS", "FACE_AT", "FACE_SIZE", "FIELD_AT", "RUN", "SCRATCH_AT", "SHAPE",
+ "STRIDE", "WRAPS", "Buffers", "Geometry", "sweep", "sweep_parallel"]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -28,25 +29,35 @@ Ints = npt.NDArray[np.int64]
 # Planes are taken in runs of about this many sites: with the plane before, they stay in L1.
 RUN = 2048
 
+# Columns of the table of levels. One small array goes into the inner functions, because each
+# array in a tuple costs as much as an argument of its own at every call.
+SHAPE = 0  # 4 columns: sites along each axis
+BLOCK = 4  # 4: first-level sites in a block along each axis
+FACE_AT = 8  # 4: where the faces of each axis start, -1 for none
+FACE_SIZE = 12  # 4: sites of one face
+WRAPS = 16  # 4: one if bonds join the last site to the first
+STRIDE = 20  # 4 x 4: strides of the faces of each axis, zero along the axis itself
+FIELD_AT = 36  # where the level's block means start among those kept, -1 for not kept
+SCRATCH_AT = 37  # where the level's planes start in scratch memory
+COLUMNS = 38
+# Rows of a thread's work space before the extents of the levels: a box and its neighbour.
+BOX, OTHER, EXTENTS = 0, 1, 2
+
 
 class Geometry(NamedTuple):
-    """Integers that describe one round; level axes count from the round's first level."""
+    """Integers that describe one round; levels count from the round's first."""
 
-    shape: Ints  # (K + 1, 4) sites of each level
+    table: Ints  # (K + 1, COLUMNS)
+    levels: int  # levels that get statistics: K, at least 1
     factors: Ints  # (4,)
-    blocks: Ints  # (K + 1, 4) first-level sites in a block of each level, along each axis
     n_boxes: Ints  # (4,) boxes along each axis
     cuts: Ints  # (4, max boxes + 1) first-level coordinates of the cuts
     boxes: Ints  # box numbers in order of their group
     segments: Ints  # accumulator of each entry of `boxes`
     chunks: Ints  # where each chunk of work starts in `boxes`, and the end
     band: int  # first-level planes swept at once
-    scratch_at: Ints  # (max(K, 1) + 1,) where each level starts in scratch; a row buffer is last
-    face_at: Ints  # (max(K, 1), 4) where the faces of each level and axis start, -1 for none
-    face_strides: Ints  # (max(K, 1), 4, 4) strides of a face, zero along its own axis
-    face_sizes: Ints  # (max(K, 1), 4)
-    wraps: Ints  # (max(K, 1), 4) one if bonds join the last site to the first
-    field_at: Ints  # (K + 1,) where the block means of each level start in `fields`, -1 for none
+    stacked: bool  # axis 0 counts samples, which no bond joins
+    row_at: int  # where a row buffer starts in scratch memory
 
 
 class Buffers(NamedTuple):
@@ -62,242 +73,260 @@ class Buffers(NamedTuple):
     faces: Floats
     fields: Floats  # true block means of the levels that are kept
     top: Floats  # shifted and scaled block means of level K
-    sums: Floats  # (segments, max(K, 1), STATISTICS)
+    sums: Floats  # (segments, levels, STATISTICS)
 
 
 @borrowing_kernel
-def _extent(geometry: Geometry, level: int, box: Ints, start: Ints, size: Ints) -> None:
+def _extent(cuts: Ints, level: Ints, box: Ints, extent: Ints) -> None:
+    """Write where a box starts on a level, and its sites, along each axis."""
     for a in range(4):
-        block = geometry.blocks[level, a]
-        start[a] = geometry.cuts[a, box[a]] // block
-        size[a] = geometry.cuts[a, box[a] + 1] // block - start[a]
+        block = level[BLOCK + a]
+        extent[a] = cuts[a, box[a]] // block
+        extent[4 + a] = cuts[a, box[a] + 1] // block - extent[a]
 
 
 @borrowing_kernel
 def _save_faces(
-    geometry: Geometry,
-    buffers: Buffers,
-    level: int,
+    level: Ints,
+    n_boxes: Ints,
     box: Ints,
-    start: Ints,
-    size: Ints,
+    extent: Ints,
     run: Floats,
     first: int,
     planes: int,
+    faces: Floats,
 ) -> None:
-    """Copy what of the run of `planes` planes from `first` on lies at a cut."""
+    """Copy what of a run of planes lies at a cut; `first` planes of the box come before it."""
+    h1, h2, h3 = extent[5], extent[6], extent[7]
     for a in range(4):
-        at = geometry.face_at[level, a]
-        if at < 0:
+        if level[FACE_AT + a] < 0:
             continue
-        stride = geometry.face_strides[level, a]
+        s0, s1 = level[STRIDE + 4 * a], level[STRIDE + 4 * a + 1]
+        s2, s3 = level[STRIDE + 4 * a + 2], level[STRIDE + 4 * a + 3]
+        corner = (extent[0] + first) * s0 + extent[1] * s1 + extent[2] * s2 + extent[3] * s3
         for side in range(2):
-            edge = side * (size[a] - 1)
+            edge = side * (extent[4 + a] - 1)
             if a == 0:
                 edge -= first
                 if edge < 0 or edge >= planes:
                     continue
-            face = (box[4] * geometry.n_boxes[a] + box[a]) * 2 + side
-            base = at + face * geometry.face_sizes[level, a] + first * stride[0]
-            for b in range(4):
-                base += start[b] * stride[b]
+            face = (box[4] * n_boxes[a] + box[a]) * 2 + side
+            base = level[FACE_AT + a] + face * level[FACE_SIZE + a] + corner
             i_low, i_high = (edge, edge + 1) if a == 0 else (0, planes)
-            j_low, j_high = (edge, edge + 1) if a == 1 else (0, size[1])
-            k_low, k_high = (edge, edge + 1) if a == 2 else (0, size[2])
+            j_low, j_high = (edge, edge + 1) if a == 1 else (0, h1)
+            k_low, k_high = (edge, edge + 1) if a == 2 else (0, h2)
             for i in range(i_low, i_high):
                 for j in range(j_low, j_high):
                     for k in range(k_low, k_high):
-                        row = ((i * size[1] + j) * size[2] + k) * size[3]
-                        # an axis' own stride is zero: its index drops out
-                        to = base + i * stride[0] + j * stride[1] + k * stride[2]
+                        row = ((i * h1 + j) * h2 + k) * h3
+                        # The stride along axis a is zero, so that its index drops out.
+                        to = base + i * s0 + j * s1 + k * s2
                         if a == 3:
-                            buffers.faces[to] = run[row + edge]
+                            faces[to] = run[row + edge]
                         else:
-                            copy_run(run[row:], buffers.faces[to : to + size[3]])
+                            copy_run(run[row:], faces[to : to + h3])
 
 
 @borrowing_kernel
 def _coarsen(
-    geometry: Geometry,
-    buffers: Buffers,
-    level: int,
+    level: Ints,
+    factors: Ints,
     sample: int,
-    start: Ints,
-    size: Ints,
+    extent: Ints,
     run: Floats,
     first: int,
     planes: int,
-    slot: int,
-    scratch: Floats,
+    means: Floats,
+    packed: bool,
+    buffer: Floats,
+    fields: Floats,
+    field_shift: float,
+    field_scale: float,
 ) -> None:
-    """Write the block means of a run of planes to where the level above is read from.
+    """Write the block means of a run of planes to `means`, and to `fields` as they truly are.
 
-    `first` counts the planes of the box before the run, `slot` those of its band.
+    `level` is the row of the level above. `means` is its whole array or, if `packed`, starts
+    where the means of this run belong.
     """
-    up = level + 1
-    f = geometry.factors
-    shape = geometry.shape
-    last = up == shape.shape[0] - 1
-    m1, m2, m3 = size[1] // f[1], size[2] // f[2], size[3] // f[3]
-    buffer = scratch[geometry.scratch_at[-1] :]
-    # Sites above that the level's shape leaves out lie at the far end only.
-    for i in range(planes // f[0]):
+    h1, h2, h3 = extent[5], extent[6], extent[7]
+    f0, f1, f2, f3 = factors[0], factors[1], factors[2], factors[3]
+    m1, m2, m3 = h1 // f1, h2 // f2, h3 // f3
+    for i in range(planes // f0):
         for j in range(m1):
             for k in range(m2):
-                row = ((i * f[0] * size[1] + j * f[1]) * size[2] + k * f[2]) * size[3]
-                at = sample
-                at = at * shape[up, 0] + (start[0] + first) // f[0] + i
-                at = at * shape[up, 1] + start[1] // f[1] + j
-                at = at * shape[up, 2] + start[2] // f[2] + k
-                at = at * shape[up, 3] + start[3] // f[3]
-                if last:
-                    out = buffers.top[at : at + m3]
-                else:
-                    here = (((1 + slot // f[0] + i) * m1 + j) * m2 + k) * m3
-                    here += geometry.scratch_at[up]
-                    out = scratch[here : here + m3]
-                block_row(run[row:], f, size, buffer, out)
-                if geometry.field_at[up] >= 0:
-                    at += geometry.field_at[up]
-                    field = buffers.fields[at : at + m3]
-                    for m in range(m3):
-                        field[m] = out[m] * buffers.field_scale + buffers.field_shift
+                row = ((i * f0 * h1 + j * f1) * h2 + k * f2) * h3
+                at = sample * level[SHAPE] + (extent[0] + first) // f0 + i
+                at = at * level[SHAPE + 1] + extent[1] // f1 + j
+                at = at * level[SHAPE + 2] + extent[2] // f2 + k
+                at = at * level[SHAPE + 3] + extent[3] // f3
+                to = ((i * m1 + j) * m2 + k) * m3 if packed else at
+                out = means[to : to + m3]
+                block_row(run[row:], factors, extent, buffer, out)
+                if level[FIELD_AT] >= 0:
+                    at += level[FIELD_AT]
+                    field = fields[at : at + m3]
+                    for m in range(field.size):
+                        field[m] = out[m] * field_scale + field_shift
 
 
 @borrowing_kernel
 def _load_planes(
-    geometry: Geometry,
-    buffers: Buffers,
+    raw: npt.NDArray[np.uint8],
+    code: int,
+    shift: float,
+    inverse: float,
+    level: Ints,
     sample: int,
-    start: Ints,
-    size: Ints,
+    extent: Ints,
     first: int,
     planes: int,
     out: Floats,
 ) -> None:
-    shape = geometry.shape[0]
-    inverse = 1.0 / buffers.scale
-    at = (sample * shape[0] + start[0] + first) * shape[1] * shape[2] * shape[3]
-    if size[1] == shape[1] and size[2] == shape[2] and size[3] == shape[3]:
-        load(buffers.raw, buffers.code, at, buffers.shift, inverse, out)
+    h1, h2, h3 = extent[5], extent[6], extent[7]
+    n1, n2, n3 = level[SHAPE + 1], level[SHAPE + 2], level[SHAPE + 3]
+    start = sample * level[SHAPE] + extent[0] + first
+    if h1 == n1 and h2 == n2 and h3 == n3:
+        load(raw, code, start * n1 * n2 * n3, shift, inverse, out)
         return
     for i in range(planes):
-        for j in range(size[1]):
-            for k in range(size[2]):
-                row = ((i * size[1] + j) * size[2] + k) * size[3]
-                sheet = (sample * shape[0] + start[0] + first + i) * shape[1] + start[1] + j
-                at = (sheet * shape[2] + start[2] + k) * shape[3] + start[3]
-                load(
-                    buffers.raw,
-                    buffers.code,
-                    at,
-                    buffers.shift,
-                    inverse,
-                    out[row : row + size[3]],
-                )
+        for j in range(h1):
+            for k in range(h2):
+                row = ((i * h1 + j) * h2 + k) * h3
+                at = ((start + i) * n1 + extent[1] + j) * n2 + extent[2] + k
+                at = at * n3 + extent[3]
+                load(raw, code, at, shift, inverse, out[row : row + h3])
 
 
 @borrowing_kernel
 def _box(
-    geometry: Geometry, buffers: Buffers, box: Ints, sums: Floats, scratch: Floats, work: Ints
+    geometry: Geometry, buffers: Buffers, sums: Floats, scratch: Floats, work: Ints
 ) -> None:
-    n_levels = geometry.face_at.shape[0]
-    n_up = geometry.shape.shape[0] - 1
-    start, size = work[0], work[1]
-    _extent(geometry, 0, box, start, size)
-    height = size[0]
+    """Add the statistics of one box, except bonds across its faces, to `sums`."""
+    table, factors, stacked = geometry.table, geometry.factors, geometry.stacked
+    n_up = table.shape[0] - 1
+    f0 = factors[0]
+    box = work[BOX]
+    for k in range(geometry.levels):
+        _extent(geometry.cuts, table[k], box, work[EXTENTS + k])
+    height = work[EXTENTS, 4]
+    inverse = 1.0 / buffers.scale
     for low in range(0, height, geometry.band):
         in_band = min(geometry.band, height - low)
-        for level in range(n_levels):
-            block = geometry.blocks[level, 0]
-            _extent(geometry, level, box, start, size)
-            plane = size[1] * size[2] * size[3]
-            n_planes = in_band // block
-            first = low // block
+        for k in range(geometry.levels):
+            level, extent = table[k], work[EXTENTS + k]
+            plane = extent[5] * extent[6] * extent[7]
+            n_planes = in_band // level[BLOCK]
+            below = low // level[BLOCK]
             if plane == 0 or n_planes == 0:
-                continue
-            x = scratch[geometry.scratch_at[level] : geometry.scratch_at[level + 1]]
-            step = geometry.factors[0] * max(1, RUN // (plane * geometry.factors[0]))
+                break
+            x = scratch[level[SCRATCH_AT] :]
+            step = f0 * max(1, RUN // (plane * f0))
             for i in range(0, n_planes, step):
                 planes = min(step, n_planes - i)
-                if level == 0:
+                first = below + i
+                if k == 0:
                     here = x[: (1 + planes) * plane]
                     _load_planes(
-                        geometry, buffers, box[4], start, size, first + i, planes, here[plane:]
+                        buffers.raw,
+                        buffers.code,
+                        buffers.shift,
+                        inverse,
+                        level,
+                        box[4],
+                        extent,
+                        first,
+                        planes,
+                        here[plane:],
                     )
                 else:
                     here = x[i * plane : (i + 1 + planes) * plane]
-                run_statistics(here, first + i > 0, size, planes, buffers.order, sums[level])
+                run_statistics(here, first > 0, stacked, extent, planes, buffers.order, sums[k])
                 run = here[plane:]
-                _save_faces(geometry, buffers, level, box, start, size, run, first + i, planes)
-                if level < n_up:
+                _save_faces(
+                    level, geometry.n_boxes, box, extent, run, first, planes, buffers.faces
+                )
+                if k < n_up:
+                    up = table[k + 1]
+                    packed = k + 1 < n_up
+                    means = buffers.top
+                    if packed:
+                        up_plane = (extent[5] // factors[1]) * (extent[6] // factors[2])
+                        up_plane *= extent[7] // factors[3]
+                        means = scratch[up[SCRATCH_AT] + (1 + i // f0) * up_plane :]
                     _coarsen(
-                        geometry,
-                        buffers,
-                        level,
+                        up,
+                        factors,
                         box[4],
-                        start,
-                        size,
+                        extent,
                         run,
-                        first + i,
+                        first,
                         planes,
-                        i,
-                        scratch,
+                        means,
+                        packed,
+                        scratch[geometry.row_at :],
+                        buffers.fields,
+                        buffers.field_shift,
+                        buffers.field_scale,
                     )
-                if level == 0:
+                if k == 0:
                     copy_run(run[(planes - 1) * plane :], x[:plane])
-            if level > 0:
+            if k > 0:
                 copy_run(x[n_planes * plane :], x[:plane])
 
 
 @borrowing_kernel
-def _stitch(geometry: Geometry, buffers: Buffers, box: Ints, sums: Floats, work: Ints) -> None:
+def _stitch(geometry: Geometry, faces: Floats, sums: Floats, work: Ints) -> None:
     """Add the bonds from the last planes of a box to the first planes of the boxes after it."""
-    start, size, extent = work[0], work[1], work[2]
-    other, other_start, other_size = work[3], work[4], work[5]
-    for level in range(geometry.face_at.shape[0]):
-        _extent(geometry, level, box, start, size)
+    box, other = work[BOX], work[OTHER]
+    extent, beyond = work[EXTENTS], work[EXTENTS + 1]
+    for k in range(geometry.levels):
+        level = geometry.table[k]
+        _extent(geometry.cuts, level, box, extent)
         for a in range(4):
-            at = geometry.face_at[level, a]
             following = box[a] + 1
             if following == geometry.n_boxes[a]:
-                if geometry.wraps[level, a] == 0:
+                if level[WRAPS + a] == 0:
                     continue
                 following = 0
             for b in range(5):
                 other[b] = box[b]
-                extent[b] = size[b]
             other[a] = following
-            _extent(geometry, level, other, other_start, other_size)
-            if at < 0 or size[a] == 0 or other_size[a] == 0:
+            _extent(geometry.cuts, level, other, beyond)
+            if level[FACE_AT + a] < 0 or extent[4 + a] == 0 or beyond[4 + a] == 0:
                 continue
-            stride = geometry.face_strides[level, a]
-            face = geometry.face_sizes[level, a]
-            sample = box[4] * geometry.n_boxes[a]
-            base = 0
+            base = level[FACE_AT + a]
             for b in range(4):
-                base += start[b] * stride[b]
-            lower_at = at + ((sample + box[a]) * 2 + 1) * face + base
-            upper_at = at + (sample + following) * 2 * face + base
-            extent[a] = 1
+                base += extent[b] * level[STRIDE + 4 * a + b]
+            first_box = box[4] * geometry.n_boxes[a]
+            lower_at = base + ((first_box + box[a]) * 2 + 1) * level[FACE_SIZE + a]
+            upper_at = base + (first_box + following) * 2 * level[FACE_SIZE + a]
+            s0, s1 = level[STRIDE + 4 * a], level[STRIDE + 4 * a + 1]
+            s2 = level[STRIDE + 4 * a + 2]
+            extent[4 + a] = 1
             total = 0.0
-            for i in range(extent[0]):
-                for j in range(extent[1]):
-                    for k in range(extent[2]):
-                        shift = i * stride[0] + j * stride[1] + k * stride[2]
-                        lower = buffers.faces[lower_at + shift : lower_at + shift + extent[3]]
-                        upper = buffers.faces[upper_at + shift : upper_at + shift + extent[3]]
-                        for m in range(lower.size):
-                            step = upper[m] - lower[m]
+            for i in range(extent[4]):
+                for j in range(extent[5]):
+                    for m in range(extent[6]):
+                        at = i * s0 + j * s1 + m * s2
+                        lower = faces[lower_at + at : lower_at + at + extent[7]]
+                        upper = faces[upper_at + at : upper_at + at + extent[7]]
+                        for n in range(lower.size):
+                            step = upper[n] - lower[n]
                             total += step * step
-            sums[level, 8 + a] += total
+            sums[k, 8 + a] += total
+            _extent(geometry.cuts, level, box, extent)
 
 
 @borrowing_kernel
 def _chunk(
-    geometry: Geometry, buffers: Buffers, chunk: int, stitching: bool, scratch: Floats, work: Ints
+    geometry: Geometry,
+    buffers: Buffers,
+    chunk: int,
+    stitching: bool,
+    scratch: Floats,
+    work: Ints,
 ) -> None:
-    box = work[6]
+    box = work[BOX]
     for i in range(geometry.chunks[chunk], geometry.chunks[chunk + 1]):
         number = geometry.boxes[i]
         for a in range(3, -1, -1):
@@ -306,20 +335,24 @@ def _chunk(
         box[4] = number
         sums = buffers.sums[geometry.segments[i]]
         if stitching:
-            _stitch(geometry, buffers, box, sums, work)
+            _stitch(geometry, buffers.faces, sums, work)
         else:
-            _box(geometry, buffers, box, sums, scratch, work)
+            _box(geometry, buffers, sums, scratch, work)
 
 
 @borrowing_kernel
-def sweep(geometry: Geometry, buffers: Buffers, stitching: bool, scratch: Floats, work: Ints) -> None:
+def sweep(
+    geometry: Geometry, buffers: Buffers, stitching: bool, scratch: Floats, work: Ints
+) -> None:
     """Do all chunks of work, one after the other."""
     for chunk in range(geometry.chunks.size - 1):
         _chunk(geometry, buffers, chunk, stitching, scratch[0], work[0])
 
 
 @parallel_kernel
-def sweep_parallel(geometry: Geometry, buffers: Buffers, stitching: bool, scratch: Floats, work: Ints) -> None:
+def sweep_parallel(
+    geometry: Geometry, buffers: Buffers, stitching: bool, scratch: Floats, work: Ints
+) -> None:
     """Do all chunks of work; each has accumulators of its own, whichever thread takes it."""
     for chunk in numba.prange(geometry.chunks.size - 1):
         thread = numba.get_thread_id()

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nnrg_kernels._load import as_bytes
-from nnrg_kernels._pyramid_boxes import Buffers, sweep, sweep_parallel
-from nnrg_kernels._pyramid_plan import Round, lattice_axes
+from nnrg_kernels._pyramid_boxes import EXTENTS, Buffers, sweep, sweep_parallel
+from nnrg_kernels._pyramid_plan import Round
 from nnrg_kernels._pyramid_rows import MAX_ORDER, STATISTICS
 
 __all__ = ["Swept", "group_counts", "lattice_sums", "location_and_scale", "sweep_round"]
@@ -61,24 +61,22 @@ def sweep_round(
     summed, `field_map` of these to the field. `top` may be given as a C-contiguous array to write into.
     """
     geometry = plan.geometry
-    n_samples = plan.n_samples
-    kept = np.prod(plan.geometry.shape[1:], axis=1) * n_samples
     if top is None:
-        top = np.empty(int(kept[-1]) if kept.size else 0)
-    fields = np.empty(int(kept.sum()) if plan.keep else 0)
+        top = np.empty(plan.level_sizes[-1] if plan.level_sizes else 0)
+    fields = np.empty(sum(plan.level_sizes) if plan.keep else 0)
     faces = np.empty(plan.faces_size)
-    sums = np.zeros((plan.group_of_segment.size, plan.levels, STATISTICS))
+    sums = np.zeros((plan.group_of_segment.size, geometry.levels, STATISTICS))
     raw, code = as_bytes(values)
     buffers = Buffers(raw, code, *read_map, *field_map, order, faces, fields, top, sums)
     parallel = values.size >= SERIAL_SITES
     n_threads = numba.get_num_threads() if parallel else 1
     scratch = np.empty((n_threads, plan.scratch_size))
-    work = np.empty((n_threads, 7, 8), np.int64)
+    work = np.empty((n_threads, EXTENTS + geometry.levels + 1, 8), np.int64)
     run = sweep_parallel if parallel else sweep
     run(geometry, buffers, False, scratch, work)
     if plan.faces_size:
         run(geometry, buffers, True, scratch, work)
-    grouped = np.zeros((n_groups, plan.levels, STATISTICS))
+    grouped = np.zeros((n_groups, geometry.levels, STATISTICS))
     if plan.group_of_segment.size:
         groups, starts = np.unique(plan.group_of_segment, return_index=True)
         grouped[groups] = np.add.reduceat(sums, starts, axis=0)
@@ -131,7 +129,7 @@ def _outer(extents: list[Ints]) -> Ints:
     return product
 
 
-def lattice_sums(sums: Floats, d: int, order: int) -> tuple[Floats, Floats]:
+def lattice_sums(sums: Floats, axes: tuple[int, ...], order: int) -> tuple[Floats, Floats]:
     """Split statistics into power sums of the orders asked for and the axes of the lattice."""
-    axes = [MAX_ORDER + axis for axis in lattice_axes(d)]
-    return sums[..., :order].copy(), sums[..., axes]
+    columns = [MAX_ORDER + axis for axis in axes]
+    return sums[..., :order].copy(), sums[..., columns]

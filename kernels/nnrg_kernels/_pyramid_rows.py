@@ -79,43 +79,46 @@ def squared_steps(x: Floats, stride: int) -> float:
 
 
 @borrowing_kernel
-def run_statistics(x: Floats, carried: bool, h: Ints, planes: int, order: int, sums: Floats) -> None:
+def run_statistics(
+    x: Floats, carried: bool, stacked: bool, extent: Ints, planes: int, order: int, sums: Floats
+) -> None:
     """Add power sums and squared nearest-neighbour differences of a run of planes to `sums`.
 
     `x` holds the plane before the run (meaningful if `carried`), then `planes` planes of
-    ``h[1] * h[2] * h[3]`` sites.
+    ``extent[5] * extent[6] * extent[7]`` sites. No bond joins planes that are `stacked`.
     """
-    row = h[3]
-    sheet = h[2] * row
-    plane = h[1] * sheet
+    row = extent[7]
+    sheet = extent[6] * row
+    plane = extent[5] * sheet
     run = x[plane : (1 + planes) * plane]
     power_sums(run, order, sums)
-    if carried:
-        sums[8] += squared_steps(x[: (1 + planes) * plane], plane)
-    elif planes > 1:
-        sums[8] += squared_steps(run, plane)
-    if h[1] > 1:
+    if not stacked:
+        if carried:
+            sums[8] += squared_steps(x[: (1 + planes) * plane], plane)
+        elif planes > 1:
+            sums[8] += squared_steps(run, plane)
+    if extent[5] > 1:
         for i in range(planes):
             sums[9] += squared_steps(run[i * plane : (i + 1) * plane], sheet)
-    if h[2] > 1:
-        for i in range(planes * h[1]):
+    if extent[6] > 1:
+        for i in range(planes * extent[5]):
             sums[10] += squared_steps(run[i * sheet : (i + 1) * sheet], row)
     if row > 1:
         total = 0.0
-        for i in range(planes * h[1] * h[2]):
+        for i in range(planes * extent[5] * extent[6]):
             total += squared_steps(run[i * row : (i + 1) * row], 1)
         sums[11] += total
 
 
 @borrowing_kernel
-def block_row(x: Floats, f: Ints, h: Ints, buffer: Floats, out: Floats) -> None:
+def block_row(x: Floats, f: Ints, extent: Ints, buffer: Floats, out: Floats) -> None:
     """Write one row of block means to `out`; `x` starts at the first row of its blocks.
 
     Rows are added first: only then is one row in ``f[0] * f[1] * f[2]`` summed across its sites.
     """
-    row = h[3]
-    sheet = h[2] * row
-    plane = h[1] * sheet
+    row = extent[7]
+    sheet = extent[6] * row
+    plane = extent[5] * sheet
     used = out.size * f[3]
     total = x[:used]
     n_rows = 0

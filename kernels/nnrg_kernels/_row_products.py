@@ -9,14 +9,14 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from nnrg_kernels._jit import kernel
+from nnrg_kernels._pyramid_jit import borrowing_kernel
 
 __all__ = ["add_row_products"]
 
 Floats = npt.NDArray[np.float64]
 
 
-@kernel
+@borrowing_kernel
 def add_row_products(rows: Floats, n: int, channels: int, products: Floats) -> None:
     """Fill in the powers of y, then add all products of rows, summed over the first `n` sites.
 

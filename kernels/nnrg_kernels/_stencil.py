@@ -11,13 +11,17 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from nnrg_kernels._jit import kernel
 from nnrg_kernels._load import load
+from nnrg_kernels._pyramid_jit import borrowing_kernel
 
-__all__ = ["Stencil", "build_stencil", "derivative_rows", "load_line"]
+__all__ = ["ORIGIN", "Stencil", "build_stencil", "derivative_rows", "load_line"]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+
+
+# Where the first site of a line stands in its buffer: on a cache line, behind room for a halo.
+ORIGIN = 8
 
 
 class Stencil(NamedTuple):
@@ -82,7 +86,7 @@ def build_stencil(
     )
 
 
-@kernel
+@borrowing_kernel
 def load_line(
     raw: npt.NDArray[np.uint8],
     code: int,
@@ -104,22 +108,21 @@ def load_line(
             load(raw, code, base + source, 0.0, inverse, line[i - low : i - low + 1])
 
 
-@kernel
+@borrowing_kernel
 def derivative_rows(
     lines: Floats, j: int, stencil: Stencil, rows: Floats, fill: int, n: int, second: Floats
 ) -> None:
     """Append `n` sites to the rows of derivatives; add what is not constant to `second`."""
     slots = lines.shape[1]
-    halo = stencil.halo
-    y = lines[0, j % slots, halo : halo + n]
+    y = lines[0, j % slots, ORIGIN : ORIGIN + n]
     for c in range(stencil.quartic.size):
         row = rows[1 + c, fill : fill + n]
         first, end = stencil.first[c], stencil.first[c + 1]
         for p in range(first, end):
             plane, across, along = stencil.near[p, 0]
-            a = lines[plane, (j + across) % slots, halo + along : halo + along + n]
+            a = lines[plane, (j + across) % slots, ORIGIN + along : ORIGIN + along + n]
             plane, across, along = stencil.near[p, 1]
-            b = lines[plane, (j + across) % slots, halo + along : halo + along + n]
+            b = lines[plane, (j + across) % slots, ORIGIN + along : ORIGIN + along + n]
             if stencil.quartic[c] == 0:
                 if p == first:
                     for i in range(n):

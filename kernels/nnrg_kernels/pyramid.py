@@ -154,7 +154,7 @@ def pyramid(
         swept = sweep_round(
             current, plan, n_groups, (offset, width), (unit_shift, unit_scale), order
         )
-        sums[here], gradients[here] = lattice_sums(swept.sums, d, order)
+        sums[here], gradients[here] = lattice_sums(swept.sums, plan.axes, order)
         shift[here], scale[here] = unit_shift, unit_scale
         for level in range(*here.indices(levels + 1)):
             own = tuple(edge // b for edge, b in zip(edges, blocks[level], strict=True))

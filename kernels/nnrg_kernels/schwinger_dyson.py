@@ -9,6 +9,7 @@ a further operator is one more row and nothing else.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,18 +19,21 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from nnrg_kernels._jit import kernel
 from nnrg_kernels._load import as_bytes
 from nnrg_kernels._parts import Parts, cut_parts
+from nnrg_kernels._pyramid_jit import borrowing_kernel
 from nnrg_kernels._row_products import add_row_products
-from nnrg_kernels._stencil import Stencil, build_stencil, derivative_rows, load_line
+from nnrg_kernels._stencil import ORIGIN, Stencil, build_stencil, derivative_rows, load_line
 
 __all__ = ["Sums", "accumulate"]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-WIDTH = 256  # sites in a row: all rows of two-dimensional fields stay near the first cache level
+WIDTH = (
+    512  # sites in a row: what is at work stays in the second cache level, most of it in the first
+)
+CACHE_LINE = 8  # float64 numbers
 SERIAL = 1 << 16  # below this many sites threads cost more than they bring
 NOWHERE = -(1 << 62)
 
@@ -64,7 +68,7 @@ class Sums:
     second: Floats
 
 
-@kernel
+@borrowing_kernel
 def _run_parts(
     raw: npt.NDArray[np.uint8],
     code: int,
@@ -73,15 +77,15 @@ def _run_parts(
     stencil: Stencil,
     parts: Parts,
     task: int,
+    lines: Floats,
+    held: Ints,
+    rows: Floats,
     products: Floats,
     second: Floats,
 ) -> None:
     """Sum over the parts of one task; rows of sites that belong to one part share the rows."""
     channels, halo, planes = stencil.quartic.size, stencil.halo, stencil.planes
-    slots = 2 * stencil.reach + 1
-    lines = np.empty((planes.shape[0], slots, WIDTH + 2 * halo))
-    held = np.empty((planes.shape[0], slots), np.int64)
-    rows = np.empty((products.shape[1], WIDTH))
+    slots = lines.shape[1]
     y_row = rows[1 + channels if rows.shape[0] > 1 + channels else 0]
     for part in range(parts.tasks[task], parts.tasks[task + 1]):
         low, high = parts.boxes[parts.box[part]]
@@ -100,7 +104,9 @@ def _run_parts(
                 i0 = low[0] + row % volume // (n1 * n2)
                 if row // n2 != plane_before:
                     plane_before = row // n2
-                    held[:] = NOWHERE
+                    for p in range(held.shape[0]):
+                        for k in range(slots):
+                            held[p, k] = NOWHERE
                 for p in range(planes.shape[0]):
                     base = sample * shape[0] + (i0 + planes[p, 0]) % shape[0]
                     base = base * shape[1] + (i1 + planes[p, 1]) % shape[1]
@@ -108,12 +114,12 @@ def _run_parts(
                         if held[p, k % slots] != k:
                             held[p, k % slots] = k
                             start = (base * shape[2] + k % shape[2]) * shape[3]
-                            line = lines[p, k % slots, : n + 2 * halo]
+                            line = lines[p, k % slots, ORIGIN - halo : ORIGIN + n + halo]
                             load_line(raw, code, start, shape[3], left - halo, inverse, line)
                 if fill + n > WIDTH:
                     add_row_products(rows, fill, channels, products[part])
                     fill = 0
-                y, to = lines[0, j % slots, halo : halo + n], y_row[fill : fill + n]
+                y, to = lines[0, j % slots, ORIGIN : ORIGIN + n], y_row[fill : fill + n]
                 for i in range(n):
                     to[i] = y[i]
                 derivative_rows(lines, j, stencil, rows, fill, n, second[part])
@@ -203,10 +209,30 @@ def accumulate(
     lattice = np.array(shape)
 
     def run(task: int) -> None:
-        _run_parts(raw, code, lattice, float(inverse), stencil, parts, task, products, second)
+        scratch = _scratch(stencil, power + channels)
+        _run_parts(
+            raw, code, lattice, float(inverse), stencil, parts, task, *scratch, products, second
+        )  # fmt: skip
 
     _run_tasks(run, parts.tasks.size - 1, serial=sites.sum() < SERIAL)
     return _collect(names, power, sites, parts.group, products, second, stencil)
+
+
+def _scratch(stencil: Stencil, n_rows: int) -> tuple[Floats, Ints, Floats]:
+    """Allocate the lines of sites, what each of them holds, and the rows."""
+    planes, slots = len(stencil.planes), 2 * stencil.reach + 1
+    lines = _aligned(planes, slots, WIDTH + 2 * ORIGIN)
+    # A cache line more than needed, so that rows do not compete for the same places in the cache.
+    rows = _aligned(n_rows, WIDTH + CACHE_LINE)
+    return lines, np.empty((planes, slots), np.int64), rows
+
+
+def _aligned(*shape: int) -> Floats:
+    """Return an empty array that starts on a cache line: vector loads across two cost double."""
+    size = math.prod(shape)
+    buffer = np.empty(size + CACHE_LINE)
+    start = -buffer.ctypes.data // buffer.itemsize % CACHE_LINE
+    return buffer[start : start + size].reshape(shape)
 
 
 def _run_tasks(run: Callable[[int], None], tasks: int, *, serial: bool) -> None:

@@ -19,49 +19,48 @@ __all__ = [
     "unaveraged",
 ]
 
-_START, _END = r"(?:^|[._/:-])", r"(?=$|[._/:-]|\d)"
+
+def _part(*words: str) -> re.Pattern[str]:
+    """Match any of `words` as a whole part of a dotted name, or the end of one."""
+    return re.compile(f"(?:^|[._/:-])(?:{'|'.join(words)})(?=$|[./:-]|_?\\d)", re.IGNORECASE)
 
 
-def _words(*words: str) -> re.Pattern[str]:
-    """Match any of `words` where it stands between separators; digits may follow it."""
-    return re.compile(f"{_START}(?:{'|'.join(words)}){_END}", re.IGNORECASE)
+def _leaf(*words: str) -> re.Pattern[str]:
+    """Match any of `words` at the end of a name; digits may follow."""
+    return re.compile(f"(?:^|[._/:-])(?:{'|'.join(words)})(?:_?\\d+)?(?::\\d+)?$", re.IGNORECASE)
 
 
 # Tensors that are stored beside the trained ones, and why they are not trained.
 FIXED: tuple[tuple[re.Pattern[str], str], ...] = (
     (
-        _words("(?:running|moving)_(?:mean|variance|var)", "num_batches_tracked", "batch_stats"),
+        _leaf("(?:running|moving)_(?:mean|variance|var)", "num_batches_tracked"),
         "running statistics of a normalisation layer, not trained",
     ),
+    (_part("batch_stats"), "running statistics of a normalisation layer, not trained"),
     (
-        _words("position_ids", "relative_position_index", "relative_coords_table"),
+        _leaf("position_ids", "relative_position_index", "relative_coords_table"),
         "position indices, not trained",
     ),
     (
-        _words("inv_freq", "freqs_cis", "(?:cos|sin)_cached?", "rotary_pos_emb"),
+        _leaf("inv_freq", "freqs_cis", "(?:cos|sin)_cached?"),
         "table of rotary position encoding, not trained",
     ),
+    (_leaf("pe", "_float_tensor"), "sinusoidal position table by its name, not trained"),
     (
-        _words("pe", "_float_tensor"),
-        "sinusoidal position table, not trained",
-    ),
-    (
-        _words(
-            "i?stft(?:_conv)?",
+        _part(
+            "i?stft(?:_conv|_basis|_kernels?)?",
             "(?:forward|inverse)_basis(?:_buffer)?",
-            "cqt\\w*",
+            r"cqt\w*",
             "mel_(?:basis|fb|filters?|scale)",
             "spectrogram",
-            "f?bank",
+            "(?:filter_?|f)banks?",
+            "(?:(?:hann|hamming)_)?window",
         ),
         "fixed spectral basis (STFT, CQT, mel), not trained",
     ),
+    (_leaf(r"\w*mask", "masked_bias", "tril", "triu"), "a mask by its name, not trained"),
     (
-        _words("(?:causal_|attn_|attention_)?mask", "masked_bias", "tril", "triu"),
-        "attention mask, not trained",
-    ),
-    (
-        _words("(?:pixel|image|input)_(?:mean|std|scale)"),
+        _leaf("(?:pixel|image|input)_(?:mean|std|scale)"),
         "normalisation of the input, not trained",
     ),
     (re.compile(r"_buffer$", re.IGNORECASE), "a buffer by its name, not trained"),

@@ -32,9 +32,10 @@ class TensorSpec:
     dtype : str
         NumPy or ml_dtypes name: ``"float32"``, ``"bfloat16"``, ``"float8_e4m3fn"``, ``"int64"``.
     layout : str
-        What each axis is, one letter an axis: O out, I in, H W D spatial, L position, K tap,
-        ``"OI"`` for a matrix stored out x in, ``"IO"`` for the transpose, ``"OIHW"`` (torch, ONNX)
-        or ``"HWIO"`` (Keras) for convolutions, ``""`` where the format does not say.
+        What each axis is, one letter an axis: O out, I in, H W D K taps of a kernel, L position,
+        V token of a vocabulary, C channel, M multiplier of a depthwise kernel, N of length one,
+        ? unknown. ``"OI"`` is a matrix stored out x in, ``"IO"`` the transpose, ``"OIHW"`` (torch,
+        ONNX) or ``"HWIO"`` (Keras) a convolution, ``""`` what the format does not say.
     gates : str
         Gates packed along the out axis, in order: ``"ifgo"``, ``"ifco"``, ``"rzn"``, or ``""``.
     storage : hashable

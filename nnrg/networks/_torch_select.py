@@ -16,6 +16,7 @@ from nnrg.networks._torch_objects import Tensor, UnpicklingError, Unreadable
 __all__ = ["Selection", "select"]
 
 MAX_DEPTH = 64
+MAX_NODES = 150_000
 MAX_REPORTED = 1000
 MAX_NAMES = 32 * 2**20
 
@@ -23,13 +24,15 @@ MAX_NAMES = 32 * 2**20
 _WRAPPERS = frozenset(
     "state_dict model_state_dict model_state model module net network params weights".split()
 )
-_SET_ASIDE = (
-    (r"(^|_)optim(s|izers?)?($|_)", "optimiser state"),
-    (r"sched(uler)?s?($|_)", "scheduler state"),
-    (r"(^|_)(ema|shadow|averaged|swa)($|_)", "moving average of the weights"),
-    (r"(^|_)(grad_)?scaler($|_)|^amp$", "loss scaler"),
-    (r"(^|_)history$|^logs?$|(^|_)rng_state", "record of the training"),
-)
+_SET_ASIDE = {
+    "optimiser state": r"(^|_)optim(s|izers?)?($|_)",
+    "scheduler state": r"sched(uler)?s?($|_)",
+    "moving average of the weights": r"(^|_)(ema|shadow|averaged|swa)($|_)",
+    "loss scaler": r"(^|_)(grad_)?scaler($|_)|^amp$",
+    "record of the training": r"(^|_)history$|^logs?$|(^|_)rng_state",
+}
+_ANY_ASIDE = re.compile("|".join(_SET_ASIDE.values()))
+_LONGEST_ASIDE = 100
 
 Path = tuple[object, ...]
 
@@ -69,6 +72,8 @@ class Selection:
         """Count the tensor elements below a node, visiting every container once."""
         if isinstance(node, Tensor):
             return node.size
+        if isinstance(node, Unreadable):
+            return 1
         if not isinstance(node, dict | list | tuple) or depth > MAX_DEPTH:
             return 0
         if id(node) not in self.sizes:
@@ -108,7 +113,8 @@ def select(root: object, key: str | None) -> Selection:
     _collect(root, selection, bool(key))
     if not selection.tensors:
         reasons = sorted({item.reason for item in selection.skipped})
-        raise UnpicklingError(f"no weights found (only: {label('; '.join(reasons), 200)})")
+        others = f" (only: {label(', '.join(reasons), 200)})" if reasons else ""
+        raise UnpicklingError(f"no weights found{others}")
     if selection.n_unreported:
         selection.skipped.append(Skipped(f"({selection.n_unreported} more)", "not listed"))
     return selection
@@ -133,9 +139,9 @@ def _reason(key: object, node: object) -> str:
     if isinstance(node, dict) and "state" in node and "param_groups" in node:
         return "optimiser state"
     if isinstance(node, dict | list | tuple) and isinstance(key, str):
-        for pattern, reason in _SET_ASIDE:
-            if re.search(pattern, key.lower()):
-                return reason
+        name = key.lower() if len(key) < _LONGEST_ASIDE else ""
+        if _ANY_ASIDE.search(name):
+            return next(why for why, pattern in _SET_ASIDE.items() if re.search(pattern, name))
     return ""
 
 
@@ -190,7 +196,9 @@ def _collect(root: object, selection: Selection, chosen: bool) -> None:
     """Take all tensors below a node that no reason speaks against."""
     seen: set[int] = set()
     stack: list[tuple[Path, object]] = [((), root)]
-    while stack:
+    for _ in range(MAX_NODES):
+        if not stack:
+            return
         path, node = stack.pop()
         reason = _reason(path[-1], node) if path else ("" if chosen else _reason("", node))
         if isinstance(node, Tensor):
@@ -199,7 +207,7 @@ def _collect(root: object, selection: Selection, chosen: bool) -> None:
             selection.skip(path, node.reason)
         elif reason:
             selection.skip(path, reason, node)
-        elif not isinstance(node, dict | list | tuple):
+        elif not selection.elements(node):
             selection.skip(path, f"not a tensor ({type(node).__name__})")
         elif id(node) in seen:
             selection.skip(path, "the same container again")
@@ -208,3 +216,4 @@ def _collect(root: object, selection: Selection, chosen: bool) -> None:
         else:
             seen.add(id(node))
             stack.extend(((*path, key), child) for key, child in reversed(list(_items(node))))
+    raise UnpicklingError(f"more than {MAX_NODES} entries")

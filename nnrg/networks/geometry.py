@@ -21,11 +21,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nnrg.errors import AnalysisError, ArgumentError
+from nnrg.errors import AnalysisError, ArgumentError, FormatError
 from nnrg.fields import Lattice, SynapticField
 from nnrg.networks._source import TensorSpec
 
-__all__ = ["build_field", "oriented"]
+__all__ = ["build_field", "lattice_from_hint", "oriented"]
 
 Array = npt.NDArray[Any]
 
@@ -43,7 +43,6 @@ def oriented(values: Array, layout: str) -> tuple[Array, str]:
 def build_field(
     values: Array,
     spec: TensorSpec,
-    role: str,
     *,
     sites: Lattice | None = None,
     along: str | None = None,
@@ -74,6 +73,19 @@ def build_field(
     if spatial:
         return _kernel(values, layout, spec, spatial)
     return _index(values, layout, spec)
+
+
+def lattice_from_hint(hint: str, name: str) -> Lattice:
+    """Read the lattice that a file names for a tensor: ``"32,32"``, rows and columns of pixels."""
+    try:
+        lengths = [int(part) for part in hint.split(",")]
+    except ValueError:
+        raise FormatError(
+            f"metadata of tensor {name!r} gives the lattice {hint[:40]!r}; expected lengths such as "
+            "'32,32'; give sites= yourself"
+        ) from None
+    axes = ("row", "column") if len(lengths) == 2 else None
+    return Lattice(lengths, axes=axes)
 
 
 def _guess(ndim: int) -> str:

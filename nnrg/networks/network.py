@@ -13,12 +13,14 @@ from typing import Any
 import numpy as np
 
 from nnrg.errors import ArgumentError, FormatError, NonFiniteError, SourceError
+from nnrg.fields import Lattice, SynapticField
 from nnrg.networks import _table
 from nnrg.networks._finite import count_nonfinite
 from nnrg.networks._label import file_label, human_bytes, label
 from nnrg.networks._limits import open_regular
 from nnrg.networks._raw import numpy_dtype
 from nnrg.networks._source import Array, Skipped, Source, TensorSpec
+from nnrg.networks.geometry import build_field, lattice_from_hint
 from nnrg.networks.roles import TensorRole, assign_roles
 
 __all__ = ["Network", "Tensors", "UnknownTensorError"]
@@ -176,6 +178,46 @@ class Network:
         if rows < 1:
             raise ArgumentError(f"rows={rows}: expected a positive number of rows")
         return self._checked_chunks(name, rows)
+
+    def field(
+        self, name: str, sites: Lattice | None = None, *, along: str | None = None
+    ) -> SynapticField:
+        """Return a trained tensor as a synaptic field.
+
+        Parameters
+        ----------
+        name : str
+        sites : Lattice, optional
+            Put the in axis (or the out axis, or the whole tensor) on this lattice, whichever has as
+            many sites; the other axes are samples. By default the lattice the file names in its
+            metadata key ``nnrg.lattice.NAME``, else the tensor's own: see `nnrg.networks.geometry`.
+        along : {"in", "out"}, optional
+            Which axis `sites` lies on, where both have as many.
+
+        Returns
+        -------
+        SynapticField
+
+        Raises
+        ------
+        ArgumentError
+            If there is no such tensor, or no axis has as many sites.
+        AnalysisError
+            If the tensor is a single number.
+
+        Examples
+        --------
+        >>> import numpy as np, nnrg
+        >>> net = nnrg.load({"fc.weight": np.ones((10, 784), dtype=np.float32)})
+        >>> net.field("fc.weight", sites=nnrg.Lattice((28, 28)))
+        SynapticField('fc.weight', 10 samples on Lattice(28 x 28, open), float32)
+        """
+        if name not in self.specs:
+            raise self._unknown(name)
+        hint = self.metadata.get(f"nnrg.lattice.{name}")
+        if sites is None and hint is not None:
+            sites = lattice_from_hint(hint, name)
+        return build_field(self._read(name), self.specs[name], sites=sites, along=along)
 
     def _checked_chunks(self, name: str, rows: int) -> Iterator[Array]:
         with self._enough_memory(name):

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from nnrg._random import as_seed
 from nnrg.errors import ArgumentError
-from nnrg.rg.basis import Basis
+from nnrg.rg.basis import Basis, Operator
 from nnrg.rg.cumulants import Cumulants, align, assemble, describe_flow, observe
 from nnrg.rg.diagnostics import has_hard_edge, is_discrete, variance_spread
 from nnrg.rg.flow import Flow, rescaling_factors, with_errors
@@ -71,25 +71,34 @@ class Couplings(Observables):
         return self.table()
 
     def table(self) -> str:
-        """Return the couplings, their z-scores and the goodness of fit as text."""
-        errors, z = self.errors(), self.z()
+        """Return dimensionless couplings, their z-scores and the goodness of fit as text.
+
+        Numbers are g_n sigma^n, with sigma the standard deviation of the rescaled field at that
+        scale: free of the unit of the weights. `to_dataframe` has them in that unit.
+        """
+        sigma = self.series["sigma"][:, None] ** field_powers(self.names)
+        values, errors = self.values * sigma, self.errors() * sigma
         lines = [[" b", *self.names, "chi2/dof", "p", ""]]
         for level, b in enumerate(self.scales):
             chi2, dof, p = (self.series[s][level] for s in ("chi2", "dof", "p"))
             cells = [
-                format_value_error(v, e)
-                for v, e in zip(self.values[level], errors[level], strict=True)
+                format_value_error(v, e) for v, e in zip(values[level], errors[level], strict=True)
             ]
             fit = ["", ""] if np.isnan(chi2) else [f"{chi2:.1f}/{dof:.0f}", f"{p:.2g}"]
-            lines.append([f"{b:>2d}", *cells, *fit, self.flags[level][0]])
-        text = align(lines)
+            short = [flag.partition(":")[0] for flag in self.flags[level][0].split("; ")]
+            lines.append([f"{b:>2d}", *cells, *fit, "; ".join(short)])
+        text = align(lines, left=(len(self.names) + 3,))
         for null, draws in self.nulls.items():
             scores = [[" b", *self.names]]
-            for level, b in enumerate(self.scales):
-                row = self.z(null)[level]
+            for b, row in zip(self.scales, self.z(null), strict=True):
                 scores.append([f"{b:>2d}", *("" if np.isnan(s) else f"{s:+.1f}" for s in row)])
             text += f"\n\nz against {draws.shape[0]} draws of {null}:\n{align(scores)}"
         return text
+
+
+def field_powers(names: Sequence[str]) -> npt.NDArray[np.int64]:
+    """Return how many fields each operator has."""
+    return np.array([Operator(n).fields for n in names])
 
 
 def fit_couplings(
@@ -212,8 +221,7 @@ class _Fit:
 def _fit(flow: Flow, level: int, basis: Basis, *, null: bool) -> _Fit:
     system = linear_system(flow, level, basis, test=not null)
     solutions, condition = solve(system)
-    powers = np.array([o.fields for o in basis])
-    solutions = solutions / system.unit**powers
+    solutions = solutions / system.unit ** field_powers(basis.names)
     flags, refused = ((), False) if null else _assumptions(flow, level, system, condition, basis)
     return _Fit(solutions, system, condition, flags, refused)
 
@@ -253,9 +261,8 @@ def _units(flow: Flow, basis: Basis, variances: Array) -> Array:
     factors = rescaling_factors(
         flow.rescale, np.array(flow.scales), variances, flow.field.sites.dimension
     )
-    powers = np.array([o.fields for o in basis])
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(factors[..., None] ** -powers)
+        return np.asarray(factors[..., None] ** -field_powers(basis.names))
 
 
 def _couplings(

@@ -129,7 +129,7 @@ def _ground_state(r: float, u: float, w: float) -> tuple[Floats, Floats, Floats]
         if values[-1] - values.min() > _HEIGHT and values[-1] == values.max():
             break
         edge *= 1.1
-    grid: Floats = (np.arange(_POINTS) + 0.5) * (edge / _POINTS)
+    grid = np.asarray((np.arange(_POINTS) + 0.5) * (edge / _POINTS), dtype=np.float64)
     v = potential(grid)
     v -= v.min()
     # Even functions only: each pair of points +-phi folded into one, so that two deep wells

@@ -1,8 +1,8 @@
 """Writes .pt files, zip and legacy, without torch: the opcodes that `torch.save` would write.
 
 Values are plain Python data, NumPy arrays (tensors of their own storage), `View` (a strided view
-of an array as storage), `Global` and `Reduce` (whatever a hostile file may name and call), and
-`Raw` opcodes.
+of an array as storage), `Global`, `Reduce` and `Build` (whatever a hostile file may name, call and
+set), and `Raw` opcodes.
 """
 
 from __future__ import annotations
@@ -41,6 +41,12 @@ class Global:
 class Reduce:
     function: Any
     arguments: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Build:
+    target: Any
+    state: Any
 
 
 @dataclass(frozen=True)
@@ -112,6 +118,10 @@ class Pickle:
                 self.put(value.function)
                 self.put(value.arguments)
                 self.data += b"R"
+            case Build():
+                self.put(value.target)
+                self.put(value.state)
+                self.data += b"b"
             case Raw():
                 self.data += value.opcodes
             case View():
@@ -130,16 +140,14 @@ class Pickle:
         self.data += b"u"
 
     def _tensor(self, view: View) -> None:
-        key, _ = self.storages.setdefault(
-            id(view.storage), (str(len(self.storages)), view.storage)
-        )
+        key, _ = self.storages.setdefault(id(view.storage), (str(len(self.storages)), view.storage))
         count = view.storage.size if view.n_elements is None else view.n_elements
         kind = view.storage_type or STORAGE_TYPES[view.storage.dtype.name]
         module = "torch.storage" if kind == "UntypedStorage" else "torch"
         label = ("storage", Global(module, kind), key, "cpu", count)
         self.put(Global("torch._utils", f"_rebuild_tensor_v{3 if view.dtype else 2}"))
         self.data += b"("
-        self.put(label + (None,) if self.legacy else label)
+        self.put((*label, None) if self.legacy else label)
         self.data += b"Q"
         for part in (view.offset, view.shape, view.strides, False, OrderedDict()):
             self.put(part)
