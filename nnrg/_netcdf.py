@@ -1,29 +1,74 @@
-"""Writing and reading netCDF4 files of results, through h5netcdf; never pickle."""
+"""Writing netCDF4 files of results: groups of named arrays with named dimensions; never pickle.
+
+Written through h5py, following the netCDF4 convention of HDF5 dimension scales, because xarray and
+pandas would take longer to import than a small flow takes to measure. Any netCDF4 reader opens the
+files: ``xarray.open_dataset(path, group="field0/couplings")``.
+"""
 
 from __future__ import annotations
 
 import os
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from nnrg.errors import FormatError, SourceError
+import numpy as np
+import numpy.typing as npt
+
+from nnrg.errors import SourceError
 
 if TYPE_CHECKING:
-    import xarray as xr
+    import h5py
 
-__all__ = ["FORMAT", "read", "write"]
+__all__ = ["BARE_DIMENSION", "FORMAT", "Dataset", "Group", "Variable", "write"]
 
 FORMAT = "nnrg results 1"
 
+BARE_DIMENSION = "This is a netCDF dimension but not a netCDF variable."
 
-def write(path: str | Path, groups: Mapping[str, xr.Dataset]) -> None:
-    """Write each Dataset to a group of one file ("" is the root), whole or not at all."""
+
+class Variable(NamedTuple):
+    """An array with a name for each of its dimensions."""
+
+    dims: tuple[str, ...]
+    values: npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Variables by name, and attributes: numbers and strings."""
+
+    variables: Mapping[str, Variable] = field(default_factory=dict)
+    attrs: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Dataset(Protocol):
+    """What can be written: a `Group`, or an xarray Dataset."""
+
+    @property
+    def variables(self) -> Mapping[Any, Any]: ...
+
+    @property
+    def attrs(self) -> Mapping[Any, Any]: ...
+
+
+def write(path: str | Path, groups: Mapping[str, Dataset]) -> None:
+    """Write each group to one file ("" is the root), whole or not at all.
+
+    Raises
+    ------
+    SourceError
+        If the file cannot be written.
+    """
+    import h5py
+
     target = Path(path)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".nc", dir=target.parent)
+        handle, name = tempfile.mkstemp(prefix=f".{target.name[:80]}.", dir=target.parent)
         os.close(handle)
     except OSError as error:
         raise SourceError(
@@ -31,60 +76,67 @@ def write(path: str | Path, groups: Mapping[str, xr.Dataset]) -> None:
         ) from None
     draft = Path(name)
     try:
-        mode = "w"
-        for group, data in groups.items():
-            data = data.assign_attrs(nnrg_format=FORMAT) if not group else data
-            compress = {
-                key: {"zlib": True, "complevel": 4, "shuffle": True}
-                for key, v in data.data_vars.items()
-                if v.dtype.kind == "f" and v.size > 256
-            }
-            data.to_netcdf(
-                draft, mode=mode, group=group or None, engine="h5netcdf", encoding=compress
-            )
-            mode = "a"
+        with h5py.File(draft, "w", track_order=True) as file:
+            dimensions = 0
+            for group, data in groups.items():
+                inside = file.require_group(group) if group else file
+                dimensions = _write_group(inside, data, dimensions)
+            file.attrs["nnrg_format"] = FORMAT
+        draft.chmod(0o666 & ~_umask())
         draft.replace(target)
     except OSError as error:
-        raise SourceError(f"{target}: cannot be written ({error}); is the disk full?") from None
-    finally:
-        draft.unlink(missing_ok=True)
-
-
-def read(path: str | Path) -> dict[str, xr.Dataset]:
-    """Read every group of a results file, loaded into memory.
-
-    Raises
-    ------
-    SourceError
-        If there is no such file.
-    FormatError
-        If it is not a results file.
-    """
-    import h5netcdf
-    import xarray as xr
-
-    source = Path(path)
-    if not source.is_file():
-        raise SourceError(f"{source}: no such results file; nnrg flow MODEL -o DIR writes one")
-    try:
-        with h5netcdf.File(source, "r") as file:
-            names: list[str] = []
-            pending = [("", file)]
-            while pending:
-                prefix, group = pending.pop()
-                names.append(prefix)
-                pending += [(f"{prefix}/{k}".strip("/"), g) for k, g in group.groups.items()]
-        out = {}
-        for name in sorted(names):
-            with xr.open_dataset(source, group=name or None, engine="h5netcdf") as data:
-                out[name] = data.load()
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise FormatError(
-            f"{source}: not a readable netCDF4 file ({type(error).__name__}); "
-            "expected what nnrg flow or .save wrote"
+        reason = error.strerror or str(error)
+        raise SourceError(
+            f"{target}: cannot be written ({reason}); is the disk full, or the name a folder?"
         ) from None
-    if out[""].attrs.get("nnrg_format") != FORMAT:
-        raise FormatError(
-            f"{source}: a netCDF4 file, but not results of nnrg; nnrg inspect reads models"
-        )
-    return out
+    finally:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    # The mask can only be read by setting it.
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _write_group(group: h5py.Group, data: Dataset, first: int) -> int:
+    """Write one group; its dimensions are numbered from `first`, the next number is returned."""
+    import h5py
+
+    for key, value in data.attrs.items():
+        group.attrs[str(key)] = _storable(value) if isinstance(value, str) else value
+    text = h5py.string_dtype()
+    lengths: dict[str, int] = {}
+    for key, variable in data.variables.items():
+        values = np.asarray(variable.values)
+        if values.dtype.kind in "OU":
+            values = np.array([_storable(str(v)) for v in values.flat], dtype=object).reshape(
+                values.shape
+            )
+            group.create_dataset(str(key), data=values, dtype=text)
+        elif values.size > 256:
+            group.create_dataset(
+                str(key), data=values, compression="gzip", compression_opts=4, shuffle=True
+            )
+        else:
+            group.create_dataset(str(key), data=values)
+        lengths.update(zip(map(str, variable.dims), values.shape, strict=True))
+    for number, (name, length) in enumerate(lengths.items(), first):
+        if name in group:
+            group[name].make_scale(name)
+        else:
+            scale = group.create_dataset(name, shape=(length,), dtype=">f4")
+            scale.make_scale(f"{BARE_DIMENSION}{length:10d}")
+        group[name].attrs["_Netcdf4Dimid"] = np.int32(number)
+    for key, variable in data.variables.items():
+        for axis, name in enumerate(variable.dims):
+            if str(key) != name:
+                group[str(key)].dims[axis].attach_scale(group[str(name)])
+    return first + len(lengths)
+
+
+def _storable(text: str) -> str:
+    """Return a string that HDF5 can hold: a file's name may carry NUL or bytes that are no UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")

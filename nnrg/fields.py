@@ -92,9 +92,10 @@ class Lattice:
             object.__setattr__(self, name, value)
 
     def __repr__(self) -> str:
-        closed = {(True,): "periodic", (False,): "open"}.get(
-            tuple(sorted(set(self.periodic))), f"periodic={self.periodic}"
-        )
+        kinds = set(self.periodic)
+        closed = f"periodic={self.periodic}"
+        if len(kinds) == 1:
+            closed = "periodic" if self.periodic[0] else "open"
         many = f", {len(self.populations)} populations" if len(self.populations) > 1 else ""
         return f"Lattice({' x '.join(map(str, self.shape))}, {closed}{many})"
 

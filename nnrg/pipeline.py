@@ -3,35 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from fnmatch import fnmatch
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import numpy as np
 
+from nnrg._parts import Parts
 from nnrg._random import as_seed
-from nnrg.errors import AnalysisError, ArgumentError, FormatError, NNRGError
-from nnrg.fields import Lattice
+from nnrg.errors import AnalysisError, ArgumentError, NonFiniteError
+from nnrg.fields import Lattice, SynapticField
+from nnrg.networks._label import label
 from nnrg.networks.network import Network
 from nnrg.provenance import describe_run, utc_now
-from nnrg.results import Measurement, Run, open_results
+from nnrg.results import Measurement, Run
 from nnrg.rg.action import measure
 from nnrg.rg.basis import Basis
 from nnrg.rg.blocks import Blocks, GridBlocks
-from nnrg.rg.flow import renormalize
-from nnrg.rg.nulls import NullModel
+from nnrg.rg.flow import field_exponent, renormalize
+from nnrg.rg.nulls import NullModel, null_models
 from nnrg.stats.jackknife import Jackknife
 
 __all__ = ["flow_network"]
 
+Sites = Mapping[str, Lattice] | Lattice | None
+Progress = Callable[[str, int, int], None]
 
 _VECTOR = "one vector in index order, its blocks are random; name it with tensors= to measure it"
+_SPATIAL = "DHWK"
+_FEWEST_TAPS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class _Policy:
+    """What is done alike with every tensor."""
+
+    blocks: Blocks | None
+    levels: int | None
+    rescale: str | float
+    basis: Basis | None
+    errors: Jackknife | None
+    nulls: tuple[NullModel, ...]
+    seed: np.random.SeedSequence
 
 
 def flow_network(
     net: Network,
     *,
     tensors: Sequence[str] = ("*",),
-    sites: Mapping[str, Lattice] | Lattice | None = None,
+    sites: Sites = None,
     blocks: Blocks | None = None,
     levels: int | None = None,
     rescale: str | float = "variance",
@@ -41,7 +61,7 @@ def flow_network(
     rng: object = None,
     keep: Path | None = None,
     command: str = "nnrg.flow_network",
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Run:
     """Measure the flow of every tensor of a network that has one.
 
@@ -52,7 +72,8 @@ def flow_network(
         Shell patterns of tensor names; a name asked for that cannot be measured is an error, one
         that a wildcard found is left out with the reason.
     sites : Lattice, or mapping from name pattern to Lattice
-        Lattices for axes that the file says nothing about, such as the pixels of an image.
+        Lattices for axes that the file says nothing about, such as the pixels of an image. A
+        tensor that a wildcard found, and that has no such axis, keeps its own.
     blocks, levels, rescale, errors
         As in `nnrg.renormalize`.
     basis, nulls
@@ -60,8 +81,9 @@ def flow_network(
     rng : int, numpy Generator or None
         Seed; every tensor has its own stream, so that its numbers do not depend on the others.
     keep : path, optional
-        A folder in which every finished tensor is kept, and from which it is taken if it was
-        measured with the same weights and settings: an interrupted run goes on where it was.
+        A folder in which finished tensors are kept, once the run has taken five seconds or is
+        interrupted, and from which they are taken if they were measured with the same weights and
+        settings: an interrupted run goes on where it was, with its seed if `rng` is None.
     command : str
         What was asked for, for the record.
     progress : callable, optional
@@ -70,112 +92,187 @@ def flow_network(
     Returns
     -------
     Run
+        Tensors in the order of the file; fields on a natural lattice are measured first.
 
     Raises
     ------
     ArgumentError
-        If no tensor matches.
+        If a pattern matches no tensor, or an option is not usable.
     AnalysisError
         If no tensor that matches has a flow.
+    NonFiniteError
+        If a tensor holds NaN or infinity and the network was not loaded to allow it.
+
+    Examples
+    --------
+    >>> import numpy as np, nnrg
+    >>> weights = np.random.default_rng(1).normal(size=(32, 64)).astype(np.float32)
+    >>> net = nnrg.load({"fc.weight": weights, "fc.bias": np.zeros(32)})
+    >>> run = nnrg.flow_network(net, sites=nnrg.Lattice((8, 8)), nulls=(), rng=1)
+    >>> list(run), list(run.left_out)
+    (['fc.weight'], ['fc.bias'])
     """
     started = utc_now()
-    seed = as_seed(rng)
+    tensors = (tensors,) if isinstance(tensors, str) else tuple(tensors)
+    models = null_models(nulls)
+    field_exponent(rescale, 1)
     settings = {
         "blocks": repr(GridBlocks(2) if blocks is None else blocks),
         "levels": str(levels),
         "rescale": str(rescale),
         "basis": ", ".join((basis or Basis.scalar()).names),
         "errors": repr(errors or Jackknife()),
-        "nulls": repr(tuple(nulls)),
+        "nulls": repr(models),
         "sites": repr(sites),
-        "seed": str(seed.entropy),
     }
-    chosen, left_out = _choose(net, tensors)
-    everything = tuple(tensors) == ("*",)
+    chosen = _choose(net, tensors)
+    _check_sites(sites, chosen)
     digest = net.sha256()
+    parts = Parts(keep, {**settings, "weights_sha256": digest})
+    seed = as_seed(parts.seed() if rng is None else rng)
+    entropy = int(seed.entropy) if isinstance(seed.entropy, int) else 0
+    parts.use_seed(entropy)
+    policy = _Policy(blocks, levels, rescale, basis, errors, models, seed)
+
     done: dict[str, Measurement] = {}
-    for name in chosen:
-        part = keep / f"{_slug(name)}.nc" if keep is not None else None
-        identity = {**settings, "weights_sha256": digest, "tensor": name}
-        old = _kept(part, identity)
-        if old is not None:
-            done[name] = old
-            continue
-        try:
-            field = net.field(name, sites=_lattice_for(name, sites))
-            if everything and field.sites.dimension == 1 and not field.natural:
-                raise AnalysisError(_VECTOR)
-            flow = renormalize(field, blocks, levels, rescale, errors=errors)
-            child = np.random.SeedSequence(seed.entropy, spawn_key=tuple(name.encode()))
-            result = Measurement(
-                *measure(
-                    flow,
-                    basis=basis,
-                    nulls=nulls,
-                    rng=child,
-                    progress=None
-                    if progress is None
-                    else lambda i, n, label=name: progress(label, i, n),
-                )
-            )
-        except AnalysisError as error:
-            if name in tensors:
-                raise
-            left_out[name] = str(error)
-            continue
-        done[name] = result
-        if part is not None:
-            Run({name: result}, attrs=identity).save(part)
+    refused: dict[str, AnalysisError | ArgumentError] = {}
+    ordered = sorted(chosen, key=lambda name: not _is_natural(net, name, sites))
+    try:
+        for i, name in enumerate(ordered, 1):
+            shown = f"{label(name, 40)} ({i} of {len(ordered)})"
+            old = parts.get(name)
+            if old is not None:
+                done[name] = old
+                continue
+            try:
+                done[name] = _measure(net, name, tensors, sites, policy, shown, progress)
+            except NonFiniteError as error:
+                net.tensors[name]  # raises unless the network was loaded to allow it
+                refused[name] = error
+            except (AnalysisError, ArgumentError) as error:
+                if name in tensors:
+                    raise
+                refused[name] = error
+            else:
+                parts.add(name, done[name])
+    except KeyboardInterrupt:
+        parts.flush()
+        raise
     if not done:
-        reasons = "; ".join(f"{n}: {r}" for n, r in list(left_out.items())[:3])
-        raise AnalysisError(f"no tensor has a flow of two scales or more ({reasons})")
+        raise _nothing(refused)
+    left_out = {n: str(refused[n]) for n in chosen if n in refused}
     return Run(
-        done,
-        left_out,
+        {name: done[name] for name in chosen if name in done},
+        {**left_out, **{s.name: s.reason for s in net.skipped}},
         {
             **describe_run(command, started),
             **settings,
+            "seed": str(entropy),
             "model": net.name,
             "format": net.format,
             "weights_sha256": digest,
+            "weights_bytes": sum(path.stat().st_size for path in net._files),
+            "tensors": len(net.specs),
             "parameters": net.n_parameters,
         },
     )
 
 
-def _choose(net: Network, tensors: Sequence[str]) -> tuple[list[str], dict[str, str]]:
-    """Names to measure, and the reasons of those that are left out."""
-    chosen = [name for name in net.tensors if any(fnmatch(name, p) or name == p for p in tensors)]
-    if not chosen:
-        raise ArgumentError(
-            f"no trained tensor matches {', '.join(map(repr, tensors))}; there are "
-            f"{', '.join(list(net.tensors)[:6])}, ..."
+def _measure(
+    net: Network,
+    name: str,
+    tensors: tuple[str, ...],
+    sites: Sites,
+    policy: _Policy,
+    shown: str,
+    progress: Progress | None,
+) -> Measurement:
+    """Measure one tensor; its numbers are given up on return."""
+    field = _field(net, name, sites, by_name=name in tensors)
+    if tensors == ("*",) and field.sites.dimension == 1 and not field.natural:
+        raise AnalysisError(_VECTOR)
+    flow = renormalize(field, policy.blocks, policy.levels, policy.rescale, errors=policy.errors)
+    key = (*policy.seed.spawn_key, *name.encode("utf-8", "surrogatepass"))
+    return Measurement(
+        *measure(
+            flow,
+            basis=policy.basis,
+            nulls=policy.nulls,
+            rng=np.random.SeedSequence(policy.seed.entropy, spawn_key=key),
+            progress=None if progress is None else lambda i, n: progress(shown, i, n),
         )
-    left_out = {s.name: s.reason for s in net.skipped}
-    return chosen, left_out
+    )
 
 
-def _lattice_for(name: str, sites: Mapping[str, Lattice] | Lattice | None) -> Lattice | None:
+def _choose(net: Network, tensors: tuple[str, ...]) -> list[str]:
+    """Names to measure, in the order of the file."""
+    for pattern in tensors:
+        if not any(_matches(name, pattern) for name in net.tensors):
+            reason = next((s.reason for s in net.skipped if s.name == pattern), None)
+            if reason is not None:
+                raise ArgumentError(f"tensor {label(pattern)!r} is left out: {label(reason, 200)}")
+            there = ", ".join(label(name, 60) for name in list(net.tensors)[:6])
+            raise ArgumentError(
+                f"no trained tensor matches {label(pattern)!r}; there are {there}"
+                f"{', ...' if len(net.tensors) > 6 else ''} (nnrg inspect lists all)"
+            )
+    return [name for name in net.tensors if any(_matches(name, p) for p in tensors)]
+
+
+def _matches(name: str, pattern: str) -> bool:
+    return name == pattern or fnmatchcase(name, pattern)
+
+
+def _check_sites(sites: Sites, chosen: Sequence[str]) -> None:
+    if isinstance(sites, Mapping):
+        for pattern in sites:
+            if not any(_matches(name, pattern) for name in chosen):
+                raise ArgumentError(
+                    f"sites name a lattice for {label(pattern)!r}, which matches no tensor that is "
+                    "measured; nnrg inspect lists the names"
+                )
+
+
+def _lattice_for(name: str, sites: Sites) -> Lattice | None:
     if sites is None or isinstance(sites, Lattice):
         return sites
-    return next((lattice for p, lattice in sites.items() if fnmatch(name, p)), None)
+    if name in sites:
+        return sites[name]
+    return next((lattice for p, lattice in sites.items() if fnmatchcase(name, p)), None)
 
 
-def _slug(name: str) -> str:
-    """A file name: letters, digits and dots of the tensor's name, and a checksum of all of it."""
-    from zlib import crc32
+def _field(net: Network, name: str, sites: Sites, *, by_name: bool) -> SynapticField:
+    lattice = _lattice_for(name, sites)
+    by_name = by_name or (isinstance(sites, Mapping) and name in sites)
+    n_sites = lattice.n_sites if lattice is not None else 0
+    shape = net.specs[name].shape
+    if lattice is not None and not by_name and n_sites not in (*shape, net.specs[name].size):
+        lattice = None
+    return net.field(name, sites=lattice)
 
-    plain = "".join(c if c.isalnum() or c in "._-" else "_" for c in name)[:60].lstrip(".")
-    return f"{plain}-{crc32(name.encode()):08x}"
+
+def _is_natural(net: Network, name: str, sites: Sites) -> bool:
+    """Tell from names and shapes alone whether a tensor's sites will have a natural order."""
+    spec = net.specs[name]
+    lattice = _lattice_for(name, sites)
+    return (
+        (lattice is not None and lattice.n_sites in spec.shape)
+        or f"nnrg.lattice.{name}" in net.metadata
+        or "L" in spec.layout
+        or any(
+            letter in _SPATIAL and length >= _FEWEST_TAPS
+            for letter, length in zip(spec.layout, spec.shape, strict=False)
+        )
+    )
 
 
-def _kept(part: Path | None, identity: Mapping[str, str]) -> Measurement | None:
-    if part is None or not part.is_file():
-        return None
-    try:
-        run = open_results(part)
-    except (FormatError, NNRGError):
-        return None  # an interrupted or older file: measure again
-    if isinstance(run, Run) and all(run.attrs.get(k) == v for k, v in identity.items()):
-        return run[identity["tensor"]]
-    return None
+def _nothing(refused: Mapping[str, AnalysisError | ArgumentError]) -> Exception:
+    """The error of a run that measured nothing: of the arguments if they were the reason."""
+    first = next((e for e in refused.values() if isinstance(e, ArgumentError)), None)
+    if first is not None:
+        return first
+    reasons = "; ".join(f"{label(n, 60)}: {r}" for n, r in list(refused.items())[:3])
+    return AnalysisError(
+        f"no tensor has a flow of two scales or more ({reasons}); --sites or sites= gives a "
+        "vector a lattice, --tensors names one to measure regardless"
+    )

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
-from nnrg._netcdf import read, write
-from nnrg.errors import FormatError
+import numpy as np
+
+from nnrg._netcdf import Group, Variable, write
+from nnrg._netcdf_reader import read
+from nnrg._tables import from_group, to_group
+from nnrg.errors import AnalysisError, ArgumentError, FormatError
+from nnrg.networks._label import file_label, label
 from nnrg.rg.action import Couplings
-from nnrg.rg.cumulants import Cumulants, align
-
-if TYPE_CHECKING:
-    import xarray as xr
+from nnrg.rg.cumulants import Cumulants
 
 __all__ = ["Measurement", "Run", "open_results"]
 
@@ -36,23 +38,9 @@ class Measurement:
         return bool(self.couplings.attrs["natural_order"])
 
     def __str__(self) -> str:
-        a = self.couplings.attrs
-        order = "natural order" if self.natural else "index order, no natural neighbours"
-        text = [
-            f"{self.name}: {a['samples']} samples ({a['sample_is']}) on {a['lattice']} "
-            f"({a['axes']}; {order})",
-            f"{a['blocks']}, rescale {a['rescale']}, Delta {a['exponent_Delta']}; errors: jackknife "
-            f"over {a['jackknife_groups']} {a['jackknife_over']}",
-            "",
-            "cumulants of the unrescaled block mean (* below the noise of Gaussian numbers):",
-            self.cumulants.table(),
-            "",
-            "couplings of the rescaled block field, g_n sigma^n (dimensionless; r is phi2, u is phi4):",
-            self.couplings.table(),
-        ]
-        if a["notes"]:
-            text += ["", *(f"note: {line}" for line in str(a["notes"]).split("\n"))]
-        return "\n".join(text)
+        from nnrg._report import measurement_report
+
+        return measurement_report(self.cumulants, self.couplings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +62,10 @@ class Run:
     attrs: Mapping[str, Any] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Measurement:
+        if name not in self.measurements:
+            there = ", ".join(label(n, 60) for n in list(self)[:6])
+            more = ", ..." if len(self) > 6 else ""
+            raise ArgumentError(f"no field {label(name)!r} in these results; there are {there}{more}")
         return self.measurements[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -89,34 +81,22 @@ class Run:
     @property
     def leading(self) -> Measurement:
         """The measurement to look at first: on a natural lattice, with the most scales."""
-        return max(self.measurements.values(), key=lambda m: (m.natural, m.couplings.scales.size))
+        if not self.measurements:
+            raise AnalysisError("these results hold no flow; measure a network that has one")
+        return max(
+            self.measurements.values(),
+            key=lambda m: (
+                m.natural,
+                m.couplings.scales.size,
+                int(m.couplings.attrs["samples"]) * float(m.couplings.series["sites"][0]),
+            ),
+        )
 
     def report(self) -> str:
         """Return the tables of the leading field, a line for each other one, and what was left out."""
-        text = [str(self.leading)]
-        others = [m for m in self.measurements.values() if m is not self.leading]
-        if others:
-            rows = [
-                ["field", "order", "samples", "scales", "z(kappa_2) by scale", "flags at b = 1"]
-            ]
-            for m in others:
-                z = m.cumulants.z()[1:, m.cumulants.names.index("kappa_2")]
-                rows.append(
-                    [
-                        m.name[:60],
-                        "natural" if m.natural else "index",
-                        str(m.couplings.attrs["samples"]),
-                        str(m.couplings.scales.size),
-                        " ".join(f"{x:+.1f}" for x in z),
-                        m.couplings.flags[0][0][:60],
-                    ]
-                )
-            text += ["", "other fields (z against permutation; |z| < 2: as random blocks):"]
-            text.append(align(rows, left=(0, 5)))
-        if self.left_out:
-            text += ["", "left out:"]
-            text += [f"  {name[:60]}: {reason[:140]}" for name, reason in self.left_out.items()]
-        return "\n".join(text)
+        from nnrg._report import run_report
+
+        return run_report(self)
 
     def save(self, path: str | Path) -> None:
         """Write everything to one netCDF4 file, a group for each field.
@@ -126,21 +106,19 @@ class Run:
         SourceError
             If the file cannot be written.
         """
-        import numpy as np
-        import xarray as xr
-
-        root = xr.Dataset(
-            {
-                "field": (("measurement",), np.array(list(self.measurements), dtype=object)),
-                "left_out": (("tensor",), np.array(list(self.left_out), dtype=object)),
-                "reason": (("tensor",), np.array(list(self.left_out.values()), dtype=object)),
-            },
-            attrs={**self.attrs, "nnrg_kind": self.kind},
-        )
-        groups = {"": root}
+        words = {
+            "field": ("measurement", list(self.measurements)),
+            "left_out": ("tensor", list(self.left_out)),
+            "reason": ("tensor", list(self.left_out.values())),
+        }
+        root = {
+            name: Variable((dim,), np.array(column, dtype=object))
+            for name, (dim, column) in words.items()
+        }
+        groups = {"": Group(root, {**self.attrs, "nnrg_kind": self.kind})}
         for i, m in enumerate(self.measurements.values()):
-            groups[f"field{i}/cumulants"] = m.cumulants.to_xarray()
-            groups[f"field{i}/couplings"] = m.couplings.to_xarray()
+            groups[f"field{i}/cumulants"] = to_group(m.cumulants)
+            groups[f"field{i}/couplings"] = to_group(m.couplings)
         write(path, groups)
 
 
@@ -167,39 +145,44 @@ def open_results(path: str | Path) -> Run | Couplings | Cumulants:
     if source.is_dir():
         source = source / "flow.nc"
     groups = read(source)
-    root = groups[""]
-    kind = root.attrs.get("nnrg_kind")
+    kind = groups[""].attrs.get("nnrg_kind")
     try:
         if kind == Couplings.kind:
-            return Couplings.from_xarray(_clean(root))
+            return from_group(Couplings, groups[""])
         if kind == Cumulants.kind:
-            return Cumulants.from_xarray(_clean(root))
+            return from_group(Cumulants, groups[""])
         if kind == Run.kind:
             return _run(groups)
-    except (KeyError, ValueError, IndexError, AttributeError) as error:
-        raise FormatError(f"{source}: damaged results, {error} is missing or malformed") from None
-    raise FormatError(f"{source}: results of unknown kind {kind!r}, written by a later version?")
+    except (KeyError, ValueError) as error:
+        reason = label(error.args[0], 120) if error.args else type(error).__name__
+        raise FormatError(
+            f"{file_label(source)}: damaged results, missing or malformed: {reason}; "
+            "make the file again with nnrg flow"
+        ) from None
+    raise FormatError(
+        f"{file_label(source)}: results of unknown kind {label(kind, 40)!r}; "
+        "a later version of nnrg may have written them"
+    )
 
 
-def _clean(data: xr.Dataset) -> xr.Dataset:
-    attrs = {k: v for k, v in data.attrs.items() if k != "nnrg_format"}
-    return data.drop_attrs().assign_attrs(attrs)
-
-
-def _run(groups: dict[str, xr.Dataset]) -> Run:
-    root = _clean(groups[""])
-    names = [str(n) for n in root["field"].values]
+def _run(groups: Mapping[str, Group]) -> Run:
+    root = groups[""]
+    words = {}
+    for name in ("field", "left_out", "reason"):
+        column = root.variables[name].values
+        if column.dtype.kind != "O" or column.ndim != 1:
+            raise ValueError(f"words of {name}")
+        words[name] = [str(word) for word in column]
+    if len(set(words["field"])) < len(words["field"]):
+        raise ValueError("a field twice")
     return Run(
         measurements={
             name: Measurement(
-                Cumulants.from_xarray(_clean(groups[f"field{i}/cumulants"])),
-                Couplings.from_xarray(_clean(groups[f"field{i}/couplings"])),
+                from_group(Cumulants, groups[f"field{i}/cumulants"]),
+                from_group(Couplings, groups[f"field{i}/couplings"]),
             )
-            for i, name in enumerate(names)
+            for i, name in enumerate(words["field"])
         },
-        left_out={
-            str(n): str(r)
-            for n, r in zip(root["left_out"].values, root["reason"].values, strict=True)
-        },
-        attrs={k: v for k, v in root.attrs.items() if k != "nnrg_kind"},
+        left_out=dict(zip(words["left_out"], words["reason"], strict=True)),
+        attrs={key: value for key, value in root.attrs.items() if key != "nnrg_kind"},
     )

@@ -46,14 +46,15 @@ def cache_folder() -> Path:
 
 def _compile(function: F, **options: Any) -> F:
     # The folder is looked up once, when the decorator runs: the global setting is put back.
-    before = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = str(cache_folder())
+    settings: Any = numba.config
+    before = settings.CACHE_DIR
+    settings.CACHE_DIR = str(cache_folder())
     try:
         return numba.njit(cache=True, error_model="numpy", **options)(function)  # type: ignore[no-any-return]
     except (RuntimeError, OSError):  # the folder cannot be written
         return numba.njit(error_model="numpy", **options)(function)  # type: ignore[no-any-return]
     finally:
-        numba.config.CACHE_DIR = before
+        settings.CACHE_DIR = before
 
 
 def kernel(function: F) -> F:

@@ -11,17 +11,29 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
-from nnrg_kernels._jit import parallel_kernel
 from nnrg_kernels._load import load
 from nnrg_kernels._pyramid_jit import borrowing_kernel
 from nnrg_kernels._pyramid_rows import block_row, copy_run, run_statistics
 
-__all__ = ["BLOCK", "COLUMNS", "EXTENTS", "FACE_AT", "FACE_SIZE", "FIELD_AT", "RUN", "SCRATCH_AT", "SHAPE",
- "STRIDE", "WRAPS", "Buffers", "Geometry", "sweep", "sweep_parallel"]
+__all__ = [
+    "BLOCK",
+    "COLUMNS",
+    "EXTENTS",
+    "FACE_AT",
+    "FACE_SIZE",
+    "FIELD_AT",
+    "RUN",
+    "SCRATCH_AT",
+    "SHAPE",
+    "STRIDE",
+    "WRAPS",
+    "Buffers",
+    "Geometry",
+    "sweep",
+]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -48,7 +60,7 @@ class Geometry(NamedTuple):
     """Integers that describe one round; levels count from the round's first."""
 
     table: Ints  # (K + 1, COLUMNS)
-    levels: int  # levels that get statistics: K, at least 1
+    levels: int  # levels that get statistics here: K + 1, or K if level K goes to `top`
     factors: Ints  # (4,)
     n_boxes: Ints  # (4,) boxes along each axis
     cuts: Ints  # (4, max boxes + 1) first-level coordinates of the cuts
@@ -72,7 +84,7 @@ class Buffers(NamedTuple):
     order: int
     faces: Floats
     fields: Floats  # true block means of the levels that are kept
-    top: Floats  # shifted and scaled block means of level K
+    top: Floats  # shifted and scaled block means of level K, unless it is done here
     sums: Floats  # (segments, levels, STATISTICS)
 
 
@@ -198,9 +210,7 @@ def _load_planes(
 
 
 @borrowing_kernel
-def _box(
-    geometry: Geometry, buffers: Buffers, sums: Floats, scratch: Floats, work: Ints
-) -> None:
+def _box(geometry: Geometry, buffers: Buffers, sums: Floats, scratch: Floats, work: Ints) -> None:
     """Add the statistics of one box, except bonds across its faces, to `sums`."""
     table, factors, stacked = geometry.table, geometry.factors, geometry.stacked
     n_up = table.shape[0] - 1
@@ -242,12 +252,10 @@ def _box(
                     here = x[i * plane : (i + 1 + planes) * plane]
                 run_statistics(here, first > 0, stacked, extent, planes, buffers.order, sums[k])
                 run = here[plane:]
-                _save_faces(
-                    level, geometry.n_boxes, box, extent, run, first, planes, buffers.faces
-                )
+                _save_faces(level, geometry.n_boxes, box, extent, run, first, planes, buffers.faces)
                 if k < n_up:
                     up = table[k + 1]
-                    packed = k + 1 < n_up
+                    packed = k + 1 < geometry.levels
                     means = buffers.top
                     if packed:
                         up_plane = (extent[5] // factors[1]) * (extent[6] // factors[2])
@@ -318,16 +326,18 @@ def _stitch(geometry: Geometry, faces: Floats, sums: Floats, work: Ints) -> None
 
 
 @borrowing_kernel
-def _chunk(
+def sweep(
     geometry: Geometry,
     buffers: Buffers,
-    chunk: int,
+    first: int,
+    last: int,
     stitching: bool,
     scratch: Floats,
     work: Ints,
 ) -> None:
+    """Do the chunks of work from `first` up to `last`, each with accumulators of its own."""
     box = work[BOX]
-    for i in range(geometry.chunks[chunk], geometry.chunks[chunk + 1]):
+    for i in range(geometry.chunks[first], geometry.chunks[last]):
         number = geometry.boxes[i]
         for a in range(3, -1, -1):
             box[a] = number % geometry.n_boxes[a]
@@ -338,22 +348,3 @@ def _chunk(
             _stitch(geometry, buffers.faces, sums, work)
         else:
             _box(geometry, buffers, sums, scratch, work)
-
-
-@borrowing_kernel
-def sweep(
-    geometry: Geometry, buffers: Buffers, stitching: bool, scratch: Floats, work: Ints
-) -> None:
-    """Do all chunks of work, one after the other."""
-    for chunk in range(geometry.chunks.size - 1):
-        _chunk(geometry, buffers, chunk, stitching, scratch[0], work[0])
-
-
-@parallel_kernel
-def sweep_parallel(
-    geometry: Geometry, buffers: Buffers, stitching: bool, scratch: Floats, work: Ints
-) -> None:
-    """Do all chunks of work; each has accumulators of its own, whichever thread takes it."""
-    for chunk in numba.prange(geometry.chunks.size - 1):
-        thread = numba.get_thread_id()
-        _chunk(geometry, buffers, chunk, stitching, scratch[thread], work[thread])

@@ -39,8 +39,8 @@ class Round:
     geometry: Geometry
     axes: tuple[int, ...]
     group_of_segment: Ints
-    level_sizes: tuple[int, ...]
-    keep: bool
+    top_size: int
+    fields_size: int
     scratch_size: int
     faces_size: int
 
@@ -64,16 +64,17 @@ def plan_round(
     keep: bool,
     open_faces: bool = False,
 ) -> Round:
-    """Plan the statistics of levels 0..`levels` - 1 (at least of level 0) of one lattice.
+    """Plan `levels` steps on one lattice, and the statistics of as many levels as `wraps` has rows.
 
-    `wraps` has shape (max(levels, 1), d). With `open_faces` the first and last planes along the
-    first axis are kept even if nothing in this lattice joins them.
+    These are all, `levels` + 1, or all but the last, whose block means then leave the round. With
+    `open_faces` the first and last planes along the first axis are kept even if nothing in this
+    lattice joins them.
     """
     d, n_samples = len(shape), sample_group.size
     stacked = d < 4 and n_samples > 1 and math.prod(shape) < SMALL_SAMPLE
     axes = ((3,), (1, 3), (1, 2, 3))[d - 1] if stacked else _spread(d)
     n, f = np.ones(4, np.int64), np.ones(4, np.int64)
-    wrapped = np.zeros((max(levels, 1), 4), np.int64)
+    wrapped = np.zeros((len(wraps), 4), np.int64)
     all_edges = [np.array([0, 1], np.int64)] * 4
     n[list(axes)], f[list(axes)], wrapped[:, list(axes)] = shape, factors, wraps
     for axis, own in zip(axes, edges, strict=True):
@@ -125,7 +126,7 @@ def plan_round(
     faces_size = _lay_out_faces(table, wrapped, joined, n_boxes * n_samples)
     geometry = Geometry(
         table=table,
-        levels=max(levels, 1),
+        levels=len(wraps),
         factors=f,
         n_boxes=n_boxes,
         cuts=cuts,
@@ -136,8 +137,9 @@ def plan_round(
         stacked=stacked,
         row_at=row_at,
     )
-    sizes = tuple(int(size) for size in kept)
-    return Round(geometry, axes, group[starts], sizes, keep, scratch_size, faces_size)
+    top_size = int(kept[-1]) if len(wraps) == levels else 0
+    fields_size = int(kept.sum()) if keep else 0
+    return Round(geometry, axes, group[starts], top_size, fields_size, scratch_size, faces_size)
 
 
 def _spread(d: int) -> tuple[int, ...]:
@@ -159,9 +161,7 @@ def _cut(edges: Ints, unit: int, target: int) -> tuple[Ints, Ints]:
     return np.concatenate(cuts), np.concatenate(cells)
 
 
-def _targets(
-    n_samples: int, shape: Ints, unit: Ints, stacked: bool
-) -> tuple[int, int, int, int]:
+def _targets(n_samples: int, shape: Ints, unit: Ints, stacked: bool) -> tuple[int, int, int, int]:
     """Return the sites along each axis that a box should have."""
     d = 1 + int((shape[:3] > 1).sum()) - stacked
     row = int(min(shape[3], max(unit[3], {1: PLANE, 2: ROW}.get(d, 128))))
@@ -176,9 +176,7 @@ def _targets(
     return max(depth, int(unit[0]), -(-2 * BAND // plane)), middle, middle, row
 
 
-def _lay_out_scratch(
-    table: Ints, factors: Ints, cuts: Ints, n_boxes: Ints
-) -> tuple[int, int, int]:
+def _lay_out_scratch(table: Ints, factors: Ints, cuts: Ints, n_boxes: Ints) -> tuple[int, int, int]:
     """Place each level's planes in scratch; return planes of a band, size, and row buffer."""
     blocks = table[:, columns.BLOCK : columns.BLOCK + 4]
     planes = np.ones(len(table), np.int64)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,18 +12,20 @@ import numpy as np
 import numpy.typing as npt
 
 from nnrg_kernels._load import as_bytes
-from nnrg_kernels._pyramid_boxes import EXTENTS, Buffers, sweep, sweep_parallel
+from nnrg_kernels._pyramid_boxes import EXTENTS, Buffers, Geometry, sweep
 from nnrg_kernels._pyramid_plan import Round
 from nnrg_kernels._pyramid_rows import MAX_ORDER, STATISTICS
 
-__all__ = ["Swept", "group_counts", "lattice_sums", "location_and_scale", "sweep_round"]
+__all__ = ["Swept", "lattice_sums", "location_and_scale", "sweep_round"]
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-# A parallel region costs more than it gains below this many sites.
-SERIAL_SITES = 2**16
+# Threads cost more than they gain below this many sites.
+SERIAL_SITES = 2**17
+# Shares of the work per thread: the last to finish keeps the others waiting for one share.
+SHARES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,29 +62,47 @@ def sweep_round(
     """Run `plan` over `values`.
 
     The maps are (shift, scale): `read_map` of the values read to the numbers whose powers are
-    summed, `field_map` of these to the field. `top` may be given as a C-contiguous array to write into.
+    summed, `field_map` of these to the field. `top` is where to write its numbers, if given.
     """
     geometry = plan.geometry
     if top is None:
-        top = np.empty(plan.level_sizes[-1] if plan.level_sizes else 0)
-    fields = np.empty(sum(plan.level_sizes) if plan.keep else 0)
+        top = np.empty(plan.top_size)
+    fields = np.empty(plan.fields_size)
     faces = np.empty(plan.faces_size)
     sums = np.zeros((plan.group_of_segment.size, geometry.levels, STATISTICS))
     raw, code = as_bytes(values)
     buffers = Buffers(raw, code, *read_map, *field_map, order, faces, fields, top, sums)
-    parallel = values.size >= SERIAL_SITES
-    n_threads = numba.get_num_threads() if parallel else 1
+    n_threads = numba.get_num_threads() if values.size >= SERIAL_SITES else 1
     scratch = np.empty((n_threads, plan.scratch_size))
     work = np.empty((n_threads, EXTENTS + geometry.levels + 1, 8), np.int64)
-    run = sweep_parallel if parallel else sweep
-    run(geometry, buffers, False, scratch, work)
+    _share(geometry, buffers, False, scratch, work)
     if plan.faces_size:
-        run(geometry, buffers, True, scratch, work)
+        _share(geometry, buffers, True, scratch, work)
     grouped = np.zeros((n_groups, geometry.levels, STATISTICS))
     if plan.group_of_segment.size:
         groups, starts = np.unique(plan.group_of_segment, return_index=True)
         grouped[groups] = np.add.reduceat(sums, starts, axis=0)
     return Swept(grouped.swapaxes(0, 1), faces, fields, top)
+
+
+def _share(
+    geometry: Geometry, buffers: Buffers, stitching: bool, scratch: Floats, work: Ints
+) -> None:
+    """Share chunks of work among threads; whichever takes a chunk, its sums are the same."""
+    n_threads, n_chunks = len(scratch), geometry.chunks.size - 1
+    if n_threads == 1:
+        sweep(geometry, buffers, 0, n_chunks, stitching, scratch[0], work[0])
+        return
+    n_shares = min(n_chunks, SHARES * n_threads)
+    ends = [share * n_chunks // n_shares for share in range(n_shares + 1)]
+    pending = iter(list(itertools.pairwise(ends)))  # taking the next one is atomic
+
+    def work_off(thread: int) -> None:
+        for first, last in pending:
+            sweep(geometry, buffers, first, last, stitching, scratch[thread], work[thread])
+
+    with ThreadPoolExecutor(n_threads) as pool:
+        list(pool.map(work_off, range(n_threads)))
 
 
 def location_and_scale(values: Array, most: int) -> tuple[float, float]:
@@ -100,33 +122,6 @@ def location_and_scale(values: Array, most: int) -> tuple[float, float]:
     with np.errstate(over="ignore"):
         scale = float(sample.std())
     return shift, scale if 0.0 < scale < np.inf else 1.0
-
-
-def group_counts(
-    shape: tuple[int, ...],
-    wraps: npt.NDArray[np.bool_],
-    edges: tuple[Ints, ...],
-    samples_per_group: Ints,
-) -> tuple[Ints, Ints]:
-    """Return sites (G,) and bonds (G, d) per group of a lattice cut at `edges`."""
-    extents = [np.diff(np.minimum(own, n)) for own, n in zip(edges, shape, strict=True)]
-    sites = _outer(extents)
-    bonds = []
-    for axis, n in enumerate(shape):
-        lower_ends = extents[axis].copy()
-        if n and not wraps[axis]:
-            lower_ends[np.nonzero(lower_ends)[0][-1]] -= 1
-        bonds.append(_outer([*extents[:axis], lower_ends, *extents[axis + 1 :]]))
-    counts = np.outer(samples_per_group, sites).reshape(-1)
-    per_axis = [np.outer(samples_per_group, own).reshape(-1) for own in bonds]
-    return counts, np.stack(per_axis, axis=-1)
-
-
-def _outer(extents: list[Ints]) -> Ints:
-    product = np.ones(1, np.int64)
-    for extent in extents:
-        product = np.outer(product, extent).reshape(-1)
-    return product
 
 
 def lattice_sums(sums: Floats, axes: tuple[int, ...], order: int) -> tuple[Floats, Floats]:

@@ -11,7 +11,15 @@ import numpy.typing as npt
 
 from nnrg_kernels._pyramid_jit import borrowing_kernel
 
-__all__ = ["MAX_ORDER", "STATISTICS", "block_row", "copy_run", "power_sums", "run_statistics", "squared_steps"]
+__all__ = [
+    "MAX_ORDER",
+    "STATISTICS",
+    "block_row",
+    "copy_run",
+    "power_sums",
+    "run_statistics",
+    "squared_steps",
+]
 
 MAX_ORDER = 8
 # One accumulator: sums of the powers 1..8, then squared differences along four axes.
@@ -151,5 +159,3 @@ def block_row(x: Floats, f: Ints, extent: Ints, buffer: Floats, out: Floats) -> 
             for k in range(f[3]):
                 mean += blocks[m, k]
             out[m] = mean * weight
-
-

@@ -19,8 +19,9 @@ __all__ = ["sweep", "sweep_parallel", "uniforms"]
 def uniforms(key: np.uint64, counter: np.uint64) -> tuple[float, float]:
     """Return two numbers in (0, 1), halves of one output of SplitMix64 seeded by `key`.
 
-    `counter` is the number of the output, 1 for the first. G. L. Steele, D. Lea and C. H. Flood, OOPSLA 2014, doi:10.1145/2660193.2660195. Every step is
-    cast: a signed operand would turn the whole into floating point.
+    `counter` is the number of the output, 1 for the first (G. L. Steele, D. Lea and C. H. Flood,
+    OOPSLA 2014, doi:10.1145/2660193.2660195). Every step is cast: a signed operand would turn the
+    whole into floating point.
     """
     z = np.uint64(key + np.uint64(counter * np.uint64(0x9E3779B97F4A7C15)))
     z = np.uint64(np.uint64(z ^ np.uint64(z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9))

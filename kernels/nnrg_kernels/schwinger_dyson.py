@@ -30,9 +30,8 @@ __all__ = ["Sums", "accumulate"]
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-WIDTH = (
-    512  # sites in a row: what is at work stays in the second cache level, most of it in the first
-)
+# Sites in a row: all rows together fit the second cache level, the few at work the first.
+WIDTH = 512
 CACHE_LINE = 8  # float64 numbers
 SERIAL = 1 << 16  # below this many sites threads cost more than they bring
 NOWHERE = -(1 << 62)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 __all__ = [
     "FIXED",
@@ -91,14 +92,28 @@ _KIND = re.compile(
     re.IGNORECASE,
 )
 _BIASES = {"bias", "b", "beta", "offset", "intercept"}
-_PAIRS = (
-    ("weight", "bias"),
-    ("kernel", "bias"),
-    ("coefs", "intercepts"),
-    ("gamma", "beta"),
-    ("scale", "bias"),
-    ("w", "b"),
+_SPELLINGS = tuple(
+    pair
+    for weight, bias in (
+        ("weight", "bias"),
+        ("kernel", "bias"),
+        ("coefs", "intercepts"),
+        ("gamma", "beta"),
+        ("scale", "bias"),
+        ("w", "b"),
+    )
+    for pair in (
+        (weight, bias),
+        (weight.capitalize(), bias.capitalize()),
+        (weight.capitalize(), bias),
+    )
 )
+
+
+@lru_cache(maxsize=256)
+def _parsed(name: str) -> re.Match[str] | None:
+    """Take the end of a name apart; several questions are asked of one name in turn."""
+    return _KIND.fullmatch(name)
 
 
 def layer_name(name: str) -> str:
@@ -111,7 +126,7 @@ def layer_name(name: str) -> str:
     >>> layer_name("enc_w_ih"), layer_name("fc_b"), layer_name("W1"), layer_name("pos_embed")
     ('enc', 'fc', '1', 'pos_embed')
     """
-    match = _KIND.fullmatch(name)
+    match = _parsed(name)
     if match is None:
         return name
     parts = (match["head"], (match["layer"] or "").strip("_"), (match["number"] or "").strip("_"))
@@ -120,7 +135,7 @@ def layer_name(name: str) -> str:
 
 def is_bias(name: str) -> bool:
     """Whether `name` ends as that of a bias."""
-    match = _KIND.fullmatch(name)
+    match = _parsed(name)
     return match is not None and match["kind"].lower() in _BIASES
 
 
@@ -151,18 +166,16 @@ def unaveraged(name: str) -> str:
 
 def recurrent_kind(name: str) -> str:
     """Return ``"ih"`` (from the input), ``"hh"`` (from the state), ``"hr"`` or ``""``."""
-    match = _KIND.fullmatch(name)
+    match = _parsed(name)
     return (match["part"] or "")[1:].lower() if match else ""
 
 
 def bias_names(name: str) -> Iterator[str]:
     """Yield the names that the bias of a weight called `name` would have."""
-    for weight, bias in _PAIRS:
-        for a, b in ((weight, bias), (weight.capitalize(), bias.capitalize())):
-            for swap in (b, b.lower()):
-                at = name.rfind(a)
-                if at >= 0 and (len(a) > 1 or _alone(name, at)):
-                    yield name[:at] + swap + name[at + len(a) :]
+    for weight, bias in _SPELLINGS:
+        at = name.rfind(weight)
+        if at >= 0 and (len(weight) > 1 or _alone(name, at)):
+            yield name[:at] + bias + name[at + len(weight) :]
 
 
 def _alone(name: str, at: int) -> bool:

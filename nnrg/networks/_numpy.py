@@ -22,13 +22,13 @@ from nnrg.errors import FormatError
 from nnrg.networks._label import file_label, label
 from nnrg.networks._limits import (
     MAX_NAME,
-    MAX_TENSORS,
     Stamp,
     as_format_error,
     check_expansion,
     check_zip_directory,
     open_regular,
 )
+from nnrg.networks._member import MemberStream, data_offset
 from nnrg.networks._raw import Extent
 from nnrg.networks._source import Array, Skipped, TensorSpec
 
@@ -36,6 +36,7 @@ __all__ = ["NumpySource", "read"]
 
 _HINT = "download or save it again with numpy.savez"
 _MAX_AXES = 64
+_MAX_MEMBERS = 10_000  # NumPy parses headers at some thousands a second
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ class NumpySource:
     stamp: Stamp
     specs: dict[str, TensorSpec] = field(default_factory=dict)
     headers: dict[str, _Header] = field(default_factory=dict)
-    members: dict[str, zipfile.ZipInfo] = field(default_factory=dict)
+    members: dict[str, tuple[int, zipfile.ZipInfo]] = field(default_factory=dict)
     skipped: tuple[Skipped, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
 
@@ -95,14 +96,10 @@ class NumpySource:
         if name not in self.members:
             yield from extent.chunks(rows)
             return
-        with (
-            extent.open() as file,
-            _reading(self.path),
-            zipfile.ZipFile(file) as archive,
-            archive.open(self.members[name]) as member,
-        ):
-            member.read(header.start)
-            yield from extent.runs(member, rows)  # at a member's end its checksum is compared
+        with extent.open() as file, _reading(self.path):
+            member = MemberStream(file, *self.members[name])
+            member.skip(header.start)
+            yield from extent.runs(member, rows)
 
 
 def read(path: Path) -> NumpySource:
@@ -153,15 +150,16 @@ def _read_archive(source: NumpySource, skipped: list[Skipped], file: IO[bytes]) 
                 skipped.append(Skipped(name, "not a .npy member"))
                 continue
             with archive.open(info) as member:
-                if _add(source, skipped, name, member, info.file_size):
-                    source.members[name] = info
+                known = _add(source, skipped, name, member, info.file_size)
+            if known:
+                source.members[name] = (data_offset(file, info), info)
 
 
 def _check_members(path: Path, members: list[zipfile.ZipInfo], size: int) -> None:
     names = [info.filename for info in members]
     places = {info.header_offset for info in members}
-    if len(members) > MAX_TENSORS:
-        raise _bad(path, f"{len(members)} members, more than the {MAX_TENSORS} allowed")
+    if len(members) > _MAX_MEMBERS:
+        raise _bad(path, f"{len(members)} members, more than the {_MAX_MEMBERS} allowed")
     if len(set(names)) < len(names):
         twice = Counter(names).most_common(1)[0][0]
         raise _bad(path, f"the member {label(twice)!r} occurs twice")

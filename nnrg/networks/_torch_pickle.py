@@ -43,6 +43,15 @@ class _Machine:
         # A method of the machine, not of its stack: to_mark() puts another stack in its place.
         self.stack.append(value)
 
+    def put(self, index: int) -> None:
+        self.memo[index] = self.stack[-1]
+
+    def get(self, index: int) -> None:
+        self.stack.append(self.memo[index])
+
+    def pop_mark(self) -> None:
+        self.to_mark()
+
     def to_mark(self) -> list[Any]:
         items, self.stack = self.stack, self.marks.pop()
         return items
@@ -115,44 +124,54 @@ class _Machine:
         self.push(storage)
 
 
-_CONSTANTS: dict[str, Callable[[], object]] = {
-    "NONE": lambda: None,
-    "NEWTRUE": lambda: True,
-    "NEWFALSE": lambda: False,
-    "EMPTY_TUPLE": tuple,
-    "EMPTY_LIST": list,
-    "EMPTY_SET": list,
-    "EMPTY_DICT": dict,
+def _no_effect(machine: _Machine, argument: Any) -> None:
+    """Do nothing: the opcode only frames others."""
+
+
+_Handler = Callable[[_Machine, Any], None]
+
+_HANDLERS: dict[str, _Handler] = {
+    "PROTO": _no_effect,
+    "FRAME": _no_effect,
+    "STOP": _no_effect,
+    "NONE": lambda m, _: m.push(None),
+    "NEWTRUE": lambda m, _: m.push(True),
+    "NEWFALSE": lambda m, _: m.push(False),
+    "EMPTY_TUPLE": lambda m, _: m.push(()),
+    "EMPTY_LIST": lambda m, _: m.push([]),
+    "EMPTY_SET": lambda m, _: m.push([]),
+    "EMPTY_DICT": lambda m, _: m.push({}),
+    "MARK": lambda m, _: m.mark(),
+    "TUPLE": lambda m, _: m.push(tuple(m.to_mark())),
+    "TUPLE1": lambda m, _: m.push(tuple(m.last(1))),
+    "TUPLE2": lambda m, _: m.push(tuple(m.last(2))),
+    "TUPLE3": lambda m, _: m.push(tuple(m.last(3))),
+    "LIST": lambda m, _: m.push(m.to_mark()),
+    "FROZENSET": lambda m, _: m.push(m.to_mark()),
+    "DICT": lambda m, _: m.make_dict(),
+    "APPEND": lambda m, _: m.extend(m.last(1)),
+    "APPENDS": lambda m, _: m.extend(m.to_mark()),
+    "ADDITEMS": lambda m, _: m.extend(m.to_mark()),
+    "SETITEM": lambda m, _: m.set_items(m.last(2)),
+    "SETITEMS": lambda m, _: m.set_items(m.to_mark()),
+    "POP": lambda m, _: m.pop(),
+    "POP_MARK": lambda m, _: m.pop_mark(),
+    "DUP": lambda m, _: m.push(m.stack[-1]),
+    "GLOBAL": lambda m, name: m.push(look_up(name)),
+    "STACK_GLOBAL": lambda m, _: m.stack_global(),
+    "REDUCE": lambda m, _: m.call(),
+    "BUILD": lambda m, _: m.build(),
+    "BINPERSID": lambda m, _: m.storage(),
+    "MEMOIZE": lambda m, _: m.put(len(m.memo)),
 }
-_LITERALS = {
-    "INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT",
-    "STRING", "BINSTRING", "SHORT_BINSTRING", "UNICODE", "BINUNICODE", "SHORT_BINUNICODE",
-    "BINUNICODE8", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8",
-}  # fmt: skip
-_PUTS = {"PUT", "BINPUT", "LONG_BINPUT"}
-_GETS = {"GET", "BINGET", "LONG_BINGET"}
-_ACTIONS: dict[str, Callable[[_Machine], None]] = {
-    "MARK": _Machine.mark,
-    "TUPLE": lambda m: m.push(tuple(m.to_mark())),
-    "TUPLE1": lambda m: m.push(tuple(m.last(1))),
-    "TUPLE2": lambda m: m.push(tuple(m.last(2))),
-    "TUPLE3": lambda m: m.push(tuple(m.last(3))),
-    "LIST": lambda m: m.push(m.to_mark()),
-    "FROZENSET": lambda m: m.push(m.to_mark()),
-    "DICT": _Machine.make_dict,
-    "APPEND": lambda m: m.extend(m.last(1)),
-    "APPENDS": lambda m: m.extend(m.to_mark()),
-    "ADDITEMS": lambda m: m.extend(m.to_mark()),
-    "SETITEM": lambda m: m.set_items(m.last(2)),
-    "SETITEMS": lambda m: m.set_items(m.to_mark()),
-    "POP": _Machine.pop,
-    "POP_MARK": lambda m: (m.to_mark(), None)[1],
-    "DUP": lambda m: m.push(m.stack[-1]),
-    "REDUCE": _Machine.call,
-    "BUILD": _Machine.build,
-    "STACK_GLOBAL": _Machine.stack_global,
-    "BINPERSID": _Machine.storage,
-}
+_LITERALS = (
+    "INT BININT BININT1 BININT2 LONG LONG1 LONG4 FLOAT BINFLOAT STRING BINSTRING "
+    "SHORT_BINSTRING UNICODE BINUNICODE SHORT_BINUNICODE BINUNICODE8 BINBYTES SHORT_BINBYTES "
+    "BINBYTES8 BYTEARRAY8"
+)
+_HANDLERS |= dict.fromkeys(_LITERALS.split(), _Machine.push)
+_HANDLERS |= dict.fromkeys(("PUT", "BINPUT", "LONG_BINPUT"), _Machine.put)
+_HANDLERS |= dict.fromkeys(("GET", "BINGET", "LONG_BINGET"), _Machine.get)
 
 
 class Pickles:
@@ -191,7 +210,12 @@ class Pickles:
                     self._budget -= 1
                     if self._budget < 0:
                         raise UnpicklingError(f"more than {MAX_OPCODES} pickle opcodes")
-                    _step(machine, opcode.name, argument)
+                    handler = _HANDLERS.get(opcode.name)
+                    if handler is None:
+                        raise UnpicklingError(
+                            f"uses the pickle opcode {opcode.name}, which builds arbitrary objects"
+                        )
+                    handler(machine, argument)
             result = machine.stack.pop()
         except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
             raise UnpicklingError(
@@ -199,22 +223,3 @@ class Pickles:
             ) from error
         self.storages |= machine.storages
         return result
-
-
-def _step(machine: _Machine, name: str, argument: Any) -> None:
-    if name in _LITERALS:
-        machine.push(argument)
-    elif name in _PUTS:
-        machine.memo[argument] = machine.stack[-1]
-    elif name in _GETS:
-        machine.push(machine.memo[argument])
-    elif name in _CONSTANTS:
-        machine.push(_CONSTANTS[name]())
-    elif name in _ACTIONS:
-        _ACTIONS[name](machine)
-    elif name == "MEMOIZE":
-        machine.memo[len(machine.memo)] = machine.stack[-1]
-    elif name == "GLOBAL":
-        machine.push(look_up(argument))
-    elif name not in ("PROTO", "FRAME", "STOP"):
-        raise UnpicklingError(f"uses the pickle opcode {name}, which builds arbitrary objects")

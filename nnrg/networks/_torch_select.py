@@ -31,6 +31,8 @@ _SET_ASIDE = {
     "loss scaler": r"(^|_)(grad_)?scaler($|_)|^amp$",
     "record of the training": r"(^|_)history$|^logs?$|(^|_)rng_state",
 }
+_CONTAINERS = (dict, list, tuple)
+_COUNTED = (*_CONTAINERS, Tensor, Unreadable)
 _ANY_ASIDE = re.compile("|".join(_SET_ASIDE.values()))
 _LONGEST_ASIDE = 100
 
@@ -74,11 +76,14 @@ class Selection:
             return node.size
         if isinstance(node, Unreadable):
             return 1
-        if not isinstance(node, dict | list | tuple) or depth > MAX_DEPTH:
+        if not isinstance(node, _CONTAINERS) or not node or depth > MAX_DEPTH:
             return 0
         if id(node) not in self.sizes:
             self.sizes[id(node)] = 0  # what a cycle adds to itself
-            total = sum(self.elements(child, depth + 1) for _, child in _items(node))
+            total = 0
+            for child in node.values() if isinstance(node, dict) else node:
+                if isinstance(child, _COUNTED):
+                    total += self.elements(child, depth + 1)
             self.sizes[id(node)] = min(total, 1 << 60)
         return self.sizes[id(node)]
 
@@ -138,7 +143,7 @@ def _reason(key: object, node: object) -> str:
     """Return why a container is not the network, or ``""``."""
     if isinstance(node, dict) and "state" in node and "param_groups" in node:
         return "optimiser state"
-    if isinstance(node, dict | list | tuple) and isinstance(key, str):
+    if isinstance(node, _CONTAINERS) and isinstance(key, str):
         name = key.lower() if len(key) < _LONGEST_ASIDE else ""
         if _ANY_ASIDE.search(name):
             return next(why for why, pattern in _SET_ASIDE.items() if re.search(pattern, name))
@@ -196,9 +201,8 @@ def _collect(root: object, selection: Selection, chosen: bool) -> None:
     """Take all tensors below a node that no reason speaks against."""
     seen: set[int] = set()
     stack: list[tuple[Path, object]] = [((), root)]
-    for _ in range(MAX_NODES):
-        if not stack:
-            return
+    n_nodes = 0
+    while stack:
         path, node = stack.pop()
         reason = _reason(path[-1], node) if path else ("" if chosen else _reason("", node))
         if isinstance(node, Tensor):
@@ -214,6 +218,9 @@ def _collect(root: object, selection: Selection, chosen: bool) -> None:
         elif len(path) >= MAX_DEPTH:
             raise UnpicklingError(f"containers nested deeper than {MAX_DEPTH}")
         else:
+            items = list(_items(node))
+            n_nodes += len(items)
+            if n_nodes > MAX_NODES:
+                raise UnpicklingError(f"more than {MAX_NODES} entries")
             seen.add(id(node))
-            stack.extend(((*path, key), child) for key, child in reversed(list(_items(node))))
-    raise UnpicklingError(f"more than {MAX_NODES} entries")
+            stack.extend(((*path, key), child) for key, child in reversed(items))

@@ -20,42 +20,11 @@ from nnrg.networks._label import file_label, human_bytes, label
 from nnrg.networks._limits import open_regular
 from nnrg.networks._raw import numpy_dtype
 from nnrg.networks._source import Array, Skipped, Source, TensorSpec
+from nnrg.networks._tensors import Tensors, UnknownTensorError
 from nnrg.networks.geometry import build_field, lattice_from_hint
 from nnrg.networks.roles import TensorRole, assign_roles
 
-__all__ = ["Network", "Tensors", "UnknownTensorError"]
-
-
-class UnknownTensorError(ArgumentError, KeyError):
-    """A name that no tensor of the network has."""
-
-    def __str__(self) -> str:
-        return str(self.args[0])
-
-
-class Tensors(Mapping[str, Array]):
-    """Some tensors of a network, by name; each is read from its file when it is asked for."""
-
-    def __init__(self, network: Network, names: Iterable[str]) -> None:
-        self._network = network
-        self._names = dict.fromkeys(names)
-
-    def __getitem__(self, name: str) -> Array:
-        if name not in self._names:
-            raise self._network._unknown(name)
-        return self._network._read(name)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
-
-    def __len__(self) -> int:
-        return len(self._names)
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._names
-
-    def __repr__(self) -> str:
-        return f"<{len(self)} tensors of {file_label(self._network.path)}>"
+__all__ = ["Network"]
 
 
 class Network:
@@ -117,8 +86,9 @@ class Network:
         self.specs: Mapping[str, TensorSpec] = MappingProxyType(
             {name: roles[name].spec for name in kept}
         )
-        self.tensors = Tensors(self, kept)
-        self.buffers = Tensors(self, (name for name, role in roles.items() if not role.trained))
+        self.tensors = Tensors(kept, self._read, self._unknown)
+        fixed = [name for name, role in roles.items() if not role.trained]
+        self.buffers = Tensors(fixed, self._read, self._unknown)
         self.skipped: tuple[Skipped, ...] = (
             *(
                 Skipped(

@@ -32,6 +32,7 @@ AXES = {
 }
 """What a letter of a layout means; other letters are axes that nothing is known of."""
 
+_OF_LAYER = frozenset("OIHWDKLVC")
 _CONVENTION = {1: "O", 2: "OI", 3: "OIK", 4: "OIHW", 5: "OIDHW"}
 _FLOATS = ("float64", "float32", "float16", "bfloat16", "float8_e4m3fn", "float8_e5m2")
 _GATES = {4: "ifgo", 3: "rzn"}
@@ -173,7 +174,7 @@ def _describe(
     kind, layout, gates = "weight", _CONVENTION.get(axes, "?" * axes), spec.gates
     source = "convention"
     recurrent = names.recurrent_kind(name)
-    bias = _bias_of(spec, specs)
+    bias = _bias_of(spec, specs) if axes > 1 else None
     if recurrent and axes <= 2:
         kind = "bias" if names.is_bias(name) else "recurrent"
         gates = gates or _gates(spec, specs, recurrent)
@@ -258,8 +259,9 @@ def _populations(spec: TensorSpec, kind: str) -> tuple[str, ...]:
     letters: Sequence[str] = spec.layout if len(spec.layout) == len(spec.shape) else ()
     if not letters:
         return tuple(f"axis {axis}" for axis in range(len(spec.shape)))
-    words = [AXES.get(letter, f"axis {axis}") for axis, letter in enumerate(letters)]
     if kind == "recurrent" and names.recurrent_kind(spec.name) == "hh":
-        words = ["out" for _ in words]  # both axes are the layer's own hidden state
-    own = {"out", "in", "channel", "position", "token", "tap", "tap row", "tap column", "tap depth"}
-    return tuple(f"{layer}:{word}" if word in own else word for word in words)
+        letters = "O" * len(letters)  # both axes are the layer's own hidden state
+    return tuple(
+        f"{layer}:{AXES[letter]}" if letter in _OF_LAYER else AXES.get(letter, f"axis {axis}")
+        for axis, letter in enumerate(letters)
+    )

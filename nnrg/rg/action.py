@@ -215,7 +215,7 @@ class _Fit:
 
     @property
     def whole(self) -> Array:
-        return self.solutions[0]
+        return np.asarray(self.solutions[0])
 
 
 def _fit(flow: Flow, level: int, basis: Basis, *, null: bool) -> _Fit:

@@ -32,13 +32,14 @@ class Blocks(Protocol):
 
 
 def _check_factor(b: int | Sequence[int]) -> int | tuple[int, ...]:
-    lengths = (b,) if np.isscalar(b) else tuple(b)  # type: ignore[arg-type]
-    for length in lengths:
-        if isinstance(length, bool) or length != int(length) or int(length) < 1:  # type: ignore[arg-type, call-overload]
-            raise ArgumentError(f"block factor must be integers of at least 1, got {b!r}")
-    if max(lengths) < 2:  # type: ignore[type-var, operator]
-        raise ArgumentError(f"block factor must be at least 2 along one axis, got {b!r}")
-    return int(b) if np.isscalar(b) else tuple(int(x) for x in lengths)  # type: ignore[call-overload, arg-type]
+    lengths = [b] if isinstance(b, int | np.integer) else list(b)
+    if any(isinstance(n, bool) or not isinstance(n, int | np.integer) for n in lengths):
+        raise ArgumentError(f"block lengths must be integers, got {b!r}")
+    if min(lengths, default=0) < 1 or max(lengths) < 2:
+        raise ArgumentError(
+            f"block lengths must be at least 1, and at least 2 along one axis, got {b!r}"
+        )
+    return int(lengths[0]) if isinstance(b, int | np.integer) else tuple(int(n) for n in lengths)
 
 
 @dataclass(frozen=True, slots=True)

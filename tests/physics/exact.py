@@ -61,11 +61,6 @@ class Phi4Chain:
             vector = self.transfer @ vector
         return np.array(out)
 
-    def density(self, phi):
-        """One-site density psi^2 at any points, psi continued by one use of T."""
-        spacing = self.phi[1] - self.phi[0]
-        return np.interp(phi, self.phi, self.psi**2) / spacing
-
 
 def zero_dimensional_cumulants(r, u, order=8):
     """Cumulants of one variable with S = r/2 phi^2 + u/24 phi^4."""

@@ -16,8 +16,10 @@ def cumulants_with_errors(samples, order, groups=100):
     """k-statistics of rows of data, with errors from leaving out groups of rows."""
     group = sample_groups(len(samples), groups)
     sums = np.zeros((group.max() + 1, order))
-    for p in range(1, order + 1):
-        np.add.at(sums[:, p - 1], group, np.sum(samples**p, axis=1))
+    power = np.ones_like(samples)
+    for p in range(order):
+        power *= samples
+        np.add.at(sums[:, p], group, power.sum(axis=1))
     counts = np.bincount(group) * samples.shape[1]
     full = kstatistics(sums.sum(axis=0), counts.sum())
     replicates = kstatistics(leave_one_out(sums), leave_one_out(counts))
@@ -27,7 +29,7 @@ def cumulants_with_errors(samples, order, groups=100):
 # Exact answers: digits of the validation table.
 
 
-@pytest.mark.parametrize("points", [601, 801])
+@pytest.mark.parametrize("points", [401, 601])
 def test_block_cumulants_of_the_chain_at_r_one_half(points):
     chain = exact.Phi4Chain(0.5, 6.0, points=points)
     assert abs(chain.correlation_length - 0.8851318740) < 6e-11
@@ -91,27 +93,31 @@ def chain_field():
     return phi4_chain(64, 20_000, r=0.5, u=6.0, rng=86)
 
 
+@pytest.fixture(scope="module")
+def chain_exact():
+    return exact.Phi4Chain(0.5, 6.0)
+
+
 @pytest.mark.parametrize("b", [1, 8, 64])
-def test_chain_has_the_exact_block_cumulants(chain_field, b):
+def test_chain_has_the_exact_block_cumulants(chain_field, chain_exact, b):
     blocks = chain_field.reshape(20_000, 64 // b, b).sum(axis=2)
     k, error = cumulants_with_errors(blocks, 6)
-    expected = exact.Phi4Chain(0.5, 6.0).block_cumulants(b, 6)[1:]
+    expected = chain_exact.block_cumulants(b, 6)[1:]
     assert np.all(np.abs(k - expected) < 3.5 * error)
     assert error[1] < 0.011 * expected[1]
 
 
-def test_every_site_of_the_chain_has_the_exact_density(chain_field):
-    chain = exact.Phi4Chain(0.5, 6.0)
-    cumulative = np.cumsum(chain.psi**2)
-    midpoints = (chain.phi[1:] + chain.phi[:-1]) / 2
+def test_every_site_of_the_chain_has_the_exact_density(chain_field, chain_exact):
+    cumulative = np.cumsum(chain_exact.psi**2)
+    midpoints = (chain_exact.phi[1:] + chain_exact.phi[:-1]) / 2
     for x in (0, 1, 63):
         empirical = np.searchsorted(np.sort(chain_field[:, x]), midpoints) / 20_000
         # Kolmogorov-Smirnov: 1.95 / sqrt(n) is exceeded once in a thousand.
         assert np.abs(empirical - cumulative[:-1]).max() < 1.95 / np.sqrt(20_000)
 
 
-def test_chain_correlations_are_exact_and_values_are_continuous(chain_field):
-    expected = exact.Phi4Chain(0.5, 6.0).correlation(4)
+def test_chain_correlations_are_exact_and_values_are_continuous(chain_field, chain_exact):
+    expected = chain_exact.correlation(4)
     for lag, value in enumerate(expected):
         product = (chain_field[:, : 64 - lag] * chain_field[:, lag:]).mean(axis=1)
         assert abs(product.mean() - value) < 3.5 * product.std() / np.sqrt(20_000)
@@ -127,7 +133,7 @@ def test_chain_of_other_potentials(r, u, w):
     if u == w == 0:  # a free chain: 1 / sqrt(r (r + 4)), and no more
         expected = np.array([0, (r * (r + 4)) ** -0.5, 0, 0])
     else:
-        expected = exact.Phi4Chain(r, u, w, points=1201).block_cumulants(1, 4)[1:]
+        expected = exact.Phi4Chain(r, u, w, points=801).block_cumulants(1, 4)[1:]
     assert np.all(np.abs(k - expected) < 3.5 * error)
 
 
@@ -199,7 +205,7 @@ def pull(values, expected, blocks=50):
 @pytest.mark.parametrize("clusters", [0, 10])
 @pytest.mark.parametrize("shape", [(32,), (16, 16), (6, 8, 4)])
 def test_lattice_free_field_has_the_exact_mean_square(shape, clusters):
-    phi = phi4(shape, 1500, r=0.5, u=0.0, stiffness=0.7, rng=3, stride=20, clusters=clusters)
+    phi = phi4(shape, 1000, r=0.5, u=0.0, stiffness=0.7, rng=3, stride=20, clusters=clusters)
     exact_correlation = exact.free_correlation(shape, 0.5, 0.7)
     axes = tuple(range(1, phi.ndim))
     assert abs(pull((phi**2).mean(axis=axes), exact_correlation.flat[0])) < 3.5
@@ -215,11 +221,11 @@ def test_lattice_without_stiffness_is_zero_dimensional():
     assert error[1] < 0.005 and error[3] < 0.02
 
 
-@pytest.mark.parametrize("clusters", [0, 5])
+@pytest.mark.parametrize("clusters", [0, 10])
 @pytest.mark.parametrize("r", [0.5, -1.0])
 def test_ring_agrees_with_the_transfer_matrix(r, clusters):
     # 32 sites are more than 20 correlation lengths: the ring is an infinite chain to 1e-9.
-    phi = phi4((32,), 4000, r=r, u=6.0, rng=1, stride=10, clusters=clusters)
+    phi = phi4((32,), 2500, r=r, u=6.0, rng=2, stride=10, clusters=clusters)
     chain = exact.Phi4Chain(r, 6.0)
     for lag, value in enumerate(chain.correlation(4)):
         product = (phi * np.roll(phi, lag, axis=1)).mean(axis=1)

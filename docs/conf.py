@@ -1,0 +1,119 @@
+"""Sphinx configuration: executed pages, mathematics as MathML, nothing fetched from a network."""
+
+import os
+import re
+import sys
+import sysconfig
+from pathlib import Path
+
+from docutils import nodes
+from docutils.utils.math.latex2mathml import tex2mathml
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+# Pages that run `nnrg` find the one this Sphinx was installed beside.
+os.environ["PATH"] = os.pathsep.join([sysconfig.get_path("scripts"), os.environ["PATH"]])
+os.environ["PYTHONPATH"] = os.pathsep.join(  # of the kernels that run the pages, for _shell.py
+    [str(HERE), *filter(None, [os.environ.get("PYTHONPATH")])]
+)
+
+from _cli_reference import commands  # noqa: E402
+
+import nnrg  # noqa: E402
+
+project = "nnrg"
+author = "The nnrg developers"
+copyright = author
+release = nnrg.__version__
+
+extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon", "myst_nb"]
+exclude_patterns = ["_build", "jupyter_execute"]
+default_role = "py:obj"
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "none"  # types stand in the Parameters section, with shapes and units
+napoleon_google_docstring = False
+napoleon_use_rtype = False
+napoleon_use_ivar = True
+
+myst_enable_extensions = ["dollarmath", "deflist", "colon_fence"]
+myst_heading_anchors = 3
+nb_execution_mode = "force"
+nb_execution_in_temp = True
+nb_execution_timeout = 300
+nb_execution_show_tb = True
+nb_merge_streams = True
+
+html_theme = "furo"
+html_title = f"nnrg {release}"
+html_static_path = ["_static"]
+html_math_renderer = "mathml"
+html_copy_source = False
+html_show_sphinx = False
+
+# What a browser would fetch by itself, as against a link that a reader follows.
+_FETCHED = re.compile(
+    r"<(?:script|img|iframe|source|audio|video)\b[^>]*\bsrc=[\"'](?:https?:)?//"
+    r"|<link\b[^>]*\brel=[\"'](?:stylesheet|preload|preconnect|icon|dns-prefetch)[\"'][^>]*"
+    r"\bhref=[\"'](?:https?:)?//"
+    r"|@import\s+(?:url\()?[\"']?(?:https?:)?//|url\([\"']?(?:https?:)?//",
+    re.IGNORECASE,
+)
+
+
+# TeX that docutils does not read, and what it reads in its place.
+_TEX = (
+    (re.compile(r"\\[bB]igg?[lr]?(?![A-Za-z])"), ""),
+    (re.compile(r"(\\[td]?frac)\s*(\w)\s*(\w)"), r"\1{\2}{\3}"),
+    (re.compile(r"'_(\w|\{[^{}]*\})"), r"_\1^{\\prime}"),
+)
+
+
+def mathml(tex, as_block=False):
+    """Return a formula as MathML, which browsers render without a script."""
+    for pattern, plain in _TEX:
+        tex = pattern.sub(plain, tex)
+    return tex2mathml(tex, as_block=as_block)
+
+
+def visit_math(translator, node):
+    """Write an inline formula."""
+    translator.body.append(mathml(node.astext()))
+    raise nodes.SkipNode
+
+
+def visit_displaymath(translator, node):
+    """Write a displayed formula."""
+    translator.body.append(f'<div class="math">{mathml(node.astext(), as_block=True)}</div>')
+    raise nodes.SkipNode
+
+
+def insert_commands(app, docname, source):
+    """Put the commands of the parser into the page that describes them."""
+    if docname == "reference/cli":
+        source[0] = source[0].replace("%COMMANDS%", commands())
+
+
+def read_all(app, env, added, changed, removed):
+    """Read every page anew: what it shows depends on the package, not on its own text alone."""
+    return env.found_docs
+
+
+def refuse_network(app, exception):
+    """Fail if a page would fetch anything from a network."""
+    if exception is not None or app.builder.format != "html":
+        return
+    out = Path(app.outdir)
+    for page in sorted([*out.rglob("*.html"), *out.rglob("*.css")]):
+        found = _FETCHED.search(page.read_text(encoding="utf-8"))
+        if found:
+            raise RuntimeError(f"{page}: would be fetched from a network: {found[0]}")
+
+
+def setup(app):
+    """Register the MathML writer, the command reference and the check for network assets."""
+    app.add_html_math_renderer("mathml", (visit_math, None), (visit_displaymath, None))
+    app.connect("source-read", insert_commands)
+    app.connect("env-get-outdated", read_all)
+    app.connect("build-finished", refuse_network)
+    return {"parallel_read_safe": True}

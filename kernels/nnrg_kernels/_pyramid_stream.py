@@ -1,0 +1,179 @@
+"""The pyramid of one field that is read in runs of rows and never held."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nnrg_kernels import _pyramid_boxes as columns
+from nnrg_kernels._pyramid_ladder import Ladder, Pyramid, climb
+from nnrg_kernels._pyramid_plan import Round, levels_at_once, plan_round
+from nnrg_kernels._pyramid_round import lattice_sums, sweep_round
+
+__all__ = ["PyramidStream"]
+
+Array = npt.NDArray[Any]
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+ONE_SAMPLE = np.zeros(1, np.int64)
+
+
+class PyramidStream:
+    """Block-mean statistics of one field, fed in runs of rows.
+
+    Parameters
+    ----------
+    shape : tuple of int, length d = 1, ..., 4
+        The whole field; its first axis is the one that is fed.
+    factors : tuple of int
+        Sites in a block along each axis, per step.
+    levels : int
+        Steps, as in `pyramid`.
+    shift, scale : float
+        Mean and standard deviation of the field, or of a good sample of it: they serve the levels
+        up to blocks of about 1000 sites, in the unit of the field. `scale` must not be zero.
+    order : int
+        Highest power, at most 8.
+    periodic : tuple of bool, optional
+        As in `pyramid`; open if not given.
+    edges : ndarray of int64, optional
+        Rows at which the field is cut into groups, from 0 to ``shape[0]``; inner ones are
+        multiples of ``factors[0] ** levels``. One group if not given.
+
+    Attributes
+    ----------
+    row_multiple : int
+        Every run but the last has a multiple of this many rows.
+
+    Notes
+    -----
+    Memory is one level of means over blocks of up to about 1000 sites, which is 1/128 of a float32
+    field and less than that of the rows at hand for most, plus the rows next to a cut.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nnrg_kernels.pyramid import PyramidStream
+    >>> stream = PyramidStream((8, 4), (2, 2), 1, shift=0.0, scale=1.0, order=2)
+    >>> for rows in np.arange(32.0).reshape(4, 2, 4):
+    ...     stream.feed(rows)
+    >>> stream.finish().sums[:, 0, 0].tolist()
+    [496.0, 124.0]
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        factors: tuple[int, ...],
+        levels: int,
+        *,
+        shift: float,
+        scale: float,
+        order: int = 8,
+        periodic: tuple[bool, ...] | None = None,
+        edges: Ints | None = None,
+    ) -> None:
+        first = np.array([0, shape[0]], np.int64) if edges is None else edges
+        others = tuple(np.array([0, n], np.int64) for n in shape[1:])
+        self._ladder = Ladder(
+            shape=shape,
+            factors=factors,
+            levels=levels,
+            periodic=periodic or (False,) * len(shape),
+            sample_group=ONE_SAMPLE,
+            edges=(first, *others),
+        )
+        self._steps = levels_at_once(factors, levels)
+        self._final = self._steps == levels
+        self._map = (shift, scale)
+        self._order = order
+        self._result = self._ladder.empty(order, keep=False)
+        self._rows = 0
+        n_levels = self._steps + self._final
+        self._first: list[Floats | None] = [None] * n_levels
+        self._last: list[Floats | None] = [None] * n_levels
+        top = 0 if self._final else math.prod(self._ladder.shapes[self._steps])
+        self._top = np.empty(top)
+        self._plan: tuple[object, Round] | None = None
+        self.row_multiple = self._ladder.blocks[self._steps][0]
+
+    def feed(self, rows: Array) -> None:
+        """Take the next rows, shape (m, ``*shape[1:]``), C-contiguous, of any float type."""
+        start, stop = self._rows, self._rows + rows.shape[0]
+        edges = self._ladder.edges[0]
+        inner = edges[(edges > start) & (edges < stop)] - start
+        plan = self._planned(rows.shape[0], inner)
+        row_size = math.prod(self._ladder.shapes[self._steps][1:])
+        block = self.row_multiple
+        top = self._top[start // block * row_size : stop // block * row_size]
+        n_groups = inner.size + 1
+        swept = sweep_round(
+            rows, plan, n_groups, self._map, self._map, self._order, None if self._final else top
+        )
+        sums, gradients = lattice_sums(swept.sums, plan.axes, self._order)
+        group = int(np.searchsorted(edges, start, side="right")) - 1
+        n_levels = len(self._first)
+        self._result.sums[:n_levels, group : group + n_groups] += sums
+        self._result.gradients[:n_levels, group : group + n_groups] += gradients
+        self._join(plan, swept.faces)
+        self._rows = stop
+
+    def finish(self) -> Pyramid:
+        """Return the statistics of all that was fed."""
+        ladder, result = self._ladder, self._result
+        n_levels = len(self._first)
+        result.shift[:n_levels], result.scale[:n_levels] = self._map
+        for level in range(n_levels):
+            first, last = self._first[level], self._last[level]
+            if ladder.wraps[level, 0] and first is not None and last is not None:
+                self._add_bonds(level, len(ladder.edges[0]) - 2, last, first)
+        if not self._final:
+            top = self._top.reshape(1, *ladder.shapes[self._steps])
+            climb(top, ladder, self._steps, self._map, self._order, result)
+        return result
+
+    def _planned(self, n_rows: int, inner: Ints) -> Round:
+        """Return the plan for so many rows; runs of rows mostly differ in nothing."""
+        key = (n_rows, inner.tobytes())
+        if self._plan is None or self._plan[0] != key:
+            wraps = self._ladder.wraps[: len(self._first)].copy()
+            wraps[:, 0] = False
+            plan = plan_round(
+                (n_rows, *self._ladder.shape[1:]),
+                self._ladder.factors,
+                self._steps,
+                wraps,
+                ONE_SAMPLE,
+                (np.concatenate([[0], inner, [n_rows]]), *self._ladder.edges[1:]),
+                keep=False,
+                open_faces=True,
+            )
+            self._plan = (key, plan)
+        return self._plan[1]
+
+    def _join(self, plan: Round, faces: Floats) -> None:
+        """Add the bonds from the rows fed before to those fed now."""
+        axis = plan.axes[0]
+        edges = self._ladder.edges[0]
+        group = int(np.searchsorted(edges, self._rows - 1, side="right")) - 1
+        for level in range(len(self._first)):
+            row = plan.geometry.table[level]
+            if row[columns.SHAPE + axis] == 0:
+                continue
+            size = row[columns.FACE_SIZE + axis]
+            at = row[columns.FACE_AT + axis]
+            end = at + 2 * plan.geometry.n_boxes[axis] * size
+            first, before = faces[at : at + size].copy(), self._last[level]
+            if before is None:
+                self._first[level] = first
+            else:
+                self._add_bonds(level, group, before, first)
+            self._last[level] = faces[end - size : end].copy()
+
+    def _add_bonds(self, level: int, group: int, lower: Floats, upper: Floats) -> None:
+        step = upper - lower
+        self._result.gradients[level, group, 0] += float(step @ step)

@@ -1,0 +1,120 @@
+"""Runs as text: one screen for the leading field, a line for each other one, what was left out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nnrg.networks._label import label
+from nnrg.rg.cumulants import align
+
+if TYPE_CHECKING:
+    from nnrg.results import Measurement, Run
+    from nnrg.rg.action import Couplings
+    from nnrg.rg.cumulants import Cumulants
+
+__all__ = ["measurement_report", "run_report", "verdict"]
+
+LEVEL = 0.001
+_SHOWN_NAMES = 6
+
+
+def measurement_report(cumulants: Cumulants, couplings: Couplings) -> str:
+    """Return both tables of one field with what their columns mean."""
+    a = couplings.attrs
+    order = "natural order" if a["natural_order"] else "index order: no natural neighbours"
+    delta = a.get("exponent_Delta", "")
+    text = [
+        f"{label(a['field'])}: {a['samples']} samples ({label(a['sample_is'])}) on "
+        f"{label(a['lattice'])}, axes {label(a['axes'])}; {order}",
+        f"  blocks {a['blocks']}; rescaling {a['rescale']}, Delta = {delta}; errors: jackknife over "
+        f"{a['jackknife_groups']} {a['jackknife_over']}",
+        f"  {verdict(cumulants)}",
+        "",
+        "cumulants of the unrescaled block mean, value(error):",
+        cumulants.table(),
+        "  b: block length in sites; kappa_2: variance, unit of the field squared; corr:n:",
+        "  correlation of neighbouring blocks along axis n; ratio_n = kappa_n / kappa_2^(n/2); both",
+        "  dimensionless; z: distance from the null model; *: within the noise of Gaussian numbers",
+        "",
+        "effective action of the rescaled block field, couplings g_n sigma^n, value(error):",
+        couplings.table(),
+        "  dimensionless, in units of the field's standard deviation sigma; phi2 is r, phi4 is u,",
+        "  grad2:n the stiffness along axis n; chi2/dof and p test the fit outside its basis",
+    ]
+    if a["notes"]:
+        text += ["", *(f"note: {label(line, 200)}" for line in str(a["notes"]).split("\n"))]
+    return "\n".join(text)
+
+
+def verdict(cumulants: Cumulants) -> str:
+    """Say at which scales the variance of the blocks differs from the first null model's.
+
+    A scale counts if |z| exceeds the two-sided quantile of Student's t at the level 0.001, with
+    one degree of freedom less than there are draws.
+    """
+    from scipy.special import stdtrit
+
+    if not cumulants.nulls:
+        return "no null model was run: nothing is said about the order of the sites"
+    null, draws = next(iter(cumulants.nulls.items()))
+    against = f"{draws.shape[0]} draws of {null}"
+    z = np.abs(cumulants.z()[:, cumulants.names.index("kappa_2")])
+    known = np.isfinite(z) & (cumulants.scales > 1)
+    if not known.any():
+        return f"kappa_2 cannot be compared with {against}: no scale has a z-score"
+    limit = float(stdtrit(draws.shape[0] - 1, 1 - LEVEL / 2))
+    scales, sizes = cumulants.scales[known], z[known]
+    beyond = sizes > limit
+    span = f"|z| from {sizes.min():.1f} to {sizes.max():.1f}; {limit:.1f} is p = {LEVEL:g}"
+    if beyond.all():
+        return f"kappa_2 differs from {against} at every scale, {_scales(scales)} ({span})"
+    if beyond.any():
+        return (
+            f"kappa_2 differs from {against} at {_scales(scales[beyond])}, "
+            f"not at {_scales(scales[~beyond])} ({span})"
+        )
+    return f"kappa_2 cannot be told from {against} at any scale, {_scales(scales)} ({span})"
+
+
+def _scales(scales: np.ndarray) -> str:
+    return "b = " + ", ".join(str(b) for b in scales)
+
+
+def run_report(run: Run) -> str:
+    """Return the report of a whole run."""
+    leading = run.leading
+    text = [str(leading)]
+    others = [m for m in run.measurements.values() if m is not leading]
+    if others:
+        text += ["", f"other fields ({len(others)}):", _lines(others)]
+        text.append("  z(kappa_2) against the null model at b = 2, 4, ..; |z| < 2: as random blocks")
+    if run.left_out:
+        text += ["", f"left out ({len(run.left_out)} tensors):"]
+        names: dict[str, list[str]] = {}
+        for name, reason in run.left_out.items():
+            names.setdefault(reason, []).append(label(name, 60))
+        for reason, group in names.items():
+            more = f" and {len(group) - _SHOWN_NAMES} more" if len(group) > _SHOWN_NAMES else ""
+            text.append(f"  {', '.join(group[:_SHOWN_NAMES])}{more}: {label(reason, 200)}")
+    return "\n".join(text)
+
+
+def _lines(measurements: list[Measurement]) -> str:
+    rows = [["  field", "order", "samples", "sites", "scales", "z(kappa_2)", "flags at b = 1"]]
+    for m in measurements:
+        z = m.cumulants.z()[1:, m.cumulants.names.index("kappa_2")]
+        short = [flag.partition(":")[0] for flag in m.couplings.flags[0][0].split("; ")]
+        rows.append(
+            [
+                f"  {label(m.name, 56)}",
+                "natural" if m.natural else "index",
+                str(m.couplings.attrs["samples"]),
+                str(int(m.cumulants.series["sites"][0])),
+                str(m.couplings.scales.size),
+                " ".join("-" if np.isnan(x) else f"{x:+.1f}" for x in z),
+                label("; ".join(short), 60),
+            ]
+        )
+    return align(rows, left=(0, 1, 5, 6))

@@ -1,0 +1,143 @@
+"""Observables as groups of named arrays, and back again: the layout of a results file.
+
+The names and dimensions are those of `Observables.to_xarray`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from nnrg._netcdf import Group, Variable
+from nnrg.rg.action import Couplings
+from nnrg.rg.basis import Operator
+from nnrg.rg.cumulants import Cumulants, cumulant_names
+from nnrg.rg.observables import Observables
+
+__all__ = ["from_group", "to_group"]
+
+O = TypeVar("O", bound=Observables)  # noqa: E741
+
+# What reports and figures read; a file without them is not what was saved.
+_SERIES = {
+    "cumulants": {"sites", "factor"},
+    "couplings": {"sites", "factor", "sigma", "chi2", "dof", "p", "condition"},
+}
+_ATTRIBUTES = {
+    "field": str,
+    "samples": int,
+    "sample_is": str,
+    "lattice": str,
+    "axes": str,
+    "natural_order": int,
+    "blocks": str,
+    "rescale": str,
+    "jackknife_over": str,
+    "jackknife_groups": int,
+    "notes": str,
+}
+
+
+def to_group(result: Observables) -> Group:
+    """Return the arrays of a result with the names of their dimensions."""
+    dims = ("scale", "operator")
+    variables = {
+        "scale": Variable(("scale",), result.scales),
+        "operator": Variable(("operator",), np.array(result.names, dtype=object)),
+        "value": Variable(dims, result.values),
+        "error": Variable(dims, result.errors()),
+        "replicate": Variable(("group", *dims), result.replicates),
+        "group_weight": Variable(("group",), result.weights),
+        "n_samples": Variable(("scale",), result.n_samples),
+        "flag": Variable(dims, np.array(result.flags, dtype=object).reshape(result.values.shape)),
+    }
+    for name, draws in result.nulls.items():
+        variables[f"null_{name}"] = Variable((f"draw_{name}", *dims), draws)
+    for name, row in result.series.items():
+        variables[f"series_{name}"] = Variable(("scale",), row)
+    return Group(variables, {**result.attrs, "nnrg_kind": result.kind})
+
+
+def from_group(cls: type[O], group: Group) -> O:
+    """Rebuild a result from its arrays.
+
+    Raises
+    ------
+    KeyError or ValueError
+        If something is missing, of another type, or of a shape that does not fit the rest.
+    """
+    if group.attrs["nnrg_kind"] != cls.kind:
+        raise ValueError(f"{cls.kind} expected")
+    scales, names = _numbers(group, "scale", "i", 1), _texts(group, "operator", 1)
+    k, a = scales.size, names.size
+    values = _numbers(group, "value", "f", 2)
+    replicates = _numbers(group, "replicate", "f", 3)
+    weights = _numbers(group, "group_weight", "f", 1)
+    n_samples = _numbers(group, "n_samples", "i", 1)
+    flags = _texts(group, "flag", 2)
+    nulls = _prefixed(group, "null_", 3)
+    series = _prefixed(group, "series_", 1)
+    fits = (
+        k > 0
+        and bool(np.all(np.diff(scales) > 0) and scales[0] > 0)
+        and values.shape == flags.shape == (k, a)
+        and replicates.shape == (weights.size, k, a)
+        and all(draws.shape[1:] == (k, a) for draws in nulls.values())
+        and all(row.shape == (k,) for row in (*series.values(), n_samples))
+    )
+    if not fits:
+        raise ValueError("arrays whose shapes do not fit each other")
+    if not _SERIES.get(cls.kind, set()) <= set(series):
+        raise KeyError("a series")
+    attrs = {key: value for key, value in group.attrs.items() if key != "nnrg_kind"}
+    for key, kind in _ATTRIBUTES.items():
+        if not isinstance(attrs[key], kind):
+            raise ValueError(f"attribute {key}")
+    _check_names(cls, [str(n) for n in names])
+    return cls(
+        scales=scales,
+        names=tuple(str(n) for n in names),
+        values=values,
+        replicates=replicates,
+        weights=weights,
+        nulls=nulls,
+        flags=tuple(tuple(str(f) for f in row) for row in flags),
+        n_samples=n_samples,
+        attrs=attrs,
+        series=series,
+    )
+
+
+def _check_names(cls: type[Observables], names: list[str]) -> None:
+    if issubclass(cls, Couplings):
+        for name in names:
+            Operator(name)  # raises where there is no such operator
+    elif issubclass(cls, Cumulants):
+        order = sum(n.startswith("kappa_") for n in names)
+        dimension = sum(n.startswith("neighbour:") for n in names)
+        if tuple(names) != cumulant_names(order, dimension) or order < 2:
+            raise ValueError("names of cumulants")
+
+
+def _numbers(group: Group, name: str, kind: str, ndim: int) -> npt.NDArray[Any]:
+    values = group.variables[name].values
+    if values.dtype.kind != kind or values.ndim != ndim:
+        raise ValueError(f"numbers of {name}")
+    return values.astype(np.int64 if kind == "i" else np.float64)
+
+
+def _texts(group: Group, name: str, ndim: int) -> npt.NDArray[Any]:
+    values = group.variables[name].values
+    if values.dtype.kind != "O" or values.ndim != ndim:
+        raise ValueError(f"words of {name}")
+    return values
+
+
+def _prefixed(group: Group, prefix: str, ndim: int) -> dict[str, npt.NDArray[Any]]:
+    return {
+        name[len(prefix) :]: _numbers(group, name, "f", ndim)
+        for name in group.variables
+        if name.startswith(prefix)
+    }

@@ -1,0 +1,299 @@
+"""The panels of a figure, each one Axes."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nnrg.errors import ArgumentError
+from nnrg.networks._label import label
+from nnrg.plot._style import new_figure
+from nnrg.rg.action import Couplings, field_powers
+from nnrg.rg.cumulants import Cumulants
+from nnrg.rg.observables import Observables
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["correlation", "couplings", "ratios", "variance", "z_scores"]
+
+Array = npt.NDArray[np.float64]
+
+_SYMBOLS = {"phi": r"$g_1$", "phi2": r"$r$", "phi4": r"$u$"}
+_MOST_SCALE_LABELS = 6
+
+
+def _axes(ax: Axes | None) -> Axes:
+    return new_figure(86, 65).subplots() if ax is None else ax
+
+
+def symbol(name: str, axes: Sequence[str]) -> str:
+    """Return an observable as it is written in a figure."""
+    kind, _, axis = name.partition(":")
+    if name in _SYMBOLS:
+        return _SYMBOLS[name]
+    if kind.startswith("phi"):
+        return rf"$g_{kind[3:]}$"
+    if kind in ("grad2", "neighbour"):
+        along = axes[int(axis)] if axis.isdigit() and int(axis) < len(axes) else axis
+        along = label(along, 12).replace("$", r"\$")
+        return rf"$Z$ {along}" if kind == "grad2" else along
+    if kind.startswith("ratio_"):
+        return rf"$\lambda_{kind[6:]}$"
+    return name
+
+
+def _looks(result: Observables, names: Sequence[str]) -> list[dict[str, Any]]:
+    """Colour and marker of each observable: of its place in the result, alike in every panel."""
+    from matplotlib import rcParams
+
+    cycle = rcParams["axes.prop_cycle"].by_key()
+    offset = min(result.names.index(n) for n in names) if isinstance(result, Cumulants) else 0
+    places = [result.names.index(n) - offset for n in names]
+    return [{key: values[p % len(values)] for key, values in cycle.items()} for p in places]
+
+
+def _curves(ax: Axes, result: Observables, names: Sequence[str], factor: Array) -> bool:
+    """Draw observables times a factor: errors, flagged points open, null band at two sigma.
+
+    Returns whether there was anything to draw.
+    """
+    errors, mean, spread = result.errors(), result.null_mean(), result.null_spread()
+    axes = str(result.attrs.get("axes", "")).split(", ")
+    drawn_any = False
+    for k, (name, look) in enumerate(zip(names, _looks(result, names), strict=True)):
+        i = result.names.index(name)
+        b = result.scales * 1.05 ** (k - (len(names) - 1) / 2)
+        y, e = result.values[:, i] * factor[:, k], errors[:, i] * np.abs(factor[:, k])
+        known = np.isfinite(y)
+        if not known.any():
+            continue
+        drawn_any = True
+        ax.errorbar(
+            b[known], y[known], np.nan_to_num(e[known]), label=symbol(name, axes), **look
+        )
+        # A point whose error or whose assumption is missing must not look like the others.
+        doubtful = known & (np.array([row[i] != "" for row in result.flags]) | ~np.isfinite(e))
+        open_look = {**look, "ls": "", "mfc": "white", "mec": look.get("color"), "zorder": 3}
+        ax.plot(b[doubtful], y[doubtful], **open_look)
+        centre, width = mean[:, i] * factor[:, k], 2 * spread[:, i] * np.abs(factor[:, k])
+        band = known & np.isfinite(centre - width)
+        if band.any():
+            ax.fill_between(
+                b[band],
+                (centre - width)[band],
+                (centre + width)[band],
+                color=look.get("color"),
+                alpha=0.22,
+                lw=0,
+            )
+    return drawn_any
+
+
+def _scale_axis(ax: Axes, scales: npt.NDArray[np.int64]) -> None:
+    ax.set_xscale("log", base=2)
+    shown = scales[:: -(-scales.size // _MOST_SCALE_LABELS)]
+    ax.set_xticks(shown, [str(b) for b in shown], minor=False)
+    ax.minorticks_off()
+    ax.set_xlim(scales[0] / 1.3, scales[-1] * 1.3)
+    ax.set_xlabel("block length $b$ (sites)")
+
+
+def _legend(ax: Axes, most_columns: int = 4) -> None:
+    """Put the legend above the axes, where it covers nothing."""
+    n = len(ax.get_legend_handles_labels()[1])
+    ax.legend(
+        loc="lower right",
+        bbox_to_anchor=(1, 1),
+        ncols=min(n, most_columns),
+        columnspacing=0.9,
+        handletextpad=0.4,
+        borderaxespad=0.2,
+        borderpad=0.1,
+    )
+
+
+def _say(ax: Axes, text: str) -> None:
+    """Say in an empty panel why it is empty."""
+    ax.set_yticks([])
+    ax.text(
+        0.5,
+        0.5,
+        textwrap.fill(label(text, 120), 26),
+        transform=ax.transAxes,
+        ha="center",
+        va="center",
+        parse_math=False,
+    )
+
+
+def _signed_log(ax: Axes, shown: Array, linear: float | None = None) -> None:
+    """Use a signed logarithm where the numbers span more than two decades, or above `linear`."""
+    size = np.abs(shown[np.isfinite(shown)])
+    size = size[size > 0]
+    if not size.size:
+        return
+    if linear is None:
+        if size.max() <= 100 * np.median(size):
+            return
+        linear = 10 ** float(np.floor(np.log10(max(np.median(size), 1e-3 * size.max()))))
+    elif size.max() <= linear:
+        return
+    ax.set_yscale("symlog", linthresh=linear, linscale=0.6)
+    top = int(np.floor(np.log10(size.max() * 1.0001)))
+    first = int(np.ceil(np.log10(linear)))
+    step = max(1, -(-(top - first + 1) // 3))
+    powers = np.arange(first, top + 1, step)
+    low, high = ax.get_ylim()
+    ticks = [0.0]
+    labels = ["0"]
+    for p in powers:
+        for sign, mark in ((1.0, ""), (-1.0, "-")):
+            if low <= sign * 10.0**p <= high:
+                ticks.append(sign * 10.0**p)
+                labels.append(f"${mark}10^{{{p}}}$" if p not in (0, 1) else f"${mark}{10**p}$")
+    ax.set_yticks(ticks, labels)
+    ax.minorticks_off()
+
+
+def variance(result: Cumulants, *, ax: Axes | None = None) -> Axes:
+    """Plot the variance of the unrescaled block mean over that at b = 1, against b.
+
+    The dashed line is b^-d, independent sites.
+
+    Parameters
+    ----------
+    result : Cumulants
+    ax : Axes, optional
+        Drawn into; by default those of a new figure.
+
+    Returns
+    -------
+    Axes
+    """
+    ax = _axes(ax)
+    first = result.values[0, result.names.index("kappa_2")]
+    ax.set_yscale("log")
+    if _curves(ax, result, ["kappa_2"], np.full((result.scales.size, 1), 1 / first)):
+        ax.get_legend_handles_labels()[0][0].set_label("field")
+    else:
+        _say(ax, "no variance at any scale")
+    b = result.scales.astype(float)
+    d = sum(n.startswith("neighbour") for n in result.names)
+    power = rf"$b^{{-{d}}}$" if d > 1 else r"$b^{-1}$"
+    ax.plot(b, b**-d, ls="--", marker="", color="0.4", label=f"{power}, independent")
+    ax.set_ylabel(r"variance $\kappa_2(b)/\kappa_2(1)$")
+    _scale_axis(ax, result.scales)
+    _legend(ax)
+    return ax
+
+
+def correlation(result: Cumulants, *, ax: Axes | None = None) -> Axes:
+    """Plot the correlation of neighbouring blocks along each axis against b (dimensionless).
+
+    Parameters and return value as in `variance`.
+    """
+    ax = _axes(ax)
+    names = [n for n in result.names if n.startswith("neighbour")]
+    ax.axhline(0, color="0.6", lw=0.5)
+    if _curves(ax, result, names, np.ones((result.scales.size, len(names)))):
+        _legend(ax)
+    else:
+        _say(ax, "no two blocks are neighbours")
+    ax.set_ylabel("neighbour correlation")
+    _scale_axis(ax, result.scales)
+    return ax
+
+
+def ratios(result: Cumulants, *, orders: Sequence[int] = (3, 4, 6), ax: Axes | None = None) -> Axes:
+    """Plot lambda_n = kappa_n / kappa_2^(n/2) against b (dimensionless).
+
+    Parameters and return value as in `variance`; `orders` says which n.
+    """
+    ax = _axes(ax)
+    names = [f"ratio_{n}" for n in orders if f"ratio_{n}" in result.names]
+    ax.axhline(0, color="0.6", lw=0.5)
+    if names and _curves(ax, result, names, np.ones((result.scales.size, len(names)))):
+        _signed_log(ax, result.values[:, [result.names.index(n) for n in names]])
+        _legend(ax)
+    else:
+        _say(ax, "too few blocks for any ratio")
+    ax.set_ylabel(r"$\lambda_n=\kappa_n/\kappa_2^{n/2}$")
+    _scale_axis(ax, result.scales)
+    return ax
+
+
+def couplings(
+    result: Couplings, *, operators: Sequence[str] | None = None, ax: Axes | None = None
+) -> Axes:
+    """Plot couplings in units of the rescaled field's standard deviation against b.
+
+    g_n times the n-th power of sigma, the standard deviation of the rescaled field at that scale:
+    dimensionless, and free of the unit of the weights. Open points carry a flag.
+
+    Parameters
+    ----------
+    result : Couplings
+    operators : sequence of str, optional
+        Which; all by default.
+    ax : Axes, optional
+        Drawn into; by default those of a new figure.
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    ArgumentError
+        If an operator was not fitted.
+    """
+    names = list(result.names if operators is None else operators)
+    unknown = [n for n in names if n not in result.names]
+    if unknown or not names:
+        raise ArgumentError(
+            f"no operator {unknown[0] if unknown else ''!r}; there are {', '.join(result.names)}"
+        )
+    ax = _axes(ax)
+    factor = result.series["sigma"][:, None] ** field_powers(names)
+    ax.axhline(0, color="0.6", lw=0.5)
+    if _curves(ax, result, names, factor):
+        _signed_log(ax, result.values[:, [result.names.index(n) for n in names]] * factor)
+        _legend(ax)
+    else:
+        flags = [f.partition(":")[0] for f in result.flags[0][0].split("; ")]
+        _say(ax, f"refused at every scale: {', '.join(flags)}")
+    ax.set_ylabel(r"coupling $g_n\,\sigma^n$")
+    _scale_axis(ax, result.scales)
+    return ax
+
+
+def z_scores(result: Observables, *, ax: Axes | None = None) -> Axes:
+    """Plot the z-score of every operator against the first null model; the band is |z| < 2.
+
+    Parameters and return value as in `variance`, for cumulants or couplings.
+    """
+    ax = _axes(ax)
+    axes = str(result.attrs.get("axes", "")).split(", ")
+    z = result.z()
+    ax.axhspan(-2, 2, color="0.85", lw=0, zorder=0)
+    for k, (name, look) in enumerate(zip(result.names, _looks(result, result.names), strict=True)):
+        known = np.isfinite(z[:, k])
+        if known.any():
+            b = result.scales * 1.03 ** (k - (len(result.names) - 1) / 2)
+            ax.plot(b[known], z[known, k], label=symbol(name, axes), **{**look, "ls": ""})
+    null = next(iter(result.nulls), None)
+    if np.isfinite(z).any():
+        room = 3 if np.nanmax(np.abs(z)) > 10 else 1.3
+        ax.set_ylim(min(-6, room * float(np.nanmin(z))), max(6, room * float(np.nanmax(z))))
+        _signed_log(ax, z, linear=10.0)
+        _legend(ax)
+    else:
+        _say(ax, "no null model was run" if null is None else "no scale has a z-score")
+    ax.set_ylabel(f"$z$ against {null or 'null model'}")
+    _scale_axis(ax, result.scales)
+    return ax

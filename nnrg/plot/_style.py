@@ -1,0 +1,151 @@
+"""Journal styles: exact widths, fonts, and files that have the same bytes every time."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nnrg.errors import ArgumentError, SourceError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["STYLES", "Journal", "freeze", "new_figure", "save", "style"]
+
+_MM_PER_INCH = 25.4
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """Widths of a page and of a column, greatest height, in mm; how panels are lettered."""
+
+    page: float
+    column: float
+    height: float
+    letter: str
+    letter_weight: str
+    letter_size: float
+
+
+STYLES = {
+    "aps": Journal(178, 86, 235, "({})", "normal", 8),
+    "nature": Journal(183, 89, 170, "{}", "bold", 8),
+}
+"""Journal styles by name: ``"aps"`` (Physical Review) and ``"nature"``."""
+
+_METADATA: dict[str, dict[str, None]] = {
+    ".pdf": {"CreationDate": None},
+    ".svg": {"Date": None},
+    ".png": {"Software": None},
+}
+
+
+def journal(name: str) -> Journal:
+    """Return a style by name."""
+    if name not in STYLES:
+        raise ArgumentError(f"style must be one of {', '.join(STYLES)}, got {name!r}")
+    return STYLES[name]
+
+
+@contextmanager
+def style(name: str = "aps") -> Iterator[None]:
+    """Use a journal's style within a ``with`` block.
+
+    Parameters
+    ----------
+    name : {"aps", "nature"}
+
+    Raises
+    ------
+    ArgumentError
+        If there is no such style.
+
+    Examples
+    --------
+    >>> import matplotlib, nnrg
+    >>> with nnrg.plot.style("nature"):
+    ...     matplotlib.rcParams["pdf.fonttype"]
+    42
+    """
+    import matplotlib.style
+
+    journal(name)
+    sheet = resources.files("nnrg") / "styles" / f"{name}.mplstyle"
+    with (
+        resources.as_file(sheet) as path,
+        matplotlib.rc_context(),
+        matplotlib.style.context(["default", str(path)]),
+    ):
+        yield
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """Return an empty figure of this size in mm, laid out without overlaps."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    size = (width / _MM_PER_INCH, height / _MM_PER_INCH)
+    fig = Figure(figsize=size, layout="constrained")
+    FigureCanvasAgg(fig)
+    return fig
+
+
+def freeze(fig: Figure) -> None:
+    """Lay out the figure once and for all: every file it is saved to would do it again."""
+    engine = fig.get_layout_engine()
+    if engine is not None:
+        engine.execute(fig)
+        fig.set_layout_engine("none")
+
+
+def save(fig: Figure, path: str | Path, *, style_name: str = "aps") -> None:
+    """Write a figure as PDF, SVG or PNG, the same bytes every time, whole or not at all.
+
+    Parameters
+    ----------
+    fig : Figure
+    path : path ending in .pdf, .svg or .png
+    style_name : {"aps", "nature"}
+        Resolution and kind of fonts; the style the figure was drawn in.
+
+    Raises
+    ------
+    ArgumentError
+        If the ending is none of these, or there is no such style.
+    SourceError
+        If the file cannot be written.
+    """
+    target = Path(path)
+    ending = target.suffix.lower()
+    check_ending(target)
+    draft = None
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        mode = target.stat().st_mode if target.exists() else None
+        handle, draft = tempfile.mkstemp(prefix=".figure.", suffix=ending, dir=target.parent)
+        os.close(handle)
+        with style(style_name):
+            fig.savefig(draft, format=ending[1:], metadata=_METADATA[ending])
+        os.chmod(draft, 0o644 if mode is None else mode & 0o777)
+        os.replace(draft, target)
+    except OSError as error:
+        raise SourceError(
+            f"{target}: cannot be written ({error.strerror or error}); give a path in a folder "
+            "you own"
+        ) from None
+    finally:
+        if draft is not None:
+            with suppress(OSError):
+                os.unlink(draft)
+
+
+def check_ending(path: str | Path) -> None:
+    """Raise ArgumentError unless the name of a figure says a format that can be written."""
+    if Path(path).suffix.lower() not in _METADATA:
+        raise ArgumentError(f"{path}: a figure's name must end in .pdf, .svg or .png")

@@ -1,0 +1,249 @@
+"""How fast the block pyramid is, as ratios to what else was run in the same process.
+
+Contenders take turns, so that a busy spell of the machine meets them all; the best time of each
+counts. Pass marks leave room for noise over what was measured on a quiet machine.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import statistics
+import struct
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import ml_dtypes
+import numba
+import numpy as np
+import pytest
+
+from nnrg_kernels.pyramid import PyramidStream, pyramid
+
+pytestmark = pytest.mark.benchmark
+
+SLACK = 1.5
+
+
+@numba.njit(parallel=True, fastmath=True)
+def read(x: np.ndarray) -> float:
+    """Add all numbers on all threads: what it costs to see each once."""
+    run = x.size // 64
+    sums = np.zeros(64, np.float64)
+    for chunk in numba.prange(64):
+        y = x[chunk * run : (chunk + 1) * run]
+        total = np.float32(0.0)
+        for i in range(y.size):
+            total += y[i]
+        sums[chunk] = total
+    return sums.sum()
+
+
+def contest(contenders: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+    """Return the best time of each, in seconds; each is run once before it counts."""
+    for run in contenders.values():
+        run()
+    times: dict[str, list[float]] = {name: [] for name in contenders}
+    for _ in range(rounds):
+        for name, run in contenders.items():
+            start = time.perf_counter()
+            run()
+            times[name].append(time.perf_counter() - start)
+    print()
+    for name, own in times.items():
+        median, best = statistics.median(own) * 1e3, min(own) * 1e3
+        ratio = best / (min(times["read"]) * 1e3) if "read" in times else float("nan")
+        print(f"{name:40s} {median:9.1f} ({best:8.1f}) ms  {ratio:7.2f} x read")
+    return {name: min(own) for name, own in times.items()}
+
+
+def ours(values: np.ndarray, factors: tuple[int, ...], levels: int, **options: object) -> Callable:
+    arguments = {
+        "periodic": (False,) * len(factors),
+        "sample_group": np.zeros(len(values), np.int64),
+        "edges": tuple(np.array([0, n]) for n in values.shape[1:]),
+        "keep": False,
+    }
+    return lambda: pyramid(values, factors, levels, **(arguments | options))
+
+
+def with_numpy(field: np.ndarray, levels: int) -> list[np.ndarray]:
+    """Do the same as one writes it down: float64, level by level, power by power."""
+    rows = []
+    x = field.astype(np.float64)
+    for _ in range(levels + 1):
+        y = (x - x.mean()) / (x.std() or 1.0)
+        sums = [np.sum(y**order) for order in range(1, 9)]
+        rows.append(np.array([*sums, np.sum(np.diff(y, axis=0) ** 2), np.sum(np.diff(y) ** 2)]))
+        n, m = x.shape[0] // 2, x.shape[1] // 2
+        x = x[: 2 * n, : 2 * m].reshape(n, 2, m, 2).mean(axis=(1, 3))
+    return rows
+
+
+@pytest.fixture(scope="module")
+def matrix() -> np.ndarray:
+    return np.random.default_rng(0).standard_normal((1, 8192, 8192), dtype=np.float32)
+
+
+def test_matrix(matrix: np.ndarray) -> None:
+    brain, half = matrix.astype(ml_dtypes.bfloat16), matrix.astype(np.float16)
+    best = contest(
+        {
+            "read": lambda: read(matrix.reshape(-1)),
+            "float32, order 8": ours(matrix, (2, 2), 13),
+            "float32, order 4": ours(matrix, (2, 2), 13, order=4),
+            "float32, order 8, means kept": ours(matrix, (2, 2), 13, keep=True),
+            "float16, order 8": ours(half, (2, 2), 13),
+            "bfloat16, order 8": ours(brain, (2, 2), 13),
+        },
+        rounds=7,
+    )
+    assert best["float32, order 8"] < 7.0 * SLACK * best["read"]
+    assert best["float16, order 8"] < 1.3 * SLACK * best["float32, order 8"]
+    assert best["bfloat16, order 8"] < 1.3 * SLACK * best["float32, order 8"]
+
+
+def test_against_numpy(matrix: np.ndarray) -> None:
+    run = ours(matrix, (2, 2), 13)
+    best = contest({"ours": run}, rounds=3)["ours"]
+    start = time.perf_counter()
+    rows = with_numpy(matrix[0], 13)
+    seconds = time.perf_counter() - start
+    print(
+        f"{'NumPy, the same in float64':40s} {seconds * 1e3:9.1f} ms  {seconds / best:.0f} x ours"
+    )
+    result = run()
+    n = result.counts[0, 0]
+    assert abs(result.sums[0, 0, 1] / n - (result.sums[0, 0, 0] / n) ** 2 - rows[0][1] / n) < 1e-2
+    assert seconds > 40.0 / SLACK * best
+
+
+def test_against_torch(matrix: np.ndarray) -> None:
+    torch = pytest.importorskip("torch")
+    image = torch.from_numpy(matrix)[None]
+    pool = torch.nn.functional.avg_pool2d
+
+    def means() -> None:
+        x = image
+        for _ in range(13):
+            x = pool(x, 2)
+
+    def everything() -> None:
+        x = image
+        for _ in range(14):
+            y = (x - x.mean()) / x.std(correction=0).clamp_min(1e-30)
+            power = y
+            for _ in range(8):
+                power.sum()
+                power = power * y
+            (y[..., 1:, :] - y[..., :-1, :]).square().sum()
+            (y[..., 1:] - y[..., :-1]).square().sum()
+            if x.shape[-1] > 1:
+                x = pool(x, 2)
+
+    best = contest(
+        {
+            "ours": ours(matrix, (2, 2), 13),
+            "torch, means only": means,
+            "torch, the same in float32": everything,
+        },
+        rounds=3,
+    )
+    assert best["torch, means only"] > 2.0 / SLACK * best["ours"]
+    assert best["torch, the same in float32"] > 15.0 / SLACK * best["ours"]
+
+
+def test_line() -> None:
+    line = np.random.default_rng(0).standard_normal((1, 2**27), dtype=np.float32)
+    best = contest(
+        {
+            "read": lambda: read(line.reshape(-1)),
+            "1-D, order 8": ours(line, (2,), 27),
+            "1-D, order 4": ours(line, (2,), 27, order=4),
+        },
+        rounds=5,
+    )
+    assert best["1-D, order 8"] < 10.0 * SLACK * best["read"]
+
+
+def test_other_shapes(matrix: np.ndarray) -> None:
+    contest(
+        {
+            "read": lambda: read(matrix.reshape(-1)),
+            "3-D, 256 x 512 x 512": ours(matrix.reshape(1, 256, 512, 512), (2, 2, 2), 8),
+            "4-D, 64 x 64 x 128 x 128": ours(matrix.reshape(1, 64, 64, 128, 128), (2,) * 4, 6),
+            "65536 samples of 32 x 32": ours(matrix.reshape(-1, 32, 32), (2, 2), 5),
+            "131072 samples of 512": ours(matrix.reshape(-1, 512), (2,), 9),
+            "1024 groups": ours(matrix, (2, 2), 8, edges=(np.arange(0, 8193, 256),) * 2),
+        },
+        rounds=3,
+    )
+
+
+def write_safetensors(path: Path, rows: int, columns: int) -> int:
+    """Write one bfloat16 tensor of normal numbers; return where its bytes start."""
+    end = 2 * rows * columns
+    entry = {"dtype": "BF16", "shape": [rows, columns], "data_offsets": [0, end]}
+    header = json.dumps({"weight": entry}).encode()
+    header += b" " * (-len(header) % 8)
+    values = np.random.default_rng(0).standard_normal((1024, columns), dtype=np.float32)
+    piece = values.astype(ml_dtypes.bfloat16).tobytes()
+    with path.open("wb") as file:
+        file.write(struct.pack("<Q", len(header)) + header)
+        for _ in range(rows // 1024):
+            file.write(piece)
+    return 8 + len(header)
+
+
+def resident() -> int:
+    """Return the bytes of this process in memory."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * 4096
+
+
+def test_stream_of_a_checkpoint(tmp_path: Path) -> None:
+    rows, columns = 131072, 16384
+    if shutil.disk_usage(tmp_path).free < 3 * 2 * rows * columns:
+        pytest.fail("not enough disk for a file of 4 GiB; free some, or set --basetemp")
+    path = tmp_path / "weights.safetensors"
+    start = write_safetensors(path, rows, columns)
+    chunk = 512
+    buffer = np.empty((chunk, columns), ml_dtypes.bfloat16)
+    # warm up: compile, and leave the buffers of the first feed allocated
+    warm = PyramidStream((chunk, columns), (2, 2), 9, shift=0.0, scale=1.0)
+    warm.feed(np.zeros((chunk, columns), ml_dtypes.bfloat16))
+    warm.finish()
+    peak = base = resident()
+
+    def each_chunk(use: Callable[[np.ndarray], object]) -> None:
+        nonlocal peak
+        with path.open("rb", buffering=0) as file:
+            file.seek(start)
+            view = memoryview(buffer.view(np.uint8).reshape(-1))
+            for _ in range(rows // chunk):
+                file.readinto(view)
+                use(buffer)
+            peak = max(peak, resident())
+
+    def stream(order: int) -> None:
+        sums = PyramidStream((rows, columns), (2, 2), 14, shift=0.0, scale=1.0, order=order)
+        each_chunk(sums.feed)
+        sums.finish()
+
+    try:
+        best = contest(
+            {
+                "read": lambda: each_chunk(lambda _: None),
+                "read and pyramid, order 4": lambda: stream(4),
+                "read and pyramid, order 8": lambda: stream(8),
+            },
+            rounds=3,
+        )
+    finally:
+        path.unlink()
+    for name, seconds in best.items():
+        print(f"{name:40s} {2 * rows * columns / seconds / 1e9:6.2f} GB/s")
+    print(f"memory above the start: {(peak - base) / 2**20:.0f} MiB")
+    assert peak - base < 300 * 2**20
+    assert best["read and pyramid, order 4"] < SLACK / 0.7 * best["read"]
