@@ -6,6 +6,7 @@ The built-in magic sends it in pieces, and the pieces are joined by line breaks 
 from __future__ import annotations
 
 import subprocess
+import sys
 from typing import Any
 
 __all__ = ["load_ipython_extension"]
@@ -20,4 +21,4 @@ def _bash(line: str, cell: str) -> None:
     done = subprocess.run(["bash", "-uc", cell], capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"exit code {done.returncode}\n{done.stdout}{done.stderr}")
-    print(done.stdout, end="")
+    sys.stdout.write(done.stdout)

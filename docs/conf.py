@@ -64,7 +64,8 @@ _FETCHED = re.compile(
 # TeX that docutils does not read, and what it reads in its place.
 _TEX = (
     (re.compile(r"\\[bB]igg?[lr]?(?![A-Za-z])"), ""),
-    (re.compile(r"(\\[td]?frac)\s*(\w)\s*(\w)"), r"\1{\2}{\3}"),
+    (re.compile(r"(\\[td]?frac)\s*(\w)"), r"\1{\2}"),
+    (re.compile(r"(\\[td]?frac\{[^{}]*\})\s*(\w)"), r"\1{\2}"),
     (re.compile(r"'_(\w|\{[^{}]*\})"), r"_\1^{\\prime}"),
 )
 
@@ -86,6 +87,15 @@ def visit_displaymath(translator, node):
     """Write a displayed formula."""
     translator.body.append(f'<div class="math">{mathml(node.astext(), as_block=True)}</div>')
     raise nodes.SkipNode
+
+
+# Docstrings are for people first: unpacking and absolute values are no markup.
+_PLAIN = re.compile(r"(?<![\w*\\])\*(?=\w[\w.]*\))|(?<![\w|\\])\|(?=\w+\|)")
+
+
+def escape_plain(app, what, name, obj, options, lines):
+    """Escape ``*shape`` and ``|z|`` in docstrings, outside literals and formulas."""
+    lines[:] = [line if "`" in line else _PLAIN.sub(r"\\\g<0>", line) for line in lines]
 
 
 def insert_commands(app, docname, source):
@@ -115,5 +125,6 @@ def setup(app):
     app.add_html_math_renderer("mathml", (visit_math, None), (visit_displaymath, None))
     app.connect("source-read", insert_commands)
     app.connect("env-get-outdated", read_all)
+    app.connect("autodoc-process-docstring", escape_plain, priority=100)
     app.connect("build-finished", refuse_network)
     return {"parallel_read_safe": True}

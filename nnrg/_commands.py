@@ -1,38 +1,26 @@
-"""What each command does, once its words are parsed."""
+"""What each command but ``flow`` does, once its words are parsed."""
 
 from __future__ import annotations
 
 import argparse
-import json
-import math
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from nnrg.cli import existing_folder, parse_lengths, parser
-from nnrg.errors import ArgumentError, FormatError
+from nnrg._json import as_json
+from nnrg.cli import parser
+from nnrg.errors import FormatError
 
-__all__ = ["completion", "flow", "inspect", "plot"]
+if TYPE_CHECKING:
+    from nnrg.results import Run
 
-SCHEMA_VERSION = 1
+__all__ = ["completion", "inspect", "open_run", "plot", "say"]
 
-
-def _print_json(value: Mapping[str, Any]) -> None:
-    def finite(item: Any) -> Any:
-        if isinstance(item, Mapping):
-            return {str(k): finite(v) for k, v in item.items()}
-        if isinstance(item, list | tuple):
-            return [finite(v) for v in item]
-        if hasattr(item, "item"):
-            item = item.item()
-        return None if isinstance(item, float) and not math.isfinite(item) else item
-
-    out = finite({"schema_version": SCHEMA_VERSION, **value})
-    sys.stdout.write(json.dumps(out, allow_nan=False) + "\n")
+_PATHS = ("MODEL", "RUN", "FIG")
 
 
-def _say(arguments: argparse.Namespace, text: str) -> None:
+def say(arguments: argparse.Namespace, text: str) -> None:
+    """Write a line of words to stderr, unless they are not wanted."""
     if not arguments.quiet:
         sys.stderr.write(f"nnrg: {text}\n")
 
@@ -41,17 +29,25 @@ def completion(arguments: argparse.Namespace) -> int:
     """Print the completion script of a shell."""
     import shtab
 
-    sys.stdout.write(shtab.complete(parser(), shell=arguments.shell) + "\n")
+    top = parser()
+    commands = next(a for a in top._actions if isinstance(a, argparse._SubParsersAction))
+    for command in commands.choices.values():
+        for action in command._actions:
+            if action.metavar in _PATHS:
+                action.complete = shtab.FILE
+            elif action.metavar == "DIR":
+                action.complete = shtab.DIRECTORY
+    sys.stdout.write(shtab.complete(top, shell=arguments.shell) + "\n")
     return 0
 
 
 def inspect(arguments: argparse.Namespace) -> int:
     """Print what is in a model's file, or the provenance of a results file."""
+    path = Path(arguments.model)
+    if path.suffix == ".nc" or (path / "flow.nc").is_file():
+        return _inspect_results(arguments)
     from nnrg.networks.load import load
 
-    path = Path(arguments.model)
-    if path.suffix == ".nc" or (path.is_dir() and (path / "flow.nc").is_file()):
-        return _inspect_results(arguments)
     net = load(
         arguments.model,
         key=arguments.key,
@@ -59,194 +55,70 @@ def inspect(arguments: argparse.Namespace) -> int:
         buffers=tuple(arguments.buffers),
     )
     if arguments.json:
-        _print_json(net.to_dict())
+        sys.stdout.write(as_json(net.to_dict()) + "\n")
     else:
         sys.stdout.write((net.table() if arguments.all else str(net)) + "\n")
     return 0
 
 
 def _inspect_results(arguments: argparse.Namespace) -> int:
+    from nnrg.networks._label import label
     from nnrg.results import Run, open_results
 
     result = open_results(arguments.model)
+    fields = list(result) if isinstance(result, Run) else []
+    left_out = dict(result.left_out) if isinstance(result, Run) else {}
     if arguments.json:
-        fields = list(result) if isinstance(result, Run) else []
-        _print_json({"provenance": dict(result.attrs), "fields": fields})
+        text = as_json(
+            {
+                "kind": result.kind,
+                "provenance": dict(result.attrs),
+                "fields": fields,
+                "left_out": left_out,
+            }
+        )
+        sys.stdout.write(text + "\n")
         return 0
-    for key, value in result.attrs.items():
-        sys.stdout.write(f"{key}: {value}\n")
-    if isinstance(result, Run):
-        for name in result:
-            sys.stdout.write(f"field: {name}\n")
+    lines = {"results": result.kind, **result.attrs}
+    width = max(map(len, lines))
+    for key, value in lines.items():
+        sys.stdout.write(f"{label(key):<{width}}  {label(value, 1000)}\n")
+    for name in fields:
+        sys.stdout.write(f"{'field':<{width}}  {label(name)}\n")
+    if left_out:
+        sys.stdout.write(f"{'left out':<{width}}  {len(left_out)} tensors\n")
     return 0
 
 
-def flow(arguments: argparse.Namespace) -> int:
-    """Measure, print and draw the flow of each model."""
-    folder = existing_folder(arguments.out)
-    models = arguments.model or [None]
-    runs = {}
-    code = 0
-    for model in models:
-        target = folder if len(models) == 1 else folder / Path(model).name
-        run = _flow_one(arguments, model, target)
-        runs[str(run.attrs["model"])] = run
-        if arguments.strict and any(
-            "poor fit" in row[0] or "too few" in row[0] or "hard edge" in row[0]
-            for m in run.measurements.values()
-            for row in m.couplings.flags
-        ):
-            code = 6
-    if arguments.json:
-        _print_json({"runs": {name: _run_to_dict(run) for name, run in runs.items()}})
-    if code:
-        _say(arguments, "a quality gate failed: see the flags of the couplings")
-    return code
+def open_run(path: str) -> Run:
+    """Return the run of a results file."""
+    from nnrg.results import Run, open_results
 
-
-def _flow_one(arguments: argparse.Namespace, model: str | None, target: Path) -> Any:
-    import shutil
-
-    from nnrg.data import default_network_path
-    from nnrg.networks.load import load
-    from nnrg.pipeline import flow_network
-    from nnrg.progress import Progress
-    from nnrg.rg.basis import Basis
-    from nnrg.rg.blocks import GridBlocks
-    from nnrg.rg.nulls import NullModel
-
-    net = load(
-        default_network_path() if model is None else model,
-        key=arguments.key,
-        allow_nonfinite=arguments.allow_nonfinite,
-        buffers=tuple(arguments.buffers),
-    )
-    lengths = parse_lengths(arguments.blocks)
-    parts = target / "parts"
-    if not arguments.resume:
-        shutil.rmtree(parts, ignore_errors=True)
-    _announce_compilation(arguments)
-    progress = Progress(enabled=False if arguments.quiet or arguments.no_progress else None)
-    try:
-        run = flow_network(
-            net,
-            tensors=tuple(arguments.tensors or ("*",)),
-            sites=_lattices(arguments.sites),
-            blocks=GridBlocks(lengths[0] if len(lengths) == 1 else lengths),
-            levels=arguments.levels,
-            rescale=_rescale(arguments.rescale),
-            basis=Basis.scalar(order=arguments.order),
-            nulls=(NullModel("permutation", arguments.draws),),
-            rng=arguments.seed,
-            keep=parts,
-            command="nnrg " + " ".join(sys.argv[1:]),
-            progress=progress,
-        )
-    finally:
-        progress.close()
-    run.save(target / "flow.nc")
-    shutil.rmtree(parts, ignore_errors=True)
-    written = _draw(arguments, run, target)
-    if not arguments.json:
-        sys.stdout.write(run.report() + "\n")
-    _say(arguments, "wrote " + ", ".join(str(p) for p in [target / "flow.nc", *written]))
+    run = open_results(path)
+    if not isinstance(run, Run):
+        raise FormatError(f"{path}: holds one table, not a run; draw it with nnrg.plot in Python")
     return run
-
-
-def _announce_compilation(arguments: argparse.Namespace) -> None:
-    from nnrg_kernels._jit import cache_folder
-
-    if not any(cache_folder().rglob("*.nbi")):
-        _say(arguments, "compiling kernels, once after installation (10 to 25 s)")
-
-
-def _lattices(sites: list[str]) -> Any:
-    from nnrg.fields import Lattice
-
-    out = {}
-    for item in sites:
-        pattern, _, lengths = item.rpartition("=")
-        out[pattern or "*"] = Lattice(parse_lengths(lengths))
-    return out or None
-
-
-def _rescale(text: str) -> str | float:
-    try:
-        return float(text)
-    except ValueError:
-        return text
-
-
-def _draw(arguments: argparse.Namespace, run: Any, target: Path) -> list[Path]:
-    if arguments.figures == "none":
-        return []
-    from nnrg import plot as draw
-
-    leading = run.leading
-    chosen = {
-        "natural": [n for n in run if run[n].natural] or [leading.name],
-        "all": list(run),
-        "leading": [leading.name],
-    }[arguments.figures]
-    written = []
-    for name in chosen:
-        stem = "flow" if name == leading.name else f"flow-{file_stem(name)}"
-        figure = draw.figure(run[name], style_name=arguments.style)
-        for ending in (".pdf", ".png"):
-            written.append(target / f"{stem}{ending}")
-            draw.save(figure, written[-1], style_name=arguments.style)
-    if len(run) > 2:
-        figure = draw.summary(run, style_name=arguments.style)
-        for ending in (".pdf", ".png"):
-            written.append(target / f"summary{ending}")
-            draw.save(figure, written[-1], style_name=arguments.style)
-    return written
-
-
-def file_stem(name: str) -> str:
-    """Return a tensor's name as a plain file name."""
-    return "".join(c if c.isalnum() or c in "._-" else "_" for c in name)[:80].lstrip(".")
-
-
-def _run_to_dict(run: Any) -> dict[str, Any]:
-    return {
-        "provenance": dict(run.attrs),
-        "left_out": dict(run.left_out),
-        "fields": {
-            name: {
-                "settings": dict(m.couplings.attrs),
-                "cumulants": m.cumulants.to_dataframe().to_dict("records"),
-                "couplings": m.couplings.to_dataframe().to_dict("records"),
-                "fit": {
-                    key: list(m.couplings.series[key])
-                    for key in ("chi2", "dof", "p", "condition", "sites")
-                },
-            }
-            for name, m in run.measurements.items()
-        },
-    }
 
 
 def plot(arguments: argparse.Namespace) -> int:
     """Redraw a figure from a results file."""
-    from nnrg import plot as draw
-    from nnrg.results import Run, open_results
+    from nnrg.plot import _style
 
-    run = open_results(arguments.results)
-    if not isinstance(run, Run):
-        raise FormatError(
-            f"{arguments.results}: holds one table, not a run; draw it with nnrg.plot in Python"
-        )
+    _style.check_ending(arguments.out)
+    run = open_run(arguments.results)
+    from nnrg import plot as draw
+
     if arguments.summary:
         figure = draw.summary(run, style_name=arguments.style)
     else:
-        name = arguments.field or run.leading.name
-        if name not in run.measurements:
-            raise ArgumentError(f"no field {name!r}; there are {', '.join(run)}")
-        figure = draw.figure(run[name], style_name=arguments.style)
+        field = run[arguments.field] if arguments.field else run.leading
+        if arguments.panel:
+            figure = draw.column(field, arguments.panel, style_name=arguments.style)
+        else:
+            figure = draw.figure(field, style_name=arguments.style)
     draw.save(figure, arguments.out, style_name=arguments.style)
     if arguments.json:
-        _print_json({"figure": arguments.out})
+        sys.stdout.write(as_json({"figure": arguments.out}) + "\n")
     else:
-        _say(arguments, f"wrote {arguments.out}")
+        say(arguments, f"wrote {arguments.out}")
     return 0

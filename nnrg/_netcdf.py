@@ -138,5 +138,5 @@ def _write_group(group: h5py.Group, data: Dataset, first: int) -> int:
 
 
 def _storable(text: str) -> str:
-    """Return a string that HDF5 can hold: a file's name may carry NUL or bytes that are no UTF-8."""
+    """Return a string that HDF5 can hold: names from files may carry NUL or lone surrogates."""
     return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")

@@ -140,7 +140,9 @@ class _Reader:
         if h5py.check_string_dtype(data.dtype) is not None:
             return Variable(dims, self._texts(data, path))
         if data.dtype.kind not in "fi" or data.dtype.itemsize > 8:
-            raise _Refused(f"{label(path)!r} holds {label(data.dtype, 40)}, neither numbers nor text")
+            raise _Refused(
+                f"{label(path)!r} holds {label(data.dtype, 40)}, neither numbers nor text"
+            )
         return Variable(dims, data[...])
 
     def _texts(self, data: h5py.Dataset, path: str) -> npt.NDArray[Any]:

@@ -28,20 +28,20 @@ def measurement_report(cumulants: Cumulants, couplings: Couplings) -> str:
     text = [
         f"{label(a['field'])}: {a['samples']} samples ({label(a['sample_is'])}) on "
         f"{label(a['lattice'])}, axes {label(a['axes'])}; {order}",
-        f"  blocks {a['blocks']}; rescaling {a['rescale']}, Delta = {delta}; errors: jackknife over "
-        f"{a['jackknife_groups']} {a['jackknife_over']}",
+        f"  blocks {a['blocks']}; rescaling {a['rescale']}, Delta = {delta}; errors: jackknife "
+        f"over {a['jackknife_groups']} {a['jackknife_over']}",
         f"  {verdict(cumulants)}",
         "",
         "cumulants of the unrescaled block mean, value(error):",
         cumulants.table(),
         "  b: block length in sites; kappa_2: variance, unit of the field squared; corr:n:",
-        "  correlation of neighbouring blocks along axis n; ratio_n = kappa_n / kappa_2^(n/2); both",
+        "  neighbours' correlation along axis n; ratio_n = kappa_n / kappa_2^(n/2); both",
         "  dimensionless; z: distance from the null model; *: within the noise of Gaussian numbers",
         "",
         "effective action of the rescaled block field, couplings g_n sigma^n, value(error):",
         couplings.table(),
-        "  dimensionless, in units of the field's standard deviation sigma; phi2 is r, phi4 is u,",
-        "  grad2:n the stiffness along axis n; chi2/dof and p test the fit outside its basis",
+        "  dimensionless: sigma is the field's standard deviation; phi2 is r, phi4 is u, grad2:n",
+        "  the stiffness along axis n; chi2/dof and p test the fit on functions outside its basis",
     ]
     if a["notes"]:
         text += ["", *(f"note: {label(line, 200)}" for line in str(a["notes"]).split("\n"))]
@@ -89,7 +89,9 @@ def run_report(run: Run) -> str:
     others = [m for m in run.measurements.values() if m is not leading]
     if others:
         text += ["", f"other fields ({len(others)}):", _lines(others)]
-        text.append("  z(kappa_2) against the null model at b = 2, 4, ..; |z| < 2: as random blocks")
+        text.append(
+            "  z(kappa_2) against the null model at b = 2, 4, ..; |z| < 2: as random blocks"
+        )
     if run.left_out:
         text += ["", f"left out ({len(run.left_out)} tensors):"]
         names: dict[str, list[str]] = {}

@@ -9,26 +9,27 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from nnrg._version import __version__
-from nnrg.errors import ArgumentError, NNRGError
+from nnrg.errors import NNRGError
 
 __all__ = ["main", "parser"]
 
 EXIT_CODES = """exit codes:
-  0 done   1 internal error   2 usage   3 input missing or unreadable
+  0 done   1 internal error   2 usage   3 input missing or unreadable, output not writable
   4 file format bad or refused   5 analysis not possible on these numbers
   6 done, but a quality gate failed (--strict)   130 interrupted   141 output closed"""
 
 STYLES = ("aps", "nature")
+PANELS = ("variance", "correlation", "ratios", "couplings", "z")
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of every command; also what shell completion is made from."""
     top = argparse.ArgumentParser(
         prog="nnrg",
-        description="Renormalization-group flows of trained neural networks, with errors and nulls.",
+        description="Renormalization-group flows of trained neural networks, with errors and "
+        "null models.",
         epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -62,11 +63,44 @@ def parser() -> argparse.ArgumentParser:
         "flow",
         parents=[shared, model],
         help="the RG flow of a network, with errors, null model and figures",
-        description="Measure the RG flow of every tensor of a network that has one. Without MODEL: "
-        "the small trained network that ships with nnrg.",
+        description=_FLOW_DESCRIPTION,
         epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    _add_flow(flow)
+
+    plot = commands.add_parser(
+        "plot",
+        parents=[shared],
+        help="redraw the figures of a run from its results file alone",
+        description="Redraw a figure from a results file; nothing else is read.",
+    )
+    plot.add_argument("results", metavar="RUN", help="a results file, or the folder of a run")
+    plot.add_argument("-o", "--out", required=True, metavar="FIG", help="a .pdf, .svg or .png")
+    plot.add_argument("-f", "--field", help="which field (default: the leading one)")
+    what = plot.add_mutually_exclusive_group()
+    what.add_argument("--summary", action="store_true", help="all fields of the run in one figure")
+    what.add_argument("--panel", choices=PANELS, help="one panel, at the width of a column")
+    plot.add_argument("--style", choices=STYLES, default="aps", help="journal style (aps)")
+    plot.set_defaults(run="nnrg._commands:plot")
+
+    completion = commands.add_parser(
+        "completion",
+        help="print a shell's completion script",
+        description='Print a completion script: eval "$(nnrg completion bash)" turns it on.',
+    )
+    completion.add_argument("shell", choices=("bash", "zsh", "tcsh"))
+    completion.set_defaults(run="nnrg._commands:completion", debug=False)
+    return top
+
+
+_FLOW_DESCRIPTION = """\
+Measure the RG flow of every tensor of a network that has one. Without MODEL: the small trained
+network that ships with nnrg. Written to DIR: flow.nc (all results), flow.pdf and flow.png.
+Several MODELs: a folder in DIR for each."""
+
+
+def _add_flow(flow: argparse.ArgumentParser) -> None:
     flow.add_argument("model", metavar="MODEL", nargs="*", help="a model's file or folder")
     flow.add_argument("-o", "--out", default="out", metavar="DIR", help="folder (default: out)")
     flow.add_argument(
@@ -95,7 +129,11 @@ def parser() -> argparse.ArgumentParser:
         "--order", type=int, default=6, choices=(2, 4, 6, 8), help="highest power of phi (6)"
     )
     flow.add_argument(
-        "--draws", type=int, default=20, metavar="N", help="draws of the null model (20)"
+        "--draws",
+        type=int,
+        default=20,
+        metavar="N",
+        help="draws of the null model, 3 or more, or 0 for none (20)",
     )
     flow.add_argument("--seed", type=int, help="seed of the null draws (default: drawn, recorded)")
     flow.add_argument("--style", choices=STYLES, default="aps", help="journal style of figures")
@@ -103,32 +141,14 @@ def parser() -> argparse.ArgumentParser:
         "--figures",
         choices=("leading", "natural", "all", "none"),
         default="leading",
-        help="which fields get a figure of their own: the leading one (default), those on a natural "
-        "lattice, all, or none",
+        help="which fields get a figure of their own: the leading one (default), those on a "
+        "natural lattice, all, or none",
     )
     flow.add_argument(
         "--resume", action="store_true", help="take tensors finished by an interrupted run"
     )
     flow.add_argument("--strict", action="store_true", help="exit 6 if a fit is poor or refused")
-    flow.set_defaults(run="nnrg._commands:flow")
-
-    plot = commands.add_parser(
-        "plot",
-        parents=[shared],
-        help="redraw the figures of a run from its results file alone",
-        description="Redraw a figure from a results file, nothing else is read.",
-    )
-    plot.add_argument("results", metavar="RUN", help="a results file, or the folder of a run")
-    plot.add_argument("-o", "--out", required=True, metavar="FIG", help="a .pdf, .svg or .png")
-    plot.add_argument("-f", "--field", help="which field (default: the leading one)")
-    plot.add_argument("--summary", action="store_true", help="all fields of the run in one figure")
-    plot.add_argument("--style", choices=STYLES, default="aps", help="journal style")
-    plot.set_defaults(run="nnrg._commands:plot")
-
-    completion = commands.add_parser("completion", help="print a shell's completion script")
-    completion.add_argument("shell", choices=("bash", "zsh", "tcsh"))
-    completion.set_defaults(run="nnrg._commands:completion", debug=False)
-    return top
+    flow.set_defaults(run="nnrg._flow_command:flow")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -139,48 +159,44 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv : sequence of str, optional
         Words of the command line without the program's name.
     """
-    arguments = parser().parse_args(argv)
-    from importlib import import_module
-
-    module, name = arguments.run.split(":")
+    words = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        # Names come from files: what a terminal's encoding cannot show is escaped.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    debug = "--debug" in words
     try:
-        code = getattr(import_module(module), name)(arguments)
-        sys.stdout.flush()
-        return int(code)
+        arguments = parser().parse_args(words)
+        arguments.words = words
+        return _run(arguments)
     except NNRGError as error:
-        if arguments.debug:
+        if debug:
             raise
         line = " ".join(str(error).split())
         sys.stderr.write(f"nnrg: error: {line}\n")
         return error.exit_code
     except KeyboardInterrupt:
-        sys.stderr.write("nnrg: interrupted; what was finished is kept, go on with --resume\n")
+        sys.stderr.write("nnrg: interrupted\n")
         return 130
     except BrokenPipeError:
         # Whoever read our output has gone; keep the interpreter from complaining as it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except Exception as error:
-        if arguments.debug:
+        if debug:
             raise
+        line = " ".join(str(error).split())
         sys.stderr.write(
-            f"nnrg: internal error: {type(error).__name__}: {error}; "
+            f"nnrg: internal error: {type(error).__name__}: {line}; "
             "this is a bug, run again with --debug and report it\n"
         )
         return 1
 
 
-def parse_lengths(text: str) -> tuple[int, ...]:
-    """Read ``28x28`` or ``2,1`` as integers."""
-    try:
-        return tuple(int(part) for part in text.replace("x", ",").split(","))
-    except ValueError:
-        raise ArgumentError(f"expected lengths such as 28x28 or 2, got {text!r}") from None
+def _run(arguments: argparse.Namespace) -> int:
+    from importlib import import_module
 
-
-def existing_folder(path: str) -> Path:
-    """Return `path` as a folder that can be written to."""
-    folder = Path(path)
-    if folder.exists() and not folder.is_dir():
-        raise ArgumentError(f"{folder}: is a file; -o takes a folder")
-    return folder
+    module, name = arguments.run.split(":")
+    code = int(getattr(import_module(module), name)(arguments))
+    sys.stdout.flush()
+    return code

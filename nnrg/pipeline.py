@@ -267,7 +267,7 @@ def _is_natural(net: Network, name: str, sites: Sites) -> bool:
 
 
 def _nothing(refused: Mapping[str, AnalysisError | ArgumentError]) -> Exception:
-    """The error of a run that measured nothing: of the arguments if they were the reason."""
+    """Return the error of a run that measured nothing: the arguments' if they were why."""
     first = next((e for e in refused.values() if isinstance(e, ArgumentError)), None)
     if first is not None:
         return first

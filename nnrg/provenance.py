@@ -7,6 +7,7 @@ import platform
 import sys
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 import numpy as np
 
@@ -74,6 +75,6 @@ def describe_run(command: str, started: str) -> dict[str, str | int]:
 
 def _blas() -> str:
     """Name and version of the linear algebra that NumPy was built with."""
-    config = np.show_config(mode="dicts") or {}
+    config: Any = np.show_config(mode="dicts")
     blas = config.get("Build Dependencies", {}).get("blas", {})
     return f"{blas.get('name', 'unknown')} {blas.get('version', '')}".strip()

@@ -65,7 +65,9 @@ class Run:
         if name not in self.measurements:
             there = ", ".join(label(n, 60) for n in list(self)[:6])
             more = ", ..." if len(self) > 6 else ""
-            raise ArgumentError(f"no field {label(name)!r} in these results; there are {there}{more}")
+            raise ArgumentError(
+                f"no field {label(name)!r} in these results; there are {there}{more}"
+            )
         return self.measurements[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -93,7 +95,7 @@ class Run:
         )
 
     def report(self) -> str:
-        """Return the tables of the leading field, a line for each other one, and what was left out."""
+        """Return the leading field's tables, a line for each other one, and what was left out."""
         from nnrg._report import run_report
 
         return run_report(self)

@@ -31,20 +31,26 @@ def load(
     start: int,
     shift: float,
     inverse: float,
-    out: npt.NDArray[np.float64],
+    out: npt.NDArray[Any],
 ) -> None:
-    """Write ``(x[start : start + out.size] - shift) * inverse`` to `out`."""
+    """Write ``(x[start : start + out.size] - shift) * inverse`` to `out`, float64 or float32.
+
+    Arithmetic is that of `out`.
+    """
     n = out.size
+    number = out.dtype.type
+    origin, unit = number(shift), number(inverse)
     if code == 0:
         x64 = raw[8 * start : 8 * (start + n)].view(np.float64)
         for i in range(n):
-            out[i] = (x64[i] - shift) * inverse
+            out[i] = (number(x64[i]) - origin) * unit
     elif code == 1:
         x32 = raw[4 * start : 4 * (start + n)].view(np.float32)
         for i in range(n):
-            out[i] = (np.float64(x32[i]) - shift) * inverse
+            out[i] = (number(x32[i]) - origin) * unit
     elif code == 2:
         half = raw[2 * start : 2 * (start + n)].view(np.uint16)
+        mend = number(5.192296858534828e33)
         for i in range(n):
             # Exponent and mantissa take the places of a float32's; the factor 2^112 mends the
             # exponent's offset, exactly so for subnormal numbers too. Infinity and NaN have all
@@ -54,10 +60,9 @@ def load(
             if np.uint32(h & np.uint32(0x7C00)) == np.uint32(0x7C00):
                 word = np.uint32(word | np.uint32(0x70000000))
             word = np.uint32(word | np.uint32(np.uint32(h & np.uint32(0x8000)) << np.uint32(16)))
-            x = np.float64(word.view(np.float32)) * 5.192296858534828e33
-            out[i] = (x - shift) * inverse
+            out[i] = (number(word.view(np.float32)) * mend - origin) * unit
     else:
         brain = raw[2 * start : 2 * (start + n)].view(np.uint16)
         for i in range(n):
             wide = np.uint32(np.uint32(brain[i]) << np.uint32(16))
-            out[i] = (np.float64(wide.view(np.float32)) - shift) * inverse
+            out[i] = (number(wide.view(np.float32)) - origin) * unit

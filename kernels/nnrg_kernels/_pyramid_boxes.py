@@ -35,6 +35,7 @@ __all__ = [
     "sweep",
 ]
 
+Reals = npt.NDArray[np.float64] | npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
@@ -69,7 +70,7 @@ class Geometry(NamedTuple):
     chunks: Ints  # where each chunk of work starts in `boxes`, and the end
     band: int  # first-level planes swept at once
     stacked: bool  # axis 0 counts samples, which no bond joins
-    row_at: int  # where a row buffer starts in scratch memory
+    row_size: int  # of a buffer for sums of rows, at the end of every scratch array
 
 
 class Buffers(NamedTuple):
@@ -103,7 +104,7 @@ def _save_faces(
     n_boxes: Ints,
     box: Ints,
     extent: Ints,
-    run: Floats,
+    run: Reals,
     first: int,
     planes: int,
     faces: Floats,
@@ -145,12 +146,12 @@ def _coarsen(
     factors: Ints,
     sample: int,
     extent: Ints,
-    run: Floats,
+    run: Reals,
     first: int,
     planes: int,
     means: Floats,
     packed: bool,
-    buffer: Floats,
+    buffer: Reals,
     fields: Floats,
     field_shift: float,
     field_scale: float,
@@ -192,7 +193,7 @@ def _load_planes(
     extent: Ints,
     first: int,
     planes: int,
-    out: Floats,
+    out: Reals,
 ) -> None:
     h1, h2, h3 = extent[5], extent[6], extent[7]
     n1, n2, n3 = level[SHAPE + 1], level[SHAPE + 2], level[SHAPE + 3]
@@ -210,76 +211,116 @@ def _load_planes(
 
 
 @borrowing_kernel
-def _box(geometry: Geometry, buffers: Buffers, sums: Floats, scratch: Floats, work: Ints) -> None:
-    """Add the statistics of one box, except bonds across its faces, to `sums`."""
-    table, factors, stacked = geometry.table, geometry.factors, geometry.stacked
-    n_up = table.shape[0] - 1
-    f0 = factors[0]
+def _run(
+    geometry: Geometry,
+    buffers: Buffers,
+    k: int,
+    x: Reals,
+    first: int,
+    planes: int,
+    slot: int,
+    buffer: Reals,
+    sums: Floats,
+    scratch: Floats,
+    work: Ints,
+) -> None:
+    """Do a run of planes of level `k`; `x` starts with the plane before it.
+
+    `first` counts the planes of the box before the run, `slot` those of the band.
+    """
+    table, factors = geometry.table, geometry.factors
+    box, extent = work[BOX], work[EXTENTS + k]
+    plane = extent[5] * extent[6] * extent[7]
+    here = x[: (1 + planes) * plane]
+    run_statistics(here, first > 0, geometry.stacked, extent, planes, buffers.order, sums)
+    run = here[plane:]
+    _save_faces(table[k], geometry.n_boxes, box, extent, run, first, planes, buffers.faces)
+    if k + 1 == table.shape[0]:
+        return
+    up = table[k + 1]
+    packed = k + 1 < geometry.levels
+    means = buffers.top
+    if packed:
+        up_plane = (extent[5] // factors[1]) * (extent[6] // factors[2]) * (extent[7] // factors[3])
+        means = scratch[up[SCRATCH_AT] + (1 + slot // factors[0]) * up_plane :]
+    _coarsen(
+        up,
+        factors,
+        box[4],
+        extent,
+        run,
+        first,
+        planes,
+        means,
+        packed,
+        buffer,
+        buffers.fields,
+        buffers.field_shift,
+        buffers.field_scale,
+    )
+
+
+@borrowing_kernel
+def _box(
+    geometry: Geometry, buffers: Buffers, sums: Floats, line: Reals, scratch: Floats, work: Ints
+) -> None:
+    """Add the statistics of one box, except bonds across its faces, to `sums`.
+
+    `line` holds a run of the first level, in float64 or float32; all other levels are float64.
+    """
+    table, f0 = geometry.table, geometry.factors[0]
     box = work[BOX]
     for k in range(geometry.levels):
         _extent(geometry.cuts, table[k], box, work[EXTENTS + k])
-    height = work[EXTENTS, 4]
+    extent = work[EXTENTS]
+    height, plane = extent[4], extent[5] * extent[6] * extent[7]
     inverse = 1.0 / buffers.scale
+    line_end = line[line.size - geometry.row_size :]
+    scratch_end = scratch[scratch.size - geometry.row_size :]
+    step = f0 * max(1, RUN // (plane * f0))
     for low in range(0, height, geometry.band):
         in_band = min(geometry.band, height - low)
-        for k in range(geometry.levels):
-            level, extent = table[k], work[EXTENTS + k]
-            plane = extent[5] * extent[6] * extent[7]
-            n_planes = in_band // level[BLOCK]
-            below = low // level[BLOCK]
-            if plane == 0 or n_planes == 0:
+        for i in range(0, in_band, step):
+            planes = min(step, in_band - i)
+            run = line[plane : (1 + planes) * plane]
+            _load_planes(
+                buffers.raw,
+                buffers.code,
+                buffers.shift,
+                inverse,
+                table[0],
+                box[4],
+                extent,
+                low + i,
+                planes,
+                run,
+            )
+            _run(geometry, buffers, 0, line, low + i, planes, i, line_end, sums[0], scratch, work)
+            copy_run(run[(planes - 1) * plane :], line[:plane])
+        for k in range(1, geometry.levels):
+            above = work[EXTENTS + k]
+            up_plane = above[5] * above[6] * above[7]
+            n_planes = in_band // table[k, BLOCK]
+            below = low // table[k, BLOCK]
+            if up_plane == 0 or n_planes == 0:
                 break
-            x = scratch[level[SCRATCH_AT] :]
-            step = f0 * max(1, RUN // (plane * f0))
-            for i in range(0, n_planes, step):
-                planes = min(step, n_planes - i)
-                first = below + i
-                if k == 0:
-                    here = x[: (1 + planes) * plane]
-                    _load_planes(
-                        buffers.raw,
-                        buffers.code,
-                        buffers.shift,
-                        inverse,
-                        level,
-                        box[4],
-                        extent,
-                        first,
-                        planes,
-                        here[plane:],
-                    )
-                else:
-                    here = x[i * plane : (i + 1 + planes) * plane]
-                run_statistics(here, first > 0, stacked, extent, planes, buffers.order, sums[k])
-                run = here[plane:]
-                _save_faces(level, geometry.n_boxes, box, extent, run, first, planes, buffers.faces)
-                if k < n_up:
-                    up = table[k + 1]
-                    packed = k + 1 < geometry.levels
-                    means = buffers.top
-                    if packed:
-                        up_plane = (extent[5] // factors[1]) * (extent[6] // factors[2])
-                        up_plane *= extent[7] // factors[3]
-                        means = scratch[up[SCRATCH_AT] + (1 + i // f0) * up_plane :]
-                    _coarsen(
-                        up,
-                        factors,
-                        box[4],
-                        extent,
-                        run,
-                        first,
-                        planes,
-                        means,
-                        packed,
-                        scratch[geometry.row_at :],
-                        buffers.fields,
-                        buffers.field_shift,
-                        buffers.field_scale,
-                    )
-                if k == 0:
-                    copy_run(run[(planes - 1) * plane :], x[:plane])
-            if k > 0:
-                copy_run(x[n_planes * plane :], x[:plane])
+            x = scratch[table[k, SCRATCH_AT] :]
+            stride = f0 * max(1, RUN // (up_plane * f0))
+            for i in range(0, n_planes, stride):
+                _run(
+                    geometry,
+                    buffers,
+                    k,
+                    x[i * up_plane :],
+                    below + i,
+                    min(stride, n_planes - i),
+                    i,
+                    scratch_end,
+                    sums[k],
+                    scratch,
+                    work,
+                )
+            copy_run(x[n_planes * up_plane :], x[:up_plane])
 
 
 @borrowing_kernel
@@ -332,6 +373,7 @@ def sweep(
     first: int,
     last: int,
     stitching: bool,
+    line: Reals,
     scratch: Floats,
     work: Ints,
 ) -> None:
@@ -347,4 +389,4 @@ def sweep(
         if stitching:
             _stitch(geometry, buffers.faces, sums, work)
         else:
-            _box(geometry, buffers, sums, scratch, work)
+            _box(geometry, buffers, sums, line, scratch, work)

@@ -41,6 +41,7 @@ class Round:
     group_of_segment: Ints
     top_size: int
     fields_size: int
+    line_size: int
     scratch_size: int
     faces_size: int
 
@@ -117,7 +118,7 @@ def plan_round(
     table[:, columns.FIELD_AT] = -1
     if keep:
         table[1:, columns.FIELD_AT] = np.cumsum(kept) - kept
-    band, scratch_size, row_at = _lay_out_scratch(table, f, cuts, n_boxes)
+    band, row_size, line_size, scratch_size = _lay_out_scratch(table, f, cuts, n_boxes)
     joined = (n > 1) & ((n_boxes > 1) | wrapped.any(axis=0))
     if stacked:
         joined[0] = False
@@ -135,11 +136,20 @@ def plan_round(
         chunks=chunks,
         band=band,
         stacked=stacked,
-        row_at=row_at,
+        row_size=row_size,
     )
     top_size = int(kept[-1]) if len(wraps) == levels else 0
     fields_size = int(kept.sum()) if keep else 0
-    return Round(geometry, axes, group[starts], top_size, fields_size, scratch_size, faces_size)
+    return Round(
+        geometry=geometry,
+        axes=axes,
+        group_of_segment=group[starts],
+        top_size=top_size,
+        fields_size=fields_size,
+        line_size=line_size,
+        scratch_size=scratch_size,
+        faces_size=faces_size,
+    )
 
 
 def _spread(d: int) -> tuple[int, ...]:
@@ -176,22 +186,29 @@ def _targets(n_samples: int, shape: Ints, unit: Ints, stacked: bool) -> tuple[in
     return max(depth, int(unit[0]), -(-2 * BAND // plane)), middle, middle, row
 
 
-def _lay_out_scratch(table: Ints, factors: Ints, cuts: Ints, n_boxes: Ints) -> tuple[int, int, int]:
-    """Place each level's planes in scratch; return planes of a band, size, and row buffer."""
+def _lay_out_scratch(
+    table: Ints, factors: Ints, cuts: Ints, n_boxes: Ints
+) -> tuple[int, int, int, int]:
+    """Place the levels' planes in scratch; return the planes of a band, and sizes.
+
+    These are of a row buffer, of a run of the first level and the plane before it, and of a band
+    of each other level and the plane before it; the last two include a row buffer.
+    """
     blocks = table[:, columns.BLOCK : columns.BLOCK + 4]
     planes = np.ones(len(table), np.int64)
     for a in (1, 2, 3):
         starts = cuts[a, : n_boxes[a] + 1] // blocks[:, a : a + 1]
         planes *= np.diff(starts, axis=1).max(axis=1)
+    row = int(np.diff(cuts[3, : n_boxes[3] + 1]).max())
     plane, unit, f0 = max(1, int(planes[0])), int(blocks[-1, 0]), int(factors[0])
     band = unit * max(1, BAND // (plane * unit))
-    # Level 0 holds a run and the plane before it; the levels above a band and a plane.
+    line_size = plane + max(RUN, f0 * plane) + row
     sizes = (1 + band // blocks[:, 0]) * planes
-    sizes[0] = plane + max(RUN, f0 * plane)
+    sizes[0] = 0
     sizes = -(-sizes // 8) * 8
     ends = np.cumsum(sizes)
     table[:, columns.SCRATCH_AT] = ends - sizes
-    return band, int(ends[-1]) + plane, int(ends[-1])
+    return band, row, line_size, int(ends[-1]) + row
 
 
 def _lay_out_faces(table: Ints, wrapped: Ints, joined: npt.NDArray[np.bool_], slabs: Ints) -> int:

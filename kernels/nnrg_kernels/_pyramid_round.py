@@ -16,7 +16,7 @@ from nnrg_kernels._pyramid_boxes import EXTENTS, Buffers, Geometry, sweep
 from nnrg_kernels._pyramid_plan import Round
 from nnrg_kernels._pyramid_rows import MAX_ORDER, STATISTICS
 
-__all__ = ["Swept", "lattice_sums", "location_and_scale", "sweep_round"]
+__all__ = ["Swept", "as_used", "lattice_sums", "location_and_scale", "sweep_round"]
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
@@ -73,11 +73,12 @@ def sweep_round(
     raw, code = as_bytes(values)
     buffers = Buffers(raw, code, *read_map, *field_map, order, faces, fields, top, sums)
     n_threads = numba.get_num_threads() if values.size >= SERIAL_SITES else 1
+    line = np.empty((n_threads, plan.line_size), line_type(values.dtype))
     scratch = np.empty((n_threads, plan.scratch_size))
     work = np.empty((n_threads, EXTENTS + geometry.levels + 1, 8), np.int64)
-    _share(geometry, buffers, False, scratch, work)
+    _share(geometry, buffers, False, line, scratch, work)
     if plan.faces_size:
-        _share(geometry, buffers, True, scratch, work)
+        _share(geometry, buffers, True, line, scratch, work)
     grouped = np.zeros((n_groups, geometry.levels, STATISTICS))
     if plan.group_of_segment.size:
         groups, starts = np.unique(plan.group_of_segment, return_index=True)
@@ -86,12 +87,17 @@ def sweep_round(
 
 
 def _share(
-    geometry: Geometry, buffers: Buffers, stitching: bool, scratch: Floats, work: Ints
+    geometry: Geometry,
+    buffers: Buffers,
+    stitching: bool,
+    line: Array,
+    scratch: Floats,
+    work: Ints,
 ) -> None:
     """Share chunks of work among threads; whichever takes a chunk, its sums are the same."""
     n_threads, n_chunks = len(scratch), geometry.chunks.size - 1
     if n_threads == 1:
-        sweep(geometry, buffers, 0, n_chunks, stitching, scratch[0], work[0])
+        sweep(geometry, buffers, 0, n_chunks, stitching, line[0], scratch[0], work[0])
         return
     n_shares = min(n_chunks, SHARES * n_threads)
     ends = [share * n_chunks // n_shares for share in range(n_shares + 1)]
@@ -99,10 +105,24 @@ def _share(
 
     def work_off(thread: int) -> None:
         for first, last in pending:
-            sweep(geometry, buffers, first, last, stitching, scratch[thread], work[thread])
+            own = line[thread], scratch[thread], work[thread]
+            sweep(geometry, buffers, first, last, stitching, *own)
 
     with ThreadPoolExecutor(n_threads) as pool:
         list(pool.map(work_off, range(n_threads)))
+
+
+def line_type(dtype: np.dtype[Any]) -> type[np.float64] | type[np.float32]:
+    """Return the arithmetic of the first level: float32 for numbers of 16 bits, float64 else."""
+    return np.float32 if dtype.itemsize == 2 else np.float64
+
+
+def as_used(shift: float, scale: float, dtype: np.dtype[Any]) -> tuple[float, float]:
+    """Round a map so that the arithmetic of the first level applies it as it is reported."""
+    if line_type(dtype) is np.float64:
+        return shift, scale
+    scale = min(max(scale, 1e-37), 1e37)
+    return float(np.float32(shift)), 1.0 / float(np.float32(1.0 / scale))
 
 
 def location_and_scale(values: Array, most: int) -> tuple[float, float]:
@@ -121,7 +141,7 @@ def location_and_scale(values: Array, most: int) -> tuple[float, float]:
     shift = float(sample.mean())
     with np.errstate(over="ignore"):
         scale = float(sample.std())
-    return shift, scale if 0.0 < scale < np.inf else 1.0
+    return as_used(shift, scale if 0.0 < scale < np.inf else 1.0, values.dtype)
 
 
 def lattice_sums(sums: Floats, axes: tuple[int, ...], order: int) -> tuple[Floats, Floats]:

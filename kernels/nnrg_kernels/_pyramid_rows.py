@@ -1,4 +1,4 @@
-"""Sums over contiguous runs of float64 numbers: the inner loops of the block pyramid.
+"""Sums over contiguous runs of float64 or float32 numbers: the inner loops of the block pyramid.
 
 Runs are slices, indexed from zero to their size, because the compiler vectorises only loops whose
 index it knows to be non-negative.
@@ -25,12 +25,13 @@ MAX_ORDER = 8
 # One accumulator: sums of the powers 1..8, then squared differences along four axes.
 STATISTICS = MAX_ORDER + 4
 
+Reals = npt.NDArray[np.float64] | npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 
 @borrowing_kernel
-def copy_run(source: Floats, out: Floats) -> None:
+def copy_run(source: Reals, out: Reals) -> None:
     """Fill `out` from the start of `source`."""
     x = source[: out.size]
     for i in range(out.size):
@@ -38,21 +39,24 @@ def copy_run(source: Floats, out: Floats) -> None:
 
 
 @borrowing_kernel
-def power_sums(x: Floats, order: int, sums: Floats) -> None:
-    """Add the sum of ``x ** p`` to ``sums[p - 1]``, p up to 4 or, if `order` > 4, up to 8."""
-    s1 = s2 = s3 = s4 = 0.0
+def _add_powers(x: Reals, order: int, one: float, always: bool, sums: Floats) -> bool:
+    """Add power sums in the arithmetic of `one`, `always` or if none overflowed; say if done."""
+    zero = one - one
+    s1 = s2 = s3 = s4 = zero
     if order <= 4:
         for i in range(x.size):
-            a = x[i]
+            a = x[i] * one
             a2 = a * a
             s1 += a
             s2 += a2
             s3 += a2 * a
             s4 += a2 * a2
+        if not always and not np.isfinite(s4):
+            return False
     else:
-        s5 = s6 = s7 = s8 = 0.0
+        s5 = s6 = s7 = s8 = zero
         for i in range(x.size):
-            a = x[i]
+            a = x[i] * one
             a2 = a * a
             a3 = a2 * a
             a4 = a2 * a2
@@ -64,6 +68,8 @@ def power_sums(x: Floats, order: int, sums: Floats) -> None:
             s6 += a4 * a2
             s7 += a4 * a3
             s8 += a4 * a4
+        if not always and not np.isfinite(s8):
+            return False
         sums[4] += s5
         sums[5] += s6
         sums[6] += s7
@@ -72,14 +78,27 @@ def power_sums(x: Floats, order: int, sums: Floats) -> None:
     sums[1] += s2
     sums[2] += s3
     sums[3] += s4
+    return True
 
 
 @borrowing_kernel
-def squared_steps(x: Floats, stride: int) -> float:
+def power_sums(x: Reals, order: int, sums: Floats) -> None:
+    """Add the sum of ``x ** p`` to ``sums[p - 1]``, p up to 4 or, if `order` > 4, up to 8.
+
+    Float32 numbers are added in float32: a run has some 10^3 of them. The eighth power overflows
+    from 6e4 standard deviations on; such a run is done again in float64.
+    """
+    double = x.itemsize == 8
+    if not _add_powers(x, order, x.dtype.type(1), double, sums):
+        _add_powers(x, order, 1.0, True, sums)
+
+
+@borrowing_kernel
+def squared_steps(x: Reals, stride: int) -> float:
     """Return the sum of ``(x[i + stride] - x[i]) ** 2``."""
     upper = x[stride:]
     lower = x[: upper.size]
-    total = 0.0
+    total = x.dtype.type(0)
     for i in range(upper.size):
         step = upper[i] - lower[i]
         total += step * step
@@ -88,7 +107,7 @@ def squared_steps(x: Floats, stride: int) -> float:
 
 @borrowing_kernel
 def run_statistics(
-    x: Floats, carried: bool, stacked: bool, extent: Ints, planes: int, order: int, sums: Floats
+    x: Reals, carried: bool, stacked: bool, extent: Ints, planes: int, order: int, sums: Floats
 ) -> None:
     """Add power sums and squared nearest-neighbour differences of a run of planes to `sums`.
 
@@ -119,7 +138,7 @@ def run_statistics(
 
 
 @borrowing_kernel
-def block_row(x: Floats, f: Ints, extent: Ints, buffer: Floats, out: Floats) -> None:
+def block_row(x: Reals, f: Ints, extent: Ints, buffer: Reals, out: Floats) -> None:
     """Write one row of block means to `out`; `x` starts at the first row of its blocks.
 
     Rows are added first: only then is one row in ``f[0] * f[1] * f[2]`` summed across its sites.

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from nnrg_kernels import _pyramid_boxes as columns
 from nnrg_kernels._pyramid_ladder import Ladder, Pyramid, climb
 from nnrg_kernels._pyramid_plan import Round, levels_at_once, plan_round
-from nnrg_kernels._pyramid_round import lattice_sums, sweep_round
+from nnrg_kernels._pyramid_round import as_used, lattice_sums, sweep_round
 
 __all__ = ["PyramidStream"]
 
@@ -29,6 +29,8 @@ class PyramidStream:
     ----------
     shape : tuple of int, length d = 1, ..., 4
         The whole field; its first axis is the one that is fed.
+    dtype : numpy.dtype
+        Of all rows fed.
     factors : tuple of int
         Sites in a block along each axis, per step.
     levels : int
@@ -58,7 +60,7 @@ class PyramidStream:
     --------
     >>> import numpy as np
     >>> from nnrg_kernels.pyramid import PyramidStream
-    >>> stream = PyramidStream((8, 4), (2, 2), 1, shift=0.0, scale=1.0, order=2)
+    >>> stream = PyramidStream((8, 4), np.float64, (2, 2), 1, shift=0.0, scale=1.0, order=2)
     >>> for rows in np.arange(32.0).reshape(4, 2, 4):
     ...     stream.feed(rows)
     >>> stream.finish().sums[:, 0, 0].tolist()
@@ -68,6 +70,7 @@ class PyramidStream:
     def __init__(
         self,
         shape: tuple[int, ...],
+        dtype: npt.DTypeLike,
         factors: tuple[int, ...],
         levels: int,
         *,
@@ -89,7 +92,7 @@ class PyramidStream:
         )
         self._steps = levels_at_once(factors, levels)
         self._final = self._steps == levels
-        self._map = (shift, scale)
+        self._map = as_used(shift, scale, np.dtype(dtype))
         self._order = order
         self._result = self._ladder.empty(order, keep=False)
         self._rows = 0
@@ -102,7 +105,7 @@ class PyramidStream:
         self.row_multiple = self._ladder.blocks[self._steps][0]
 
     def feed(self, rows: Array) -> None:
-        """Take the next rows, shape (m, ``*shape[1:]``), C-contiguous, of any float type."""
+        """Take the next rows, shape (m, ``*shape[1:]``), C-contiguous."""
         start, stop = self._rows, self._rows + rows.shape[0]
         edges = self._ladder.edges[0]
         inner = edges[(edges > start) & (edges < stop)] - start

@@ -19,7 +19,8 @@ import numpy as np
 
 from nnrg.errors import FormatError, SourceError
 from nnrg.networks._archive import open_archive
-from nnrg.networks._hdf5_walk import Walk, text_attribute
+from nnrg.networks._hdf5_heaps import heaps_are_sound
+from nnrg.networks._hdf5_walk import Walk
 from nnrg.networks._keras import MAX_CONFIG, axes_and_gates, layer_classes, named_variables
 from nnrg.networks._label import file_label, label
 from nnrg.networks._limits import Stamp, as_format_error, open_regular
@@ -144,6 +145,7 @@ def read(path: Path) -> Hdf5Source:
     file, stamp = open_regular(path)
     with file, as_format_error(path, "not a valid HDF5 file", _HINT):
         zipped = file.read(2) == b"PK"
+        sound_heaps = heaps_are_sound(file)
     container, config = _Container(path, stamp), b""
     if zipped:
         archive = open_archive(path)
@@ -158,10 +160,10 @@ def read(path: Path) -> Hdf5Source:
         as_format_error(path, "not a valid HDF5 file", _HINT),
         container.open() as opened,
     ):
-        walk = Walk(path)
+        walk = Walk(path, sound_heaps)
         walk.run(opened)
-        classes = layer_classes(config or text_attribute(opened, "model_config"))
-        version = text_attribute(opened, "keras_version")
+        classes = layer_classes(config or walk.text(opened, "model_config"))
+        version = walk.text(opened, "keras_version")
     return _source(path, container, walk, classes, version)
 
 

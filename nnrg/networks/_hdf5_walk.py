@@ -21,7 +21,7 @@ from nnrg.networks._limits import (
 )
 from nnrg.networks._source import Skipped, TensorSpec
 
-__all__ = ["Walk", "text_attribute"]
+__all__ = ["Walk"]
 
 MAX_DEPTH = 32
 _HINT = "download or save it again"
@@ -39,6 +39,8 @@ class Walk:
 
     Attributes
     ----------
+    sound_heaps : bool
+        Whether text of variable length may be read.
     root : str
         The group of the weights, empty if it is the file.
     found : dict of str to TensorSpec
@@ -50,6 +52,7 @@ class Walk:
     """
 
     path: Path
+    sound_heaps: bool
     root: str = ""
     found: dict[str, TensorSpec] = field(default_factory=dict)
     skipped: list[Skipped] = field(default_factory=list)
@@ -73,8 +76,9 @@ class Walk:
         while stack:
             place, group = stack.pop()
             self._list_weights(place, group)
-            layers = {name: rank for rank, name in enumerate(_text_list(group, "layer_names"))}
-            names = sorted(group, key=lambda name, layers=layers: layers.get(name, len(layers)))
+            listed = self._text_list(group, "layer_names")
+            layers = {name: rank for rank, name in enumerate(listed)}
+            names = sorted(group, key=lambda name: layers.get(name, MAX_TENSORS))
             children = [self._follow(place, group, name) for name in names]
             stack.extend(child for child in reversed(children) if child is not None)
 
@@ -124,8 +128,38 @@ class Walk:
     def _list_weights(self, place: str, group: Any) -> None:
         inside = self._inside(place)
         if inside is not None:
-            for name in _text_list(group, "weight_names"):
+            for name in self._text_list(group, "weight_names"):
                 self.listed.append(f"{inside}/{name}".lstrip("/"))
+
+    def text(self, node: Any, name: str) -> bytes:
+        """Return an attribute of a file or group as bytes, empty if there is none."""
+        value = self._attribute(node, name)
+        return value.encode() if isinstance(value, str) else bytes(value or b"")
+
+    def _attribute(self, node: Any, name: str) -> Any:
+        """Return an attribute of text, None if there is none or it cannot be one."""
+        if name not in node.attrs:
+            return None
+        held = node.attrs.get_id(name)
+        kind = h5py.check_string_dtype(held.dtype)
+        if kind is None or (kind.length is None and not self.sound_heaps):
+            return None
+        if math.prod(held.shape or ()) * held.dtype.itemsize > MAX_CONFIG:
+            return None
+        return node.attrs[name]
+
+    def _text_list(self, node: Any, name: str) -> list[str]:
+        """Return a list of names, which Keras splits over `name`0, `name`1, ... if it is long."""
+        names: list[str] = []
+        for part in [name, *(f"{name}{n}" for n in range(1000))]:
+            value = self._attribute(node, part)
+            if value is None and part != name:
+                break
+            for item in np.ravel(value) if value is not None else ():
+                names.append(
+                    item.decode(errors="replace") if isinstance(item, bytes) else str(item)
+                )
+        return names
 
 
 def _spec(path: Path, place: str, data: Any, address: int) -> TensorSpec | str:
@@ -177,34 +211,6 @@ def _elements(group: Any) -> int:
                 elif isinstance(item, h5py.Dataset) and item.shape is not None:
                     total += math.prod(item.shape)
     return total
-
-
-def _attribute(node: Any, name: str) -> Any:
-    """Return an attribute of text, None if there is none or it is too large to be one."""
-    if name not in node.attrs:
-        return None
-    held = node.attrs.get_id(name)
-    if math.prod(held.shape or ()) * held.dtype.itemsize > MAX_CONFIG:
-        return None
-    return node.attrs[name]
-
-
-def text_attribute(node: Any, name: str) -> bytes:
-    """Return an attribute of a file or group as bytes, empty if there is none."""
-    value = _attribute(node, name)
-    return value.encode() if isinstance(value, str) else bytes(value or b"")
-
-
-def _text_list(node: Any, name: str) -> list[str]:
-    """Return a list of names, which Keras splits over `name`0, `name`1, ... if it is long."""
-    names: list[str] = []
-    for part in [name, *(f"{name}{n}" for n in range(1000))]:
-        value = _attribute(node, part)
-        if value is None and part != name:
-            break
-        for item in np.ravel(value) if value is not None else ():
-            names.append(item.decode(errors="replace") if isinstance(item, bytes) else str(item))
-    return names
 
 
 def _outside(path: Path, what: str) -> FormatError:

@@ -30,13 +30,15 @@ __all__ = ["build_field", "lattice_from_hint", "oriented"]
 Array = npt.NDArray[Any]
 
 _SPATIAL = "DHWK"
+# The order that axes are brought to, whatever the order in the file: out, in, space.
+_AXES = "OVLIMCDHWKN"
 # Fewest sites along some axis for a kernel's own lattice to give two scales.
 _FEWEST_TAPS = 4
 
 
 def oriented(values: Array, layout: str) -> tuple[Array, str]:
     """Return the tensor with its axes in the order out, in, space, whatever the file's order."""
-    order = sorted(range(values.ndim), key=lambda a: "OVLIMCDHWK".index(layout[a]))
+    order = sorted(range(values.ndim), key=lambda a: _AXES.index(layout[a]))
     return np.transpose(values, order), "".join(layout[a] for a in order)
 
 
@@ -51,6 +53,11 @@ def build_field(
     layout = spec.layout or _guess(values.ndim)
     if values.ndim == 0 or values.size < 2:
         raise AnalysisError(f"tensor {spec.name!r} is a single number: there are no sites")
+    if "?" in layout:
+        raise AnalysisError(
+            f"what the axes of tensor {spec.name!r} {values.shape} are is not known; "
+            "give the array itself to SynapticField, with its lattice"
+        )
     if len(layout) != values.ndim:
         raise ArgumentError(
             f"tensor {spec.name!r} has {values.ndim} axes but layout {layout!r}; "
@@ -64,6 +71,10 @@ def build_field(
         raise ArgumentError("along= says which axis a lattice lies on: give sites= too")
     if spec.gates and layout[0] == "O" and values.shape[0] % len(spec.gates) == 0:
         return _gates(values, layout, spec)
+    if "N" in layout and values.ndim > 1:
+        keep = [a for a, letter in enumerate(layout) if letter != "N"]
+        values = values.reshape([values.shape[a] for a in keep])
+        layout = "".join(layout[a] for a in keep)
     if "L" in layout and values.ndim == 2:
         moved = np.moveaxis(values, layout.index("L"), 1)
         return SynapticField(

@@ -102,7 +102,7 @@ def column(result: Measurement, panel: str = "variance", *, style_name: str = "a
 def summary(run: Run, *, style_name: str = "aps") -> Figure:
     """Return one figure of all fields of a run: z of the block variance by field and scale.
 
-    With more than 60 fields, those on natural lattices and then those with the largest \\|z\\|.
+    With more than 60 fields, those on natural lattices and then those the largest z-scores.
 
     Parameters
     ----------

@@ -64,7 +64,8 @@ def _curves(ax: Axes, result: Observables, names: Sequence[str], factor: Array) 
     """
     errors, mean, spread = result.errors(), result.null_mean(), result.null_spread()
     axes = str(result.attrs.get("axes", "")).split(", ")
-    drawn_any = False
+    points: list[Array] = []
+    bars: list[Array] = []
     for k, (name, look) in enumerate(zip(names, _looks(result, names), strict=True)):
         i = result.names.index(name)
         b = result.scales * 1.05 ** (k - (len(names) - 1) / 2)
@@ -72,10 +73,10 @@ def _curves(ax: Axes, result: Observables, names: Sequence[str], factor: Array) 
         known = np.isfinite(y)
         if not known.any():
             continue
-        drawn_any = True
-        ax.errorbar(
-            b[known], y[known], np.nan_to_num(e[known]), label=symbol(name, axes), **look
-        )
+        e_known = np.nan_to_num(e[known])
+        points.append(y[known])
+        bars += [y[known] - e_known, y[known] + e_known]
+        ax.errorbar(b[known], y[known], e_known, label=symbol(name, axes), **look)
         # A point whose error or whose assumption is missing must not look like the others.
         doubtful = known & (np.array([row[i] != "" for row in result.flags]) | ~np.isfinite(e))
         open_look = {**look, "ls": "", "mfc": "white", "mec": look.get("color"), "zorder": 3}
@@ -83,6 +84,7 @@ def _curves(ax: Axes, result: Observables, names: Sequence[str], factor: Array) 
         centre, width = mean[:, i] * factor[:, k], 2 * spread[:, i] * np.abs(factor[:, k])
         band = known & np.isfinite(centre - width)
         if band.any():
+            bars += [(centre - width)[band], (centre + width)[band]]
             ax.fill_between(
                 b[band],
                 (centre - width)[band],
@@ -91,7 +93,19 @@ def _curves(ax: Axes, result: Observables, names: Sequence[str], factor: Array) 
                 alpha=0.22,
                 lw=0,
             )
-    return drawn_any
+    if points and ax.get_yscale() == "linear":
+        _limit(ax, np.concatenate(points), np.concatenate(bars))
+    return bool(points)
+
+
+def _limit(ax: Axes, points: Array, bars: Array) -> None:
+    """Show every point; bars and bands no further than once more the range of the points."""
+    low, high = min(points.min(), 0.0), max(points.max(), 0.0)
+    reach = (high - low) or 1.0
+    bottom = max(bars.min(), low - reach)
+    top = min(bars.max(), high + reach)
+    room = 0.06 * (max(top, high) - min(bottom, low))
+    ax.set_ylim(min(bottom, low) - room, max(top, high) + room)
 
 
 def _scale_axis(ax: Axes, scales: npt.NDArray[np.int64]) -> None:

@@ -101,7 +101,8 @@ def freeze(fig: Figure) -> None:
     engine = fig.get_layout_engine()
     if engine is not None:
         engine.execute(fig)
-        fig.set_layout_engine("none")
+        # Not "none": its placeholder makes every save draw the figure twice.
+        fig.set_layout_engine(None)
 
 
 def save(fig: Figure, path: str | Path, *, style_name: str = "aps") -> None:

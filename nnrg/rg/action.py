@@ -12,7 +12,14 @@ import numpy.typing as npt
 from nnrg._random import as_seed
 from nnrg.errors import ArgumentError
 from nnrg.rg.basis import Basis, Operator
-from nnrg.rg.cumulants import Cumulants, align, assemble, describe_flow, observe
+from nnrg.rg.cumulants import (
+    Cumulants,
+    align,
+    assemble,
+    correlated_regions,
+    describe_flow,
+    observe,
+)
 from nnrg.rg.diagnostics import has_hard_edge, is_discrete, variance_spread
 from nnrg.rg.flow import Flow, rescaling_factors, with_errors
 from nnrg.rg.goodness import goodness_of_fit
@@ -278,8 +285,9 @@ def _couplings(
     names = ("chi2", "dof", "p", "condition", "sites", "spread_samples", "spread_sites")
     series = {name: np.full(len(flow), np.nan) for name in names}
     flags = []
+    regions = correlated_regions(flow)
     for level, fit in enumerate(fits):
-        notes = list(fit.flags)
+        notes = [*fit.flags, regions] if regions else list(fit.flags)
         if fit.refused:
             numbers[:, level] = np.nan
         else:

@@ -26,6 +26,9 @@ __all__ = ["Cumulants", "cumulant_names", "describe_flow", "measure_cumulants", 
 
 Array = npt.NDArray[np.float64]
 
+# Correlation of half regions above which the jackknife's regions are called dependent.
+_CORRELATED = 0.2
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cumulants(Observables):
@@ -106,7 +109,7 @@ class Cumulants(Observables):
             for name in shown:
                 i = self.names.index(name)
                 row.append(format_value_error(self.values[level, i], errors[level, i]))
-                row[-1] += "*" if self.flags[level][i] else ""
+                row[-1] += "*" if self.flags[level][i].startswith("below") else ""
                 score = z[level, i]
                 row.append("" if np.isnan(score) else f"{score:+.1f}")
             lines.append(row)
@@ -227,7 +230,7 @@ def assemble(
         replicates=numbers[1:],
         weights=flow.statistics.counts[0].astype(np.float64),
         nulls=draws,
-        flags=_flags(names, numbers[0], counts),
+        flags=_flags(names, numbers[0], counts, correlated_regions(flow)),
         n_samples=np.full(len(flow), flow.statistics.counts.shape[1], dtype=np.int64),
         attrs=describe_flow(flow, seed),
         series={
@@ -258,8 +261,30 @@ def describe_flow(flow: Flow, seed: np.random.SeedSequence) -> dict[str, str | i
     }
 
 
+def correlated_regions(flow: Flow) -> str:
+    """Return a flag if the regions that the jackknife leaves out are not independent, else "".
+
+    Regions must be two correlation lengths wide. Blocks of half a region whose neighbours have a
+    correlation above 0.2 (exp(-L/xi) times the variance of what is left) say that they are not.
+    """
+    if flow.groups.kind != "regions":
+        return ""
+    widths = [int(np.diff(e).min()) for e in flow.groups.edges if e.size > 2]
+    if not widths:
+        return ""
+    level = max(k for k, b in enumerate(flow.scales) if 2 * b <= max(min(widths), 2))
+    numbers = observe(flow.statistics, 2, replicates=False)[0, level]
+    strongest = float(np.nanmax(numbers[2:], initial=0.0))
+    if strongest <= _CORRELATED:
+        return ""
+    return (
+        f"correlated regions: blocks of {flow.scales[level]} sites have correlation "
+        f"{strongest:.2f}, errors are lower bounds"
+    )
+
+
 def _flags(
-    names: tuple[str, ...], values: Array, counts: npt.NDArray[np.int64]
+    names: tuple[str, ...], values: Array, counts: npt.NDArray[np.int64], common: str
 ) -> tuple[tuple[str, ...], ...]:
     """Flag ratios that even independent Gaussian numbers would show, and what has no value."""
     flags = []
@@ -273,6 +298,6 @@ def _flags(
             ):
                 row.append("below Gaussian noise")
             else:
-                row.append("")
+                row.append(common)
         flags.append(tuple(row))
     return tuple(flags)

@@ -211,7 +211,7 @@ def test_stream_of_a_checkpoint(tmp_path: Path) -> None:
     chunk = 512
     buffer = np.empty((chunk, columns), ml_dtypes.bfloat16)
     # warm up: compile, and leave the buffers of the first feed allocated
-    warm = PyramidStream((chunk, columns), (2, 2), 9, shift=0.0, scale=1.0)
+    warm = PyramidStream((chunk, columns), buffer.dtype, (2, 2), 9, shift=0.0, scale=1.0)
     warm.feed(np.zeros((chunk, columns), ml_dtypes.bfloat16))
     warm.finish()
     peak = base = resident()
@@ -227,7 +227,9 @@ def test_stream_of_a_checkpoint(tmp_path: Path) -> None:
             peak = max(peak, resident())
 
     def stream(order: int) -> None:
-        sums = PyramidStream((rows, columns), (2, 2), 14, shift=0.0, scale=1.0, order=order)
+        sums = PyramidStream(
+            (rows, columns), buffer.dtype, (2, 2), 14, shift=0.0, scale=1.0, order=order
+        )
         each_chunk(sums.feed)
         sums.finish()
 

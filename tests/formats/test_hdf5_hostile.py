@@ -105,6 +105,19 @@ def test_a_compression_bomb_is_refused(path):
     refused_at_little_cost(path, "FormatError", "'bomb' claims 128 MiB")
 
 
+@pytest.mark.parametrize("size", [0, 1, 8, 24, 2**63, 2**64 - 1, 2**64 - 16])
+def test_a_heap_of_text_that_never_ends_is_not_walked(path, size):
+    with h5py.File(path, "w") as file:
+        file["layer/kernel"] = W
+        file["layer"].attrs["weight_names"] = ["kernel"]
+    content = bytearray(path.read_bytes())
+    at = content.index(b"GCOL") + 16 + 24 + 8  # the size of the free space after one name
+    content[at : at + 8] = size.to_bytes(8, "little")
+    path.write_bytes(content)
+    outcome = measure(path)
+    assert (outcome.error, outcome.parameters) == ("", 12)
+
+
 def test_link_mazes_end(path):
     with h5py.File(path, "w") as file:
         file["kernel"] = W

@@ -1,0 +1,216 @@
+"""What ``nnrg flow`` does, once its words are parsed."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nnrg._commands import say
+from nnrg._json import as_json, run_to_dict
+from nnrg.errors import ArgumentError, SourceError
+
+if TYPE_CHECKING:
+    from nnrg.networks.network import Network
+    from nnrg.results import Run
+
+__all__ = ["flow"]
+
+# Flags that refuse a number or say that the action does not describe the field.
+_GATES = ("poor fit", "too few", "hard edge", "discrete", "ill-conditioned")
+_PARTS = ".nnrg-parts"
+# Numbers through one null draw in a second on two cores, to a factor of two: for a warning only.
+_NUMBERS_PER_SECOND = 2.5e7
+
+
+def flow(arguments: argparse.Namespace) -> int:
+    """Measure, print and draw the flow of each model."""
+    models = arguments.model or [None]
+    targets = _targets(_writable_folder(arguments.out), models)
+    options = _options(arguments)
+    runs = []
+    for model, target in zip(models, targets, strict=True):
+        runs.append(_flow_one(arguments, options, model, target))
+    if arguments.json:
+        found = [{"folder": str(t), **run_to_dict(r)} for r, t in zip(runs, targets, strict=True)]
+        sys.stdout.write(as_json({"runs": found}) + "\n")
+    if arguments.strict and any(map(_fails, runs)):
+        say(arguments, "a quality gate failed: see the flags of the couplings")
+        return 6
+    return 0
+
+
+def _fails(run: Run) -> bool:
+    flags = [row[0] for m in run.measurements.values() for row in m.couplings.flags]
+    return any(gate in flag for flag in flags for gate in _GATES)
+
+
+def _writable_folder(path: str) -> Path:
+    """Return `path` as a folder that can be written to; told before the work, not after it."""
+    folder = Path(path)
+    if folder.exists() and not folder.is_dir():
+        raise ArgumentError(f"{folder}: is a file; -o takes a folder")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise SourceError(
+            f"{folder}: cannot be written to ({reason}); give -o a folder you own"
+        ) from None
+    return folder
+
+
+def _targets(folder: Path, models: Sequence[str | None]) -> list[Path]:
+    """Return a folder for each model: the folder itself, or one in it by the model's name."""
+    if len(models) == 1:
+        return [folder]
+    targets: list[Path] = []
+    for model in models:
+        stem = file_stem(Path(str(model)).absolute().resolve().name) or "model"
+        names = [stem, *(f"{stem}-{i}" for i in range(2, len(models) + 1))]
+        targets.append(next(folder / n for n in names if folder / n not in targets))
+    return targets
+
+
+def file_stem(name: str) -> str:
+    """Return a tensor's or a model's name as a plain file name."""
+    return "".join(c if c.isalnum() or c in "._-" else "_" for c in name)[:80].lstrip(".")
+
+
+def _options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return what the words mean to `flow_network`; all are read before any model is."""
+    from nnrg.rg.basis import Basis
+    from nnrg.rg.blocks import GridBlocks
+    from nnrg.rg.nulls import NullModel
+
+    lengths = _lengths(arguments.blocks, "--blocks")
+    return {
+        "tensors": tuple(arguments.tensors or ("*",)),
+        "sites": _lattices(arguments.sites),
+        "blocks": GridBlocks(lengths[0] if len(lengths) == 1 else lengths),
+        "levels": arguments.levels,
+        "rescale": _rescale(arguments.rescale),
+        "basis": Basis.scalar(order=arguments.order),
+        "nulls": (NullModel("permutation", arguments.draws),) if arguments.draws else (),
+        "rng": arguments.seed,
+        "command": shlex.join(["nnrg", *arguments.words]),
+    }
+
+
+def _lengths(text: str, option: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.replace("x", ",").split(","))
+    except ValueError:
+        raise ArgumentError(f"{option}: expected lengths such as 28x28, got {text!r}") from None
+
+
+def _lattices(sites: list[str]) -> Any:
+    from nnrg.fields import Lattice
+
+    out = {}
+    for item in sites:
+        pattern, _, lengths = item.rpartition("=")
+        out[pattern or "*"] = Lattice(_lengths(lengths, "--sites"))
+    return out or None
+
+
+def _rescale(text: str) -> str | float:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _flow_one(
+    arguments: argparse.Namespace, options: dict[str, Any], model: str | None, target: Path
+) -> Run:
+    from nnrg.data import default_network_path
+    from nnrg.networks.load import load
+    from nnrg.pipeline import flow_network
+    from nnrg.progress import Progress
+
+    net = load(
+        default_network_path() if model is None else model,
+        key=arguments.key,
+        allow_nonfinite=arguments.allow_nonfinite,
+        buffers=tuple(arguments.buffers),
+    )
+    parts = target / _PARTS
+    if not arguments.resume:
+        _remove(parts)
+    _announce(arguments, net)
+    progress = Progress(enabled=False if arguments.quiet or arguments.no_progress else None)
+    try:
+        run = flow_network(net, **options, keep=parts, progress=progress)
+    except KeyboardInterrupt:
+        progress.close()
+        kept = len(list(parts.glob("*.nc"))) if parts.is_dir() else 0
+        if kept:
+            say(arguments, f"{kept} finished tensors are kept: --resume goes on from there")
+        raise
+    finally:
+        progress.close()
+    run.save(target / "flow.nc")
+    _remove(parts)
+    written = [target / "flow.nc", *_draw(arguments, run, target)]
+    if not arguments.json:
+        sys.stdout.write(run.report() + "\n")
+    say(arguments, "wrote " + ", ".join(map(str, written)))
+    return run
+
+
+def _remove(parts: Path) -> None:
+    """Remove the parts of an earlier run, and nothing else that may be in the folder."""
+    if parts.is_dir():
+        for part in parts.glob("*.nc"):
+            part.unlink(missing_ok=True)
+        with suppress(OSError):
+            parts.rmdir()
+
+
+def _announce(arguments: argparse.Namespace, net: Network) -> None:
+    """Say beforehand what will take long."""
+    from nnrg_kernels._jit import cache_folder
+
+    if not any(cache_folder().rglob("*.nbi")):
+        say(arguments, "compiling kernels, once after installation (10 to 25 s)")
+    seconds = net.n_parameters * (1 + arguments.draws) / _NUMBERS_PER_SECOND
+    if seconds > 10 and arguments.tensors is None:
+        say(
+            arguments,
+            f"{net.n_parameters:,} parameters and {arguments.draws} null draws: about "
+            f"{seconds:.0f} s; fewer --draws or some --tensors take less",
+        )
+
+
+def _draw(arguments: argparse.Namespace, run: Run, target: Path) -> list[Path]:
+    if arguments.figures == "none":
+        return []
+    from nnrg import plot as draw
+
+    leading = run.leading.name
+    chosen = {
+        "natural": [n for n in run if run[n].natural] or [leading],
+        "all": list(run),
+        "leading": [leading],
+    }[arguments.figures]
+    stems = {name: "flow" if name == leading else f"flow-{file_stem(name)}" for name in chosen}
+    written = []
+    for name, stem in stems.items():
+        figure = draw.figure(run[name], style_name=arguments.style)
+        for ending in (".pdf", ".png"):
+            written.append(target / f"{stem}{ending}")
+            draw.save(figure, written[-1], style_name=arguments.style)
+    if len(run) > 2:
+        figure = draw.summary(run, style_name=arguments.style)
+        for ending in (".pdf", ".png"):
+            written.append(target / f"summary{ending}")
+            draw.save(figure, written[-1], style_name=arguments.style)
+    return written

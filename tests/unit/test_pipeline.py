@@ -1,0 +1,197 @@
+"""From a network to its flows: what is measured, what is left out and why, in which streams."""
+
+import numpy as np
+import pytest
+from cli.runs import NULLS, SEED, SITES, run, same, same_run, weights
+
+import nnrg
+from nnrg import _parts, pipeline
+from nnrg.errors import AnalysisError, ArgumentError, NonFiniteError
+
+
+def flows(tensors=("*",), *, source=None, **options):
+    options = {"sites": SITES, "nulls": NULLS, "rng": SEED, **options}
+    return nnrg.flow_network(nnrg.load(source or weights()), tensors=tensors, **options)
+
+
+def test_the_order_is_that_of_the_file_and_biases_are_left_out():
+    assert list(run()) == [n for n in weights() if n != "fc1.bias"]
+    assert list(run().left_out) == ["fc1.bias"]
+
+
+@pytest.mark.parametrize("name", ["fc1.weight", "last.weight"])
+def test_numbers_do_not_depend_on_what_else_is_measured(name):
+    sites = SITES if name in SITES else None
+    alone = flows((name,), sites=sites)
+    assert list(alone) == [name]
+    same(alone[name].cumulants, run()[name].cumulants)
+    same(alone[name].couplings, run()[name].couplings)
+
+
+def test_tensors_have_streams_of_their_own():
+    x = weights()["fc2.weight"]
+    both = flows(source={"a": x, "b": x}, sites=None)
+    a, b = (both[n].cumulants for n in both)
+    np.testing.assert_array_equal(a.values, b.values)
+    assert np.all(a.nulls["permutation"][:, 1:, 1] != b.nulls["permutation"][:, 1:, 1])
+
+
+def test_another_seed_draws_other_nulls():
+    again = flows(("fc2.weight",), sites=None, rng=SEED + 1)["fc2.weight"].cumulants
+    ours = run()["fc2.weight"].cumulants
+    np.testing.assert_array_equal(again.values, ours.values)
+    assert np.all(again.nulls["permutation"][:, 1:, 1] != ours.nulls["permutation"][:, 1:, 1])
+
+
+def test_fields_on_natural_lattices_are_measured_first():
+    order = []
+    flows(progress=lambda name, done, of: order.append(name.split()[0]))
+    firsts = list(dict.fromkeys(order))
+    assert firsts == [
+        "fc1.weight",
+        "embeddings.position_embeddings.weight",
+        "fc2.weight",
+        "last.weight",
+    ]
+
+
+def test_a_constant_tensor_is_left_out_with_its_reason():
+    zeros = {"w": weights()["fc2.weight"], "zero.weight": np.zeros((64, 64), np.float32)}
+    result = flows(source=zeros, sites=None)
+    assert list(result) == ["w"]
+    assert "constant" in result.left_out["zero.weight"]
+
+
+def test_a_tensor_asked_for_by_name_must_be_measurable():
+    zeros = {"w": weights()["fc2.weight"], "zero.weight": np.zeros((64, 64), np.float32)}
+    with pytest.raises(AnalysisError, match="constant"):
+        flows(("zero.weight",), source=zeros, sites=None)
+    assert list(flows(("[wz]*",), source=zeros, sites=None)) == ["w"]
+
+
+def test_a_name_with_brackets_is_taken_as_it_is():
+    x = weights()["fc2.weight"]
+    assert list(flows(("a[0]",), source={"a[0]": x, "a0": 2 * x}, sites=None)) == ["a[0]"]
+
+
+def test_every_pattern_must_match():
+    with pytest.raises(ArgumentError, match=r"'conv\*'; there are fc1\.weight"):
+        flows(("fc1*", "conv*"))
+    with pytest.raises(ArgumentError, match=r"lattice for 'conv\*'"):
+        flows(sites={**SITES, "conv*": nnrg.Lattice(4)})
+
+
+def test_a_buffer_asked_for_is_refused_with_its_reason():
+    net = nnrg.load(weights(), buffers=["fc2*"])
+    with pytest.raises(ArgumentError, match=r"fc2\.weight' is left out"):
+        nnrg.flow_network(net, tensors=["fc2.weight"])
+
+
+def test_one_lattice_for_all_is_used_where_it_fits():
+    result = flows(sites=nnrg.Lattice((16, 16)))
+    assert result["fc1.weight"].couplings.attrs["lattice"].startswith("Lattice(16 x 16")
+    assert not result["fc2.weight"].natural
+    same_run(
+        nnrg.Run({"fc1.weight": result["fc1.weight"]}),
+        nnrg.Run({"fc1.weight": run()["fc1.weight"]}),
+    )
+
+
+def test_a_lattice_named_for_a_tensor_must_fit():
+    with pytest.raises(ArgumentError, match="no axis of tensor"):
+        flows(("fc2.weight",), sites={"fc2.weight": nnrg.Lattice((5, 5))})
+
+
+def test_vectors_in_index_order_are_measured_when_named():
+    source = {"b": np.random.default_rng(3).normal(size=256), "w": weights()["fc2.weight"]}
+    assert list(flows(source=source, sites=None)) == ["w"]
+    assert list(flows(("b",), source=source, sites=None)) == ["b"]
+
+
+def test_nothing_to_measure_says_why():
+    with pytest.raises(AnalysisError, match=r"no tensor has a flow.*constant"):
+        flows(source={"zero.weight": np.zeros((64, 64))}, sites=None)
+    with pytest.raises(ArgumentError, match="fewer levels"):
+        flows(levels=40)
+
+
+def test_nonfinite_numbers_are_an_error_or_left_out():
+    bad = weights()["fc2.weight"].copy()
+    bad[3, 4] = np.nan
+    source = {"w": weights()["fc2.weight"], "bad.weight": bad}
+    with pytest.raises(NonFiniteError, match="allow_nonfinite"):
+        flows(source=source, sites=None)
+    net = nnrg.load(source, allow_nonfinite=True)
+    result = nnrg.flow_network(net, nulls=(), rng=1)
+    assert list(result) == ["w"]
+    assert "NaN" in result.left_out["bad.weight"]
+
+
+# -- interrupted runs --------------------------------------------------------------------------
+
+
+class _Interrupt:
+    """Progress that is interrupted at the n-th tensor, as by Ctrl-C."""
+
+    def __init__(self, at):
+        self.at = at
+        self.seen = []
+
+    def __call__(self, name, done, of):
+        if name not in self.seen:
+            self.seen.append(name)
+        if len(self.seen) == self.at:
+            raise KeyboardInterrupt
+
+
+def test_an_interrupted_run_goes_on_where_it_was(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        flows(keep=tmp_path, progress=_Interrupt(3), rng=None)
+    assert len(list(tmp_path.glob("*.nc"))) == 2
+    watch = _Interrupt(99)
+    resumed = flows(keep=tmp_path, progress=watch, rng=None)
+    assert [s.split()[0] for s in watch.seen] == ["fc2.weight", "last.weight"]
+    same_run(resumed, flows(rng=int(resumed.attrs["seed"])))
+
+
+def test_parts_of_other_settings_are_not_taken(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        flows(keep=tmp_path, progress=_Interrupt(3))
+    for options in ({"rng": SEED + 1}, {"levels": 3}, {"rescale": 0.5}):
+        watch = _Interrupt(99)
+        flows(keep=tmp_path, progress=watch, **options)
+        assert len(watch.seen) == 4
+
+
+def test_a_damaged_part_is_measured_again(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        flows(keep=tmp_path, progress=_Interrupt(3))
+    for part in tmp_path.glob("*.nc"):
+        part.write_bytes(part.read_bytes()[:2000])
+    same_run(flows(keep=tmp_path), run())
+
+
+def test_short_runs_write_no_parts_and_long_ones_do(tmp_path, monkeypatch):
+    flows(keep=tmp_path / "short")
+    assert not (tmp_path / "short").exists()
+    monkeypatch.setattr(_parts, "PATIENCE", 0.0)
+    flows(keep=tmp_path / "long")
+    assert len(list((tmp_path / "long").glob("*.nc"))) == 4
+
+
+def test_no_field_outlives_its_measurement(monkeypatch):
+    import gc
+    import weakref
+
+    fields = []
+    real = pipeline.renormalize
+
+    def watched(field, *args, **options):
+        gc.collect()
+        assert all(old() is None for old in fields)
+        fields.append(weakref.ref(field.values.base))
+        return real(field, *args, **options)
+
+    monkeypatch.setattr(pipeline, "renormalize", watched)
+    flows()
+    assert len(fields) == 5
