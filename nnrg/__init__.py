@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from nnrg.rg.flow import Flow as Flow
     from nnrg.rg.flow import renormalize as renormalize
     from nnrg.rg.nulls import NullModel as NullModel
+    from nnrg.rg.stream import stream_cumulants as stream_cumulants
     from nnrg.stats.estimate import Estimate as Estimate
     from nnrg.stats.jackknife import Jackknife as Jackknife
 
@@ -50,6 +51,7 @@ _HOMES = {
     "load": "nnrg.networks.load",
     "open_results": "nnrg.results",
     "renormalize": "nnrg.rg.flow",
+    "stream_cumulants": "nnrg.rg.stream",
 }
 _MODULES = ("errors", "plot", "simulate")
 
@@ -76,6 +78,7 @@ __all__ = [
     "plot",
     "renormalize",
     "simulate",
+    "stream_cumulants",
 ]
 
 

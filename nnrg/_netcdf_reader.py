@@ -6,6 +6,8 @@ file is opened, no plug-in filter is loaded, and what is read is bounded by the 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from nnrg._netcdf import BARE_DIMENSION, FORMAT, Group, Variable
+from nnrg._netcdf import BARE_DIMENSION, FORMAT
 from nnrg.errors import FormatError, SourceError
 from nnrg.networks._label import file_label, label
 from nnrg.networks._limits import open_regular
@@ -21,7 +23,7 @@ from nnrg.networks._limits import open_regular
 if TYPE_CHECKING:
     import h5py
 
-__all__ = ["read"]
+__all__ = ["Arrays", "read"]
 
 # Gzip, shuffle and checksum, the filters that come with HDF5.
 _FILTERS = {1, 2, 3}
@@ -34,11 +36,19 @@ _BYTES_PER_BYTE = 100
 _TEXT_BUFFER = 1 << 26
 
 
+@dataclass(frozen=True, slots=True)
+class Arrays:
+    """What a group of a file holds: arrays by name, and attributes."""
+
+    arrays: Mapping[str, npt.NDArray[Any]]
+    attrs: Mapping[str, Any]
+
+
 class _Refused(Exception):
     """What a file holds that results do not; never leaves this module."""
 
 
-def read(path: str | Path) -> dict[str, Group]:
+def read(path: str | Path) -> dict[str, Arrays]:
     """Read every group of a results file into memory; "" is the root.
 
     Raises
@@ -63,7 +73,7 @@ def read(path: str | Path) -> dict[str, Group]:
         )
     try:
         with h5py.File(source, "r", locking=False) as file:
-            if _attributes(file).get("nnrg_format") != FORMAT:
+            if not _is_results(file):
                 raise _Refused("a netCDF4 or HDF5 file, but not results of nnrg")
             return _Reader(stamp.size).groups(file)
     except _Refused as refusal:
@@ -71,7 +81,7 @@ def read(path: str | Path) -> dict[str, Group]:
     except (
         OSError,
         ValueError,
-        KeyError,
+        LookupError,
         RuntimeError,
         TypeError,
         AttributeError,
@@ -92,12 +102,12 @@ class _Reader:
         self._bytes_left = _ALWAYS_BYTES + _BYTES_PER_BYTE * file_size
         self._objects_left = _MOST_OBJECTS
 
-    def groups(self, file: h5py.File) -> dict[str, Group]:
-        out: dict[str, Group] = {}
+    def groups(self, file: h5py.File) -> dict[str, Arrays]:
+        out: dict[str, Arrays] = {}
         pending: list[tuple[str, h5py.Group, int]] = [("", file, 0)]
         while pending:
             prefix, group, depth = pending.pop()
-            variables = {}
+            arrays = {}
             for name in group:
                 path = f"{prefix}/{name}".strip("/")
                 item = self._object(group, name, path)
@@ -106,10 +116,8 @@ class _Reader:
                         raise _Refused(f"{label(path)!r} is nested too deep")
                     pending.append((path, item, depth + 1))
                 elif not _is_bare_dimension(item):
-                    variables[name] = self._variable(item, path)
-            attrs = _attributes(group)
-            attrs.pop("nnrg_format", None)
-            out[prefix] = Group(variables, attrs)
+                    arrays[name] = self._array(item, path)
+            out[prefix] = Arrays(arrays, _attributes(group))
         return out
 
     def _object(self, group: h5py.Group, name: str, path: str) -> Any:
@@ -124,7 +132,7 @@ class _Reader:
             raise _Refused(f"{label(path)!r} is neither a group nor an array")
         return group[name]
 
-    def _variable(self, data: h5py.Dataset, path: str) -> Variable:
+    def _array(self, data: h5py.Dataset, path: str) -> npt.NDArray[Any]:
         import h5py
 
         if data.external or data.is_virtual:
@@ -136,14 +144,13 @@ class _Reader:
         if data.shape is None or data.ndim > 4:
             raise _Refused(f"{label(path)!r} has no shape that results have")
         self._spend(max(prod(data.shape), prod(data.chunks or ())) * data.dtype.itemsize, path)
-        dims = tuple(_dimension(data, axis) for axis in range(data.ndim))
         if h5py.check_string_dtype(data.dtype) is not None:
-            return Variable(dims, self._texts(data, path))
+            return self._texts(data, path)
         if data.dtype.kind not in "fi" or data.dtype.itemsize > 8:
             raise _Refused(
                 f"{label(path)!r} holds {label(data.dtype, 40)}, neither numbers nor text"
             )
-        return Variable(dims, data[...])
+        return np.asarray(data[...])
 
     def _texts(self, data: h5py.Dataset, path: str) -> npt.NDArray[Any]:
         """Read strings a few at a time: many may point at one long one."""
@@ -171,18 +178,17 @@ def _is_bare_dimension(data: h5py.Dataset) -> bool:
     return isinstance(name, bytes) and name.startswith(BARE_DIMENSION.encode())
 
 
-def _dimension(data: h5py.Dataset, axis: int) -> str:
-    """Name of an axis: only what is attached tells, and a coordinate is its own."""
-    scales = data.dims[axis]
-    if len(scales):
-        return str(scales[0].name).rpartition("/")[2]
-    return str(data.name).rpartition("/")[2]
+def _is_results(file: h5py.File) -> bool:
+    name = "nnrg_format"
+    return name in file.attrs and file.attrs.get_id(name).shape == () and file.attrs[name] == FORMAT
 
 
 def _attributes(group: h5py.Group) -> dict[str, Any]:
     """Return the attributes that are one number or one string; results have no others."""
     out: dict[str, Any] = {}
     for name in group.attrs:
+        if name == "nnrg_format":
+            continue
         if group.attrs.get_id(name).shape != ():
             raise _Refused(f"attribute {label(name)!r} is neither a number nor a string")
         value = group.attrs[name]

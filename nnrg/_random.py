@@ -1,4 +1,4 @@
-"""One way from whatever a caller passes as `rng` to generators, with the seed kept for the record."""
+"""One way from whatever a caller passes as `rng` to generators, with the seed on record."""
 
 from __future__ import annotations
 

@@ -11,12 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from nnrg._netcdf import Group, Variable
+from nnrg._netcdf_reader import Arrays
 from nnrg.rg.action import Couplings
 from nnrg.rg.basis import Operator
-from nnrg.rg.cumulants import Cumulants, cumulant_names
+from nnrg.rg.cumulants import Cumulants
+from nnrg.rg.moments import cumulant_names
 from nnrg.rg.observables import Observables
 
-__all__ = ["from_group", "to_group"]
+__all__ = ["from_arrays", "to_group"]
 
 O = TypeVar("O", bound=Observables)  # noqa: E741
 
@@ -60,7 +62,7 @@ def to_group(result: Observables) -> Group:
     return Group(variables, {**result.attrs, "nnrg_kind": result.kind})
 
 
-def from_group(cls: type[O], group: Group) -> O:
+def from_arrays(cls: type[O], group: Arrays) -> O:
     """Rebuild a result from its arrays.
 
     Raises
@@ -121,23 +123,23 @@ def _check_names(cls: type[Observables], names: list[str]) -> None:
             raise ValueError("names of cumulants")
 
 
-def _numbers(group: Group, name: str, kind: str, ndim: int) -> npt.NDArray[Any]:
-    values = group.variables[name].values
+def _numbers(group: Arrays, name: str, kind: str, ndim: int) -> npt.NDArray[Any]:
+    values = group.arrays[name]
     if values.dtype.kind != kind or values.ndim != ndim:
         raise ValueError(f"numbers of {name}")
     return values.astype(np.int64 if kind == "i" else np.float64)
 
 
-def _texts(group: Group, name: str, ndim: int) -> npt.NDArray[Any]:
-    values = group.variables[name].values
+def _texts(group: Arrays, name: str, ndim: int) -> npt.NDArray[Any]:
+    values = group.arrays[name]
     if values.dtype.kind != "O" or values.ndim != ndim:
         raise ValueError(f"words of {name}")
     return values
 
 
-def _prefixed(group: Group, prefix: str, ndim: int) -> dict[str, npt.NDArray[Any]]:
+def _prefixed(group: Arrays, prefix: str, ndim: int) -> dict[str, npt.NDArray[Any]]:
     return {
         name[len(prefix) :]: _numbers(group, name, "f", ndim)
-        for name in group.variables
+        for name in group.arrays
         if name.startswith(prefix)
     }

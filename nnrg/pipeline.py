@@ -216,7 +216,10 @@ def _choose(net: Network, tensors: tuple[str, ...]) -> list[str]:
                 f"no trained tensor matches {label(pattern)!r}; there are {there}"
                 f"{', ...' if len(net.tensors) > 6 else ''} (nnrg inspect lists all)"
             )
-    return [name for name in net.tensors if any(_matches(name, p) for p in tensors)]
+    # A name with brackets is a pattern too; where a tensor has it, it means that tensor.
+    named = {p for p in tensors if p in net.tensors}
+    wild = [p for p in tensors if p not in named]
+    return [n for n in net.tensors if n in named or any(fnmatchcase(n, p) for p in wild)]
 
 
 def _matches(name: str, pattern: str) -> bool:

@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from nnrg._netcdf import Group, Variable, write
-from nnrg._netcdf_reader import read
-from nnrg._tables import from_group, to_group
+from nnrg._netcdf_reader import Arrays, read
+from nnrg._tables import from_arrays, to_group
 from nnrg.errors import AnalysisError, ArgumentError, FormatError
 from nnrg.networks._label import file_label, label
 from nnrg.rg.action import Couplings
@@ -150,9 +150,9 @@ def open_results(path: str | Path) -> Run | Couplings | Cumulants:
     kind = groups[""].attrs.get("nnrg_kind")
     try:
         if kind == Couplings.kind:
-            return from_group(Couplings, groups[""])
+            return from_arrays(Couplings, groups[""])
         if kind == Cumulants.kind:
-            return from_group(Cumulants, groups[""])
+            return from_arrays(Cumulants, groups[""])
         if kind == Run.kind:
             return _run(groups)
     except (KeyError, ValueError) as error:
@@ -167,11 +167,11 @@ def open_results(path: str | Path) -> Run | Couplings | Cumulants:
     )
 
 
-def _run(groups: Mapping[str, Group]) -> Run:
+def _run(groups: Mapping[str, Arrays]) -> Run:
     root = groups[""]
     words = {}
     for name in ("field", "left_out", "reason"):
-        column = root.variables[name].values
+        column = root.arrays[name]
         if column.dtype.kind != "O" or column.ndim != 1:
             raise ValueError(f"words of {name}")
         words[name] = [str(word) for word in column]
@@ -180,8 +180,8 @@ def _run(groups: Mapping[str, Group]) -> Run:
     return Run(
         measurements={
             name: Measurement(
-                from_group(Cumulants, groups[f"field{i}/cumulants"]),
-                from_group(Couplings, groups[f"field{i}/couplings"]),
+                from_arrays(Cumulants, groups[f"field{i}/cumulants"]),
+                from_arrays(Couplings, groups[f"field{i}/couplings"]),
             )
             for i, name in enumerate(words["field"])
         },

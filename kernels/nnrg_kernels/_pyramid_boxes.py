@@ -278,6 +278,7 @@ def _box(
     line_end = line[line.size - geometry.row_size :]
     scratch_end = scratch[scratch.size - geometry.row_size :]
     step = f0 * max(1, RUN // (plane * f0))
+    bottom = np.int64(0)  # a literal would be compiled as a case of its own
     for low in range(0, height, geometry.band):
         in_band = min(geometry.band, height - low)
         for i in range(0, in_band, step):
@@ -295,7 +296,19 @@ def _box(
                 planes,
                 run,
             )
-            _run(geometry, buffers, 0, line, low + i, planes, i, line_end, sums[0], scratch, work)
+            _run(
+                geometry,
+                buffers,
+                bottom,
+                line,
+                low + i,
+                planes,
+                i,
+                line_end,
+                sums[0],
+                scratch,
+                work,
+            )
             copy_run(run[(planes - 1) * plane :], line[:plane])
         for k in range(1, geometry.levels):
             above = work[EXTENTS + k]

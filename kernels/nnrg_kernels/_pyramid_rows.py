@@ -90,7 +90,7 @@ def power_sums(x: Reals, order: int, sums: Floats) -> None:
     """
     double = x.itemsize == 8
     if not _add_powers(x, order, x.dtype.type(1), double, sums):
-        _add_powers(x, order, 1.0, True, sums)
+        _add_powers(x, order, 1.0, not double, sums)
 
 
 @borrowing_kernel
@@ -131,9 +131,9 @@ def run_statistics(
         for i in range(planes * extent[5]):
             sums[10] += squared_steps(run[i * sheet : (i + 1) * sheet], row)
     if row > 1:
-        total = 0.0
+        total, one = 0.0, np.int64(1)  # a literal would be compiled as a case of its own
         for i in range(planes * extent[5] * extent[6]):
-            total += squared_steps(run[i * row : (i + 1) * row], 1)
+            total += squared_steps(run[i * row : (i + 1) * row], one)
         sums[11] += total
 
 

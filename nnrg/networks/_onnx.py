@@ -151,6 +151,7 @@ def _source(path: Path, constants: list[Constant]) -> OnnxSource:
     specs: dict[str, TensorSpec] = {}
     tensors: dict[str, Any] = {}
     skipped: list[Skipped] = []
+    settings: dict[str, list[Skipped]] = {}
     if len(constants) > MAX_TENSORS:
         raise _bad(path, f"{len(constants)} tensors, more than the {MAX_TENSORS} allowed")
     for constant in constants:
@@ -160,11 +161,19 @@ def _source(path: Path, constants: list[Constant]) -> OnnxSource:
         layout, gates = constant.axes_and_gates()
         reason = _reason(constant, size, layout)
         if reason:
-            skipped.append(Skipped(name, reason, size))
+            # Exporters write hundreds of one-number Constant nodes: one line for all of a kind.
+            named = constant.origin == "initialiser"
+            (skipped if named else settings.setdefault(reason, [])).append(
+                Skipped(name, reason, size)
+            )
             continue
         spec = TensorSpec(name, shape, _DTYPES[constant.tensor.data_type][0], layout, gates)
         tensors[name] = _checked(path, constant.tensor, spec)
         specs[name] = spec
+    for reason, items in settings.items():
+        more = f" and {len(items) - 1} more" if len(items) > 1 else ""
+        total = sum(item.size for item in items)
+        skipped.append(Skipped(f"{items[0].name}{more}", reason, total))
     return OnnxSource(path, specs, tensors, tuple(skipped), {})
 
 

@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from nnrg.errors import FormatError
+from nnrg.errors import ArgumentError, FormatError
 from nnrg.networks._archive import Archive, Member, open_archive
 from nnrg.networks._label import file_label, label
 from nnrg.networks._limits import MAX_TENSORS, Stamp, as_format_error, open_regular
@@ -122,6 +122,8 @@ def read(path: Path, key: str | None = None) -> TorchSource:
             else:
                 raise _bad(path, "neither a zip archive nor torch's older format")
         return _build(path, key, checkpoint)
+    except ArgumentError as error:
+        raise ArgumentError(f"{file_label(path)}: {error}") from error
     except UnpicklingError as error:
         raise FormatError(f"{file_label(path)}: {error.what}; {error.hint}") from error
 

@@ -92,7 +92,7 @@ def lattice_from_hint(hint: str, name: str) -> Lattice:
         lengths = [int(part) for part in hint.split(",")]
     except ValueError:
         raise FormatError(
-            f"metadata of tensor {name!r} gives the lattice {hint[:40]!r}; expected lengths such as "
+            f"metadata of tensor {name!r} gives the lattice {hint[:40]!r}; expected lengths like "
             "'32,32'; give sites= yourself"
         ) from None
     axes = ("row", "column") if len(lengths) == 2 else None
@@ -187,7 +187,7 @@ def _index(values: Array, layout: str, spec: TensorSpec) -> SynapticField:
 
 
 def _product(shape: Any, letters: str) -> Lattice:
-    """A lattice on the product of populations, each with its own axis."""
+    """Return the lattice on a product of populations, each with its own axis."""
     names = {"O": "out", "I": "in", "V": "vocabulary", "L": "position", "C": "channel", "M": "out"}
     return Lattice(
         shape,

@@ -12,19 +12,14 @@ import numpy.typing as npt
 from nnrg._random import as_seed
 from nnrg.errors import ArgumentError
 from nnrg.rg.basis import Basis, Operator
-from nnrg.rg.cumulants import (
-    Cumulants,
-    align,
-    assemble,
-    correlated_regions,
-    describe_flow,
-    observe,
-)
+from nnrg.rg.cumulants import Cumulants, align, assemble
 from nnrg.rg.diagnostics import has_hard_edge, is_discrete, variance_spread
 from nnrg.rg.flow import Flow, rescaling_factors, with_errors
 from nnrg.rg.goodness import goodness_of_fit
+from nnrg.rg.moments import observe
 from nnrg.rg.nulls import NullModel, null_flows, null_models
 from nnrg.rg.observables import Observables
+from nnrg.rg.record import correlated_regions, describe_flow
 from nnrg.rg.schwinger_dyson import LinearSystem, linear_system, solve
 from nnrg.stats.estimate import format_value_error
 from nnrg.stats.jackknife import Jackknife
@@ -45,9 +40,10 @@ UNEQUAL_VARIANCE = 0.1
 class Couplings(Observables):
     """g_a(b) of the rescaled block field, with errors, nulls, goodness of fit and flags.
 
-    ``series`` holds, for each scale: ``chi2``, ``dof`` and ``p`` of the fit on functions outside the
-    basis, ``condition`` of the scaled matrix, ``sites`` used, ``factor`` of the rescaling, ``sigma``
-    the standard deviation of the rescaled field, and the spreads of variance over samples and over sites.
+    ``series`` holds, for each scale: ``chi2``, ``dof`` and ``p`` of the fit on functions outside
+    the basis, ``condition`` of the scaled matrix, ``sites`` used, ``factor`` of the rescaling,
+    ``sigma`` the standard deviation of the rescaled field, and the spreads of variance over samples
+    and over sites.
     """
 
     kind: ClassVar[str] = "couplings"
@@ -212,7 +208,7 @@ def measure(
 
 @dataclass(frozen=True, slots=True)
 class _Fit:
-    """Couplings of one scale in the unit of the unrescaled block mean, and what is known of them."""
+    """Couplings of one scale in the unit of the unrescaled block mean, and what is known."""
 
     solutions: Array
     system: LinearSystem

@@ -11,23 +11,20 @@ import numpy.typing as npt
 
 from nnrg._random import as_seed
 from nnrg.errors import ArgumentError
-from nnrg.rg.flow import Flow, field_exponent
+from nnrg.rg.flow import Flow
+from nnrg.rg.moments import cumulant_names, flag_ratios, observe
 from nnrg.rg.nulls import NullModel, null_flows, null_models
 from nnrg.rg.observables import Observables
+from nnrg.rg.record import correlated_regions, describe_flow
 from nnrg.stats.estimate import format_value_error
-from nnrg.stats.jackknife import leave_one_out
-from nnrg.stats.kstatistics import gaussian_error, kstatistics
 from nnrg_kernels.pyramid import Pyramid
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Cumulants", "cumulant_names", "describe_flow", "measure_cumulants", "observe"]
+__all__ = ["Cumulants", "align", "assemble", "from_statistics", "measure_cumulants"]
 
 Array = npt.NDArray[np.float64]
-
-# Correlation of half regions above which the jackknife's regions are called dependent.
-_CORRELATED = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,9 +46,9 @@ class Cumulants(Observables):
     def to_dataframe(self) -> pd.DataFrame:
         """Return one row for each scale and order.
 
-        Columns: scale, order, kappa, kappa_error, ratio, ratio_error, n_samples, null (mean of
-        the ratio over the first null model's draws), z (of kappa_2 for order 2, of the ratio above),
-        flag.
+        Columns: scale, order, kappa, kappa_error, ratio, ratio_error, n_samples, null, z, flag.
+        null and z are those of the ratio, of kappa_n itself for orders 1 and 2, against the first
+        null model.
         """
         import pandas as pd
 
@@ -128,42 +125,6 @@ def align(lines: Sequence[Sequence[str]], left: Sequence[int] = ()) -> str:
     )
 
 
-def cumulant_names(order: int, dimension: int) -> tuple[str, ...]:
-    """Return the names of everything that `observe` returns."""
-    return (
-        *(f"kappa_{n}" for n in range(1, order + 1)),
-        *(f"ratio_{n}" for n in range(3, order + 1)),
-        *(f"neighbour:{a}" for a in range(dimension)),
-    )
-
-
-def observe(statistics: Pyramid, order: int, *, replicates: bool) -> Array:
-    """Return cumulants, ratios and neighbour correlations of the whole, then of each replicate.
-
-    Returns
-    -------
-    array of shape (1 + n_groups or 1, n_scales, n_names)
-    """
-
-    def stacked(per_group: npt.NDArray[np.generic]) -> Array:
-        by_group = np.moveaxis(per_group.astype(np.float64), 1, 0)
-        total: Array = by_group.sum(axis=0, keepdims=True)
-        if not replicates:
-            return total
-        return np.concatenate([total, leave_one_out(by_group)])
-
-    counts = stacked(statistics.counts)
-    sums = stacked(statistics.sums)[..., :order]
-    kappa = kstatistics(sums, counts, shift=statistics.shift, scale=statistics.scale)
-    bonds, squares = stacked(statistics.bonds), stacked(statistics.gradients)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        variance = kappa[..., 1:2]
-        ratios = kappa[..., 2:] / variance ** (np.arange(3, order + 1) / 2)
-        jump = squares / bonds * (statistics.scale**2)[:, None]
-        neighbour = np.where(bonds > 0, 1 - jump / (2 * variance), np.nan)
-    return np.concatenate([kappa, ratios, neighbour], axis=-1)
-
-
 def measure_cumulants(
     flow: Flow,
     *,
@@ -220,84 +181,41 @@ def assemble(
     flow: Flow, order: int, draws: dict[str, Array], seed: np.random.SeedSequence
 ) -> Cumulants:
     """Return the cumulants of a flow, given what its null models gave."""
-    numbers = observe(flow.statistics, order, replicates=True)
-    names = cumulant_names(order, flow.field.sites.dimension)
-    counts = flow.statistics.counts.sum(axis=1)
+    return from_statistics(
+        flow.statistics,
+        order,
+        scales=flow.scales,
+        sites=[s.n_sites for s in flow.sites],
+        draws=draws,
+        attrs=describe_flow(flow, seed),
+        flag=correlated_regions(flow),
+        factor=flow.factors(),
+    )
+
+
+def from_statistics(
+    statistics: Pyramid,
+    order: int,
+    *,
+    scales: Sequence[int],
+    sites: Sequence[int],
+    draws: dict[str, Array],
+    attrs: dict[str, str | int | float],
+    flag: str,
+    factor: Array,
+) -> Cumulants:
+    """Return cumulants from group sums; `flag` is put on every number that has none of its own."""
+    numbers = observe(statistics, order, replicates=True)
+    names = cumulant_names(order, statistics.gradients.shape[2])
     return Cumulants(
-        scales=np.array(flow.scales, dtype=np.int64),
+        scales=np.array(scales, dtype=np.int64),
         names=names,
         values=numbers[0],
         replicates=numbers[1:],
-        weights=flow.statistics.counts[0].astype(np.float64),
+        weights=statistics.counts[0].astype(np.float64),
         nulls=draws,
-        flags=_flags(names, numbers[0], counts, correlated_regions(flow)),
-        n_samples=np.full(len(flow), flow.statistics.counts.shape[1], dtype=np.int64),
-        attrs=describe_flow(flow, seed),
-        series={
-            "sites": np.array([s.n_sites for s in flow.sites], dtype=np.float64),
-            "factor": flow.factors(),
-        },
+        flags=flag_ratios(names, numbers[0], statistics.counts.sum(axis=1), flag),
+        n_samples=np.full(len(scales), statistics.counts.shape[1], dtype=np.int64),
+        attrs=attrs,
+        series={"sites": np.array(sites, dtype=np.float64), "factor": factor},
     )
-
-
-def describe_flow(flow: Flow, seed: np.random.SeedSequence) -> dict[str, str | int | float]:
-    """Return what a result records of its flow."""
-    exponent = field_exponent(flow.rescale, flow.field.sites.dimension)
-    return {
-        "field": flow.field.name,
-        "samples": flow.field.n_samples,
-        "sample_is": flow.field.sample,
-        "lattice": repr(flow.field.sites),
-        "axes": ", ".join(flow.field.sites.axes),
-        "natural_order": int(flow.field.natural),
-        "blocks": repr(flow.blocks),
-        "blocks_chosen_by": flow.blocks.provenance,
-        "rescale": str(flow.rescale),
-        "exponent_Delta": "measured (kappa_2 kept)" if exponent is None else exponent,
-        "jackknife_over": flow.groups.kind,
-        "jackknife_groups": flow.groups.n_groups,
-        "notes": "\n".join(flow.notes),
-        "seed": str(seed.entropy),
-    }
-
-
-def correlated_regions(flow: Flow) -> str:
-    """Return a flag if the regions that the jackknife leaves out are not independent, else "".
-
-    Regions must be two correlation lengths wide. Blocks of half a region whose neighbours have a
-    correlation above 0.2 (exp(-L/xi) times the variance of what is left) say that they are not.
-    """
-    if flow.groups.kind != "regions":
-        return ""
-    widths = [int(np.diff(e).min()) for e in flow.groups.edges if e.size > 2]
-    if not widths:
-        return ""
-    level = max(k for k, b in enumerate(flow.scales) if 2 * b <= max(min(widths), 2))
-    numbers = observe(flow.statistics, 2, replicates=False)[0, level]
-    strongest = float(np.nanmax(numbers[2:], initial=0.0))
-    if strongest <= _CORRELATED:
-        return ""
-    return (
-        f"correlated regions: blocks of {flow.scales[level]} sites have correlation "
-        f"{strongest:.2f}, errors are lower bounds"
-    )
-
-
-def _flags(
-    names: tuple[str, ...], values: Array, counts: npt.NDArray[np.int64], common: str
-) -> tuple[tuple[str, ...], ...]:
-    """Flag ratios that even independent Gaussian numbers would show, and what has no value."""
-    flags = []
-    for level, n in enumerate(counts):
-        row = []
-        for i, name in enumerate(names):
-            if np.isnan(values[level, i]):
-                row.append("too few blocks")
-            elif name.startswith("ratio_") and abs(values[level, i]) < float(
-                gaussian_error(int(name[6:]), n)
-            ):
-                row.append("below Gaussian noise")
-            else:
-                row.append(common)
-        flags.append(tuple(row))
-    return tuple(flags)

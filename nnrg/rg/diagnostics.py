@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 __all__ = ["has_hard_edge", "is_discrete", "variance_spread"]
 
-_SAMPLE = 1 << 18
+_SAMPLE = 1 << 16
 
 
 def _thinned(values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:

@@ -302,7 +302,7 @@ def _varies(statistics: Pyramid) -> bool:
 def _count_levels(
     field: SynapticField, factors: tuple[int, ...], levels: int | None, fewest: int
 ) -> int:
-    """Number of scales, b = 1 included."""
+    """Return the number of scales, b = 1 included."""
     shape = field.sites.shape
     if levels is not None:
         if isinstance(levels, bool) or int(levels) != levels or levels < 1:

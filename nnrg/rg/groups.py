@@ -16,7 +16,7 @@ from nnrg.stats.jackknife import Jackknife, sample_groups, spatial_edges
 
 __all__ = ["Groups", "choose_groups", "fewest_blocks", "whole"]
 
-# Fewest blocks along an axis that the coarsest scale keeps where regions are left out, by dimension.
+# Fewest blocks along an axis at the coarsest scale where regions are left out, by dimension.
 _FEWEST_BLOCKS = {1: 16, 2: 4, 3: 3, 4: 2}
 
 

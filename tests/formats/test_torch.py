@@ -135,7 +135,7 @@ def test_a_key_chooses_another_part(write):
     assert source.metadata["key"] == "model_ema"
     assert_array_equal(source.read("fc.weight"), W + 2)
     assert list(read(path, key="model.state_dict.fc.weight").specs) == ["fc.weight"]
-    with pytest.raises(ArgumentError, match=r"no key 'modle'.* there are: epoch, model, "):
+    with pytest.raises(ArgumentError, match=r"model\.pt: no key 'modle'.*: epoch, model, "):
         read(path, key="modle")
 
 

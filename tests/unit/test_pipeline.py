@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from cli.runs import NULLS, SEED, SITES, run, same, same_run, weights
+from cli.runs import NULLS, SEED, SITES, run, same, same_run, weights, write_model
 
 import nnrg
 from nnrg import _parts, pipeline
@@ -30,7 +30,7 @@ def test_numbers_do_not_depend_on_what_else_is_measured(name):
 
 def test_tensors_have_streams_of_their_own():
     x = weights()["fc2.weight"]
-    both = flows(source={"a": x, "b": x}, sites=None)
+    both = flows(source={"a": x, "b": x.copy()}, sites=None)
     a, b = (both[n].cumulants for n in both)
     np.testing.assert_array_equal(a.values, b.values)
     assert np.all(a.nulls["permutation"][:, 1:, 1] != b.nulls["permutation"][:, 1:, 1])
@@ -179,7 +179,7 @@ def test_short_runs_write_no_parts_and_long_ones_do(tmp_path, monkeypatch):
     assert len(list((tmp_path / "long").glob("*.nc"))) == 4
 
 
-def test_no_field_outlives_its_measurement(monkeypatch):
+def test_no_field_outlives_its_measurement(monkeypatch, tmp_path):
     import gc
     import weakref
 
@@ -193,5 +193,6 @@ def test_no_field_outlives_its_measurement(monkeypatch):
         return real(field, *args, **options)
 
     monkeypatch.setattr(pipeline, "renormalize", watched)
-    flows()
+    net = nnrg.load(write_model(tmp_path / "model.safetensors"))
+    nnrg.flow_network(net, sites=SITES, nulls=NULLS, rng=SEED)
     assert len(fields) == 5
