@@ -18,8 +18,8 @@ Ints = npt.NDArray[np.int64]
 # Most first-level sites in a block of one round's last level. More would save little traffic, and
 # the shift, which is common to a round, would be off by too many of the last level's deviations.
 LARGEST_BLOCK = 2**10
-# Sites of a row of a box, of a plane, and of one band.
-ROW, PLANE, BAND = 1024, 4096, 2**14
+# Sites of a row of a box in one, two and more dimensions, of a plane, and of one band.
+ROWS, PLANE, BAND = (2**13, 2**11, 2**7, 2**7), 2**13, 2**14
 # Samples with fewer sites than this are swept many at a time.
 SMALL_SAMPLE = 2**13
 # Chunks of work: enough to keep two to a few tens of threads evenly busy.
@@ -174,7 +174,7 @@ def _cut(edges: Ints, unit: int, target: int) -> tuple[Ints, Ints]:
 def _targets(n_samples: int, shape: Ints, unit: Ints, stacked: bool) -> tuple[int, int, int, int]:
     """Return the sites along each axis that a box should have."""
     d = 1 + int((shape[:3] > 1).sum()) - stacked
-    row = int(min(shape[3], max(unit[3], {1: PLANE, 2: ROW}.get(d, 128))))
+    row = int(min(shape[3], max(unit[3], ROWS[d - 1])))
     sheet = max(1, PLANE // row)
     middle = sheet if shape[1] == 1 or shape[2] == 1 else max(1, round(sheet**0.5))
     boxes, plane = n_samples, row

@@ -179,14 +179,14 @@ def _describe(
         kind = "bias" if names.is_bias(name) else "recurrent"
         gates = gates or _gates(spec, specs, recurrent)
     elif gates:
-        kind = "recurrent" if axes > 1 else "bias"
+        kind = "bias" if axes == 1 or names.is_bias(name) else "recurrent"
     elif axes == 0 or (spec.size == 1 and axes == 1 and not names.is_bias(name)):
         kind, layout = "scalar", "N" * axes
     elif axes == 1:
         if names.is_normalisation(name) or _has_statistics(name, specs):
             kind, layout = "normalisation", "C"
         else:
-            kind = "bias" if names.is_bias(name) else "vector"
+            kind = "bias" if names.is_bias(name) or spec.layout == "O" else "vector"
             layout = "O" if kind == "bias" else "C"
     elif bias is None and names.is_embedding(name) and axes <= 3:
         kind = "position embedding" if names.is_position(name) else "embedding"

@@ -122,7 +122,7 @@ def summary(run: Run, *, style_name: str = "aps") -> Figure:
             table[row, scales.index(b)] = z
     book = journal(style_name)
     with style(style_name):
-        fig = new_figure(book.page, min(book.height, 30 + 2.7 * len(names)))
+        fig = new_figure(book.page, min(book.height, max(55, 30 + 2.7 * len(names))))
         ax = fig.subplots()
         # Grey is what no draw tells apart: the null keeps it, or there are too few blocks.
         ax.set_facecolor("0.9")

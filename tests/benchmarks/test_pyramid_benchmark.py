@@ -6,12 +6,14 @@ counts. Pass marks leave room for noise over what was measured on a quiet machin
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import statistics
 import struct
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import ml_dtypes
@@ -203,42 +205,53 @@ def resident() -> int:
 
 
 def test_stream_of_a_checkpoint(tmp_path: Path) -> None:
-    rows, columns = 131072, 16384
+    base = resident()
+    rows, columns, chunk = 131072, 16384, 512
+    n_chunks = rows // chunk
     if shutil.disk_usage(tmp_path).free < 3 * 2 * rows * columns:
         pytest.fail("not enough disk for a file of 4 GiB; free some, or set --basetemp")
     path = tmp_path / "weights.safetensors"
     start = write_safetensors(path, rows, columns)
-    chunk = 512
-    buffer = np.empty((chunk, columns), ml_dtypes.bfloat16)
-    # warm up: compile, and leave the buffers of the first feed allocated
-    warm = PyramidStream((chunk, columns), buffer.dtype, (2, 2), 9, shift=0.0, scale=1.0)
-    warm.feed(np.zeros((chunk, columns), ml_dtypes.bfloat16))
-    warm.finish()
-    peak = base = resident()
+    buffers = [np.empty((chunk, columns), ml_dtypes.bfloat16) for _ in range(2)]
+    peak = 0
 
-    def each_chunk(use: Callable[[np.ndarray], object]) -> None:
-        nonlocal peak
+    def fill(file: io.FileIO, buffer: np.ndarray) -> np.ndarray:
+        assert file.readinto(memoryview(buffer.view(np.uint8).reshape(-1))) == buffer.nbytes
+        return buffer
+
+    def one_buffer(use: Callable[[np.ndarray], object]) -> None:
         with path.open("rb", buffering=0) as file:
             file.seek(start)
-            view = memoryview(buffer.view(np.uint8).reshape(-1))
-            for _ in range(rows // chunk):
-                file.readinto(view)
-                use(buffer)
-            peak = max(peak, resident())
+            for _ in range(n_chunks):
+                use(fill(file, buffers[0]))
 
-    def stream(order: int) -> None:
+    def read_ahead(use: Callable[[np.ndarray], object]) -> None:
+        with path.open("rb", buffering=0) as file, ThreadPoolExecutor(1) as reader:
+            file.seek(start)
+            pending = reader.submit(fill, file, buffers[0])
+            for number in range(1, n_chunks):
+                ready = pending.result()
+                pending = reader.submit(fill, file, buffers[number % 2])
+                use(ready)
+            use(pending.result())
+
+    def stream(order: int, each_chunk: Callable[[Callable], None]) -> None:
+        nonlocal peak
         sums = PyramidStream(
-            (rows, columns), buffer.dtype, (2, 2), 14, shift=0.0, scale=1.0, order=order
+            (rows, columns), buffers[0].dtype, (2, 2), 14, shift=0.0, scale=1.0, order=order
         )
         each_chunk(sums.feed)
+        peak = max(peak, resident())
         sums.finish()
 
     try:
         best = contest(
             {
-                "read": lambda: each_chunk(lambda _: None),
-                "read and pyramid, order 4": lambda: stream(4),
-                "read and pyramid, order 8": lambda: stream(8),
+                "read": lambda: one_buffer(lambda _: None),
+                "pyramid, order 4": lambda: stream(4, one_buffer),
+                "pyramid, order 4, reading ahead": lambda: stream(4, read_ahead),
+                "pyramid, order 8": lambda: stream(8, one_buffer),
+                "pyramid, order 8, reading ahead": lambda: stream(8, read_ahead),
             },
             rounds=3,
         )
@@ -246,6 +259,6 @@ def test_stream_of_a_checkpoint(tmp_path: Path) -> None:
         path.unlink()
     for name, seconds in best.items():
         print(f"{name:40s} {2 * rows * columns / seconds / 1e9:6.2f} GB/s")
-    print(f"memory above the start: {(peak - base) / 2**20:.0f} MiB")
+    print(f"memory above the start, compiler included: {(peak - base) / 2**20:.0f} MiB")
     assert peak - base < 300 * 2**20
-    assert best["read and pyramid, order 4"] < SLACK / 0.7 * best["read"]
+    assert best["pyramid, order 4"] < SLACK / 0.7 * best["read"]
