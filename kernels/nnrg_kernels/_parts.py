@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -54,8 +55,27 @@ def cut_parts(
 ) -> tuple[Parts, Ints]:
     """Cut the sites that lie `margins` inside the lattice; also count the sites of each group.
 
-    `shape`, `margins` and `edges` have four axes. The cut depends on nothing else.
+    `shape`, `margins` and `edges` have four axes. The cut depends on nothing else, and is kept:
+    the draws of a null model all have the same one.
     """
+    parts, sites = _cut(
+        shape,
+        margins,
+        np.ascontiguousarray(sample_group, np.int64).tobytes(),
+        tuple(np.ascontiguousarray(edge, np.int64).tobytes() for edge in edges),
+    )
+    return parts, sites.copy()
+
+
+@lru_cache(maxsize=64)
+def _cut(
+    shape: tuple[int, ...],
+    margins: tuple[int, ...],
+    sample_bytes: bytes,
+    edge_bytes: tuple[bytes, ...],
+) -> tuple[Parts, Ints]:
+    sample_group = np.frombuffer(sample_bytes, np.int64)
+    edges = tuple(np.frombuffer(edge, np.int64) for edge in edge_bytes)
     boxes, cell, cells = _boxes(shape, margins, edges)
     n_samples = np.bincount(sample_group)
     first_sample = np.cumsum(n_samples) - n_samples

@@ -3,141 +3,38 @@
 Every lattice is seen with four axes. It is cut into boxes, each inside one group. A box is swept
 along axis 0 in bands of whole blocks; a band is coarse-grained level by level in scratch memory,
 and the last plane of each level is carried to the next band. Only the planes next to a cut leave
-the box, as faces: once all boxes are done, `_stitch` adds the bonds across cuts, and across the
+the box, as faces: once all boxes are done, `stitch` adds the bonds across cuts, and across the
 boundary of a periodic axis, which is a cut too.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 import numpy.typing as npt
 
 from nnrg_kernels._load import load
+from nnrg_kernels._pyramid_faces import box_extent, save_faces, stitch
 from nnrg_kernels._pyramid_jit import borrowing_kernel
 from nnrg_kernels._pyramid_rows import block_row, copy_run, run_statistics
+from nnrg_kernels._pyramid_table import (
+    BLOCK,
+    BOX,
+    EXTENTS,
+    FIELD_AT,
+    SCRATCH_AT,
+    SHAPE,
+    Buffers,
+    Floats,
+    Geometry,
+    Integer,
+    Ints,
+    Reals,
+)
 
-__all__ = [
-    "BLOCK",
-    "COLUMNS",
-    "EXTENTS",
-    "FACE_AT",
-    "FACE_SIZE",
-    "FIELD_AT",
-    "RUN",
-    "SCRATCH_AT",
-    "SHAPE",
-    "STRIDE",
-    "WRAPS",
-    "Buffers",
-    "Geometry",
-    "sweep",
-]
-
-Reals = npt.NDArray[np.float64] | npt.NDArray[np.float32]
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+__all__ = ["RUN", "sweep"]
 
 # Planes are taken in runs of about this many sites: with the plane before, they stay in L1.
 RUN = 2048
-
-# Columns of the table of levels. One small array goes into the inner functions, because each
-# array in a tuple costs as much as an argument of its own at every call.
-SHAPE = 0  # 4 columns: sites along each axis
-BLOCK = 4  # 4: first-level sites in a block along each axis
-FACE_AT = 8  # 4: where the faces of each axis start, -1 for none
-FACE_SIZE = 12  # 4: sites of one face
-WRAPS = 16  # 4: one if bonds join the last site to the first
-STRIDE = 20  # 4 x 4: strides of the faces of each axis, zero along the axis itself
-FIELD_AT = 36  # where the level's block means start among those kept, -1 for not kept
-SCRATCH_AT = 37  # where the level's planes start in scratch memory
-COLUMNS = 38
-# Rows of a thread's work space before the extents of the levels: a box and its neighbour.
-BOX, OTHER, EXTENTS = 0, 1, 2
-
-
-class Geometry(NamedTuple):
-    """Integers that describe one round; levels count from the round's first."""
-
-    table: Ints  # (K + 1, COLUMNS)
-    levels: int  # levels that get statistics here: K + 1, or K if level K goes to `top`
-    factors: Ints  # (4,)
-    n_boxes: Ints  # (4,) boxes along each axis
-    cuts: Ints  # (4, max boxes + 1) first-level coordinates of the cuts
-    boxes: Ints  # box numbers in order of their group
-    segments: Ints  # accumulator of each entry of `boxes`
-    chunks: Ints  # where each chunk of work starts in `boxes`, and the end
-    band: int  # first-level planes swept at once
-    stacked: bool  # axis 0 counts samples, which no bond joins
-    row_size: int  # of a buffer for sums of rows, at the end of every scratch array
-
-
-class Buffers(NamedTuple):
-    """Numbers that go in and come out of one round."""
-
-    raw: npt.NDArray[np.uint8]
-    code: int
-    shift: float  # what is taken from the values read, and what they are divided by
-    scale: float
-    field_shift: float  # what takes shifted and scaled numbers to those of the field
-    field_scale: float
-    order: int
-    faces: Floats
-    fields: Floats  # true block means of the levels that are kept
-    top: Floats  # shifted and scaled block means of level K, unless it is done here
-    sums: Floats  # (segments, levels, STATISTICS)
-
-
-@borrowing_kernel
-def _extent(cuts: Ints, level: Ints, box: Ints, extent: Ints) -> None:
-    """Write where a box starts on a level, and its sites, along each axis."""
-    for a in range(4):
-        block = level[BLOCK + a]
-        extent[a] = cuts[a, box[a]] // block
-        extent[4 + a] = cuts[a, box[a] + 1] // block - extent[a]
-
-
-@borrowing_kernel
-def _save_faces(
-    level: Ints,
-    n_boxes: Ints,
-    box: Ints,
-    extent: Ints,
-    run: Reals,
-    first: int,
-    planes: int,
-    faces: Floats,
-) -> None:
-    """Copy what of a run of planes lies at a cut; `first` planes of the box come before it."""
-    h1, h2, h3 = extent[5], extent[6], extent[7]
-    for a in range(4):
-        if level[FACE_AT + a] < 0:
-            continue
-        s0, s1 = level[STRIDE + 4 * a], level[STRIDE + 4 * a + 1]
-        s2, s3 = level[STRIDE + 4 * a + 2], level[STRIDE + 4 * a + 3]
-        corner = (extent[0] + first) * s0 + extent[1] * s1 + extent[2] * s2 + extent[3] * s3
-        for side in range(2):
-            edge = side * (extent[4 + a] - 1)
-            if a == 0:
-                edge -= first
-                if edge < 0 or edge >= planes:
-                    continue
-            face = (box[4] * n_boxes[a] + box[a]) * 2 + side
-            base = level[FACE_AT + a] + face * level[FACE_SIZE + a] + corner
-            i_low, i_high = (edge, edge + 1) if a == 0 else (0, planes)
-            j_low, j_high = (edge, edge + 1) if a == 1 else (0, h1)
-            k_low, k_high = (edge, edge + 1) if a == 2 else (0, h2)
-            for i in range(i_low, i_high):
-                for j in range(j_low, j_high):
-                    for k in range(k_low, k_high):
-                        row = ((i * h1 + j) * h2 + k) * h3
-                        # The stride along axis a is zero, so that its index drops out.
-                        to = base + i * s0 + j * s1 + k * s2
-                        if a == 3:
-                            faces[to] = run[row + edge]
-                        else:
-                            copy_run(run[row:], faces[to : to + h3])
 
 
 @borrowing_kernel
@@ -150,7 +47,7 @@ def _coarsen(
     first: int,
     planes: int,
     means: Floats,
-    packed: bool,
+    packed: bool | np.bool,
     buffer: Reals,
     fields: Floats,
     field_shift: float,
@@ -214,7 +111,7 @@ def _load_planes(
 def _run(
     geometry: Geometry,
     buffers: Buffers,
-    k: int,
+    k: Integer,
     x: Reals,
     first: int,
     planes: int,
@@ -234,7 +131,7 @@ def _run(
     here = x[: (1 + planes) * plane]
     run_statistics(here, first > 0, geometry.stacked, extent, planes, buffers.order, sums)
     run = here[plane:]
-    _save_faces(table[k], geometry.n_boxes, box, extent, run, first, planes, buffers.faces)
+    save_faces(table[k], geometry.n_boxes, box, extent, run, first, planes, buffers.faces)
     if k + 1 == table.shape[0]:
         return
     up = table[k + 1]
@@ -271,7 +168,7 @@ def _box(
     table, f0 = geometry.table, geometry.factors[0]
     box = work[BOX]
     for k in range(geometry.levels):
-        _extent(geometry.cuts, table[k], box, work[EXTENTS + k])
+        box_extent(geometry.cuts, table[k], box, work[EXTENTS + k])
     extent = work[EXTENTS]
     height, plane = extent[4], extent[5] * extent[6] * extent[7]
     inverse = 1.0 / buffers.scale
@@ -337,49 +234,6 @@ def _box(
 
 
 @borrowing_kernel
-def _stitch(geometry: Geometry, faces: Floats, sums: Floats, work: Ints) -> None:
-    """Add the bonds from the last planes of a box to the first planes of the boxes after it."""
-    box, other = work[BOX], work[OTHER]
-    extent, beyond = work[EXTENTS], work[EXTENTS + 1]
-    for k in range(geometry.levels):
-        level = geometry.table[k]
-        _extent(geometry.cuts, level, box, extent)
-        for a in range(4):
-            following = box[a] + 1
-            if following == geometry.n_boxes[a]:
-                if level[WRAPS + a] == 0:
-                    continue
-                following = 0
-            for b in range(5):
-                other[b] = box[b]
-            other[a] = following
-            _extent(geometry.cuts, level, other, beyond)
-            if level[FACE_AT + a] < 0 or extent[4 + a] == 0 or beyond[4 + a] == 0:
-                continue
-            base = level[FACE_AT + a]
-            for b in range(4):
-                base += extent[b] * level[STRIDE + 4 * a + b]
-            first_box = box[4] * geometry.n_boxes[a]
-            lower_at = base + ((first_box + box[a]) * 2 + 1) * level[FACE_SIZE + a]
-            upper_at = base + (first_box + following) * 2 * level[FACE_SIZE + a]
-            s0, s1 = level[STRIDE + 4 * a], level[STRIDE + 4 * a + 1]
-            s2 = level[STRIDE + 4 * a + 2]
-            extent[4 + a] = 1
-            total = 0.0
-            for i in range(extent[4]):
-                for j in range(extent[5]):
-                    for m in range(extent[6]):
-                        at = i * s0 + j * s1 + m * s2
-                        lower = faces[lower_at + at : lower_at + at + extent[7]]
-                        upper = faces[upper_at + at : upper_at + at + extent[7]]
-                        for n in range(lower.size):
-                            step = upper[n] - lower[n]
-                            total += step * step
-            sums[k, 8 + a] += total
-            _extent(geometry.cuts, level, box, extent)
-
-
-@borrowing_kernel
 def sweep(
     geometry: Geometry,
     buffers: Buffers,
@@ -400,6 +254,6 @@ def sweep(
         box[4] = number
         sums = buffers.sums[geometry.segments[i]]
         if stitching:
-            _stitch(geometry, buffers.faces, sums, work)
+            stitch(geometry, buffers.faces, sums, work)
         else:
             _box(geometry, buffers, sums, line, scratch, work)

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from nnrg_kernels import _pyramid_boxes as columns
-from nnrg_kernels._pyramid_boxes import RUN, Geometry
+from nnrg_kernels import _pyramid_table as columns
+from nnrg_kernels._pyramid_boxes import RUN
+from nnrg_kernels._pyramid_table import Geometry
 
 __all__ = ["Round", "levels_at_once", "plan_round"]
 

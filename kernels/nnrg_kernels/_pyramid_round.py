@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from nnrg_kernels._load import as_bytes
-from nnrg_kernels._pyramid_boxes import EXTENTS, Buffers, Geometry, sweep
+from nnrg_kernels._pyramid_boxes import sweep
 from nnrg_kernels._pyramid_plan import Round
 from nnrg_kernels._pyramid_rows import MAX_ORDER, STATISTICS
+from nnrg_kernels._pyramid_table import EXTENTS, Buffers, Geometry
 
 __all__ = ["Swept", "as_used", "lattice_sums", "location_and_scale", "sweep_round"]
 

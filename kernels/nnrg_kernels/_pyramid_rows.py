@@ -26,6 +26,8 @@ MAX_ORDER = 8
 STATISTICS = MAX_ORDER + 4
 
 Reals = npt.NDArray[np.float64] | npt.NDArray[np.float32]
+Real = float | np.float32
+Integer = int | np.int64
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
@@ -39,7 +41,7 @@ def copy_run(source: Reals, out: Reals) -> None:
 
 
 @borrowing_kernel
-def _add_powers(x: Reals, order: int, one: float, always: bool, sums: Floats) -> bool:
+def _add_powers(x: Reals, order: int, one: Real, always: bool, sums: Floats) -> bool:
     """Add power sums in the arithmetic of `one`, `always` or if none overflowed; say if done."""
     zero = one - one
     s1 = s2 = s3 = s4 = zero
@@ -94,7 +96,7 @@ def power_sums(x: Reals, order: int, sums: Floats) -> None:
 
 
 @borrowing_kernel
-def squared_steps(x: Reals, stride: int) -> float:
+def squared_steps(x: Reals, stride: Integer) -> Real:
     """Return the sum of ``(x[i + stride] - x[i]) ** 2``."""
     upper = x[stride:]
     lower = x[: upper.size]
@@ -131,7 +133,8 @@ def run_statistics(
         for i in range(planes * extent[5]):
             sums[10] += squared_steps(run[i * sheet : (i + 1) * sheet], row)
     if row > 1:
-        total, one = 0.0, np.int64(1)  # a literal would be compiled as a case of its own
+        total: Real = 0.0
+        one = np.int64(1)  # a literal would be compiled as a case of its own
         for i in range(planes * extent[5] * extent[6]):
             total += squared_steps(run[i * row : (i + 1) * row], one)
         sums[11] += total

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nnrg_kernels import _pyramid_boxes as columns
+from nnrg_kernels import _pyramid_table as columns
 from nnrg_kernels._pyramid_ladder import Ladder, Pyramid, climb
 from nnrg_kernels._pyramid_plan import Round, levels_at_once, plan_round
 from nnrg_kernels._pyramid_round import as_used, lattice_sums, sweep_round
@@ -178,5 +178,5 @@ class PyramidStream:
             self._last[level] = faces[end - size : end].copy()
 
     def _add_bonds(self, level: int, group: int, lower: Floats, upper: Floats) -> None:
-        step = upper - lower
-        self._result.gradients[level, group, 0] += float(step @ step)
+        # Not a dot product: threads of BLAS would go on spinning beside the kernels.
+        self._result.gradients[level, group, 0] += float(np.sum((upper - lower) ** 2))

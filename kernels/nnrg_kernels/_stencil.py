@@ -6,6 +6,7 @@ sites are kept for the planes (offsets along the two leading axes) that a stenci
 
 from __future__ import annotations
 
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -52,6 +53,7 @@ class Stencil(NamedTuple):
     halo: int
 
 
+@cache
 def build_stencil(
     axes: int, second_neighbours: bool, diagonal: bool, quartic: bool
 ) -> tuple[Stencil, tuple[str, ...]]:

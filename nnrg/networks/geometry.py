@@ -122,9 +122,12 @@ def _on_lattice(
         a = axes.find(letter)
         if a >= 0 and turned.shape[a] == sites.n_sites:
             moved = np.moveaxis(turned, a, -1)
-            other = "in" if letter in "OVL" else "out"
+            sample = "in neuron" if letter in "OVL" else "out neuron"
             return SynapticField(
-                moved.reshape(-1, *sites.shape), sites, name=spec.name, sample=f"{other} neuron"
+                moved.reshape(-1, *sites.shape),
+                sites,
+                name=spec.name,
+                sample="layer" if turned.ndim == 1 else sample,
             )
     shape = " x ".join(f"{n} ({a})" for n, a in zip(turned.shape, axes, strict=True))
     raise ArgumentError(

@@ -139,7 +139,13 @@ def summary(run: Run, *, style_name: str = "aps") -> Figure:
         ax.tick_params(length=0)
         ax.set_xlabel("block length $b$ (sites)")
         null = next((m for c in run for m in run[c].cumulants.nulls), "no null model")
-        fig.colorbar(image, ax=ax, extend="both", label=rf"$z$ of $\kappa_2(b)$: {label(null, 20)}")
+        fig.colorbar(
+            image,
+            ax=ax,
+            extend="both",
+            ticks=range(-6, 7, 2),
+            label=rf"$z$ of $\kappa_2(b)$: {label(null, 20)}",
+        )
         left = f"; {len(names)} of {len(run)} fields" if len(names) < len(run) else ""
         title = f"{label(run.attrs.get('model', 'network'), 50)}: variance of the block mean{left}"
         fig.suptitle(title, fontsize="medium", parse_math=False)

@@ -106,6 +106,15 @@ def _limit(ax: Axes, points: Array, bars: Array) -> None:
     top = min(bars.max(), high + reach)
     room = 0.06 * (max(top, high) - min(bottom, low))
     ax.set_ylim(min(bottom, low) - room, max(top, high) + room)
+    _few_ticks(ax)
+
+
+def _few_ticks(ax: Axes) -> None:
+    """Choose ticks whose number does not follow the size of the axes, which follows from them."""
+    from matplotlib.ticker import LogLocator, MaxNLocator
+
+    log = ax.get_yscale() == "log"
+    ax.yaxis.set_major_locator(LogLocator(numticks=6) if log else MaxNLocator(5))
 
 
 def _scale_axis(ax: Axes, scales: npt.NDArray[np.int64]) -> None:
@@ -200,6 +209,7 @@ def variance(result: Cumulants, *, ax: Axes | None = None) -> Axes:
     d = sum(n.startswith("neighbour") for n in result.names)
     power = rf"$b^{{-{d}}}$" if d > 1 else r"$b^{-1}$"
     ax.plot(b, b**-d, ls="--", marker="", color="0.4", label=f"{power}, independent")
+    _few_ticks(ax)
     ax.set_ylabel(r"variance $\kappa_2(b)/\kappa_2(1)$")
     _scale_axis(ax, result.scales)
     _legend(ax)
@@ -304,6 +314,7 @@ def z_scores(result: Observables, *, ax: Axes | None = None) -> Axes:
     if np.isfinite(z).any():
         room = 3 if np.nanmax(np.abs(z)) > 10 else 1.3
         ax.set_ylim(min(-6, room * float(np.nanmin(z))), max(6, room * float(np.nanmax(z))))
+        _few_ticks(ax)
         _signed_log(ax, z, linear=10.0)
         _legend(ax)
     else:

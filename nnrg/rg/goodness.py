@@ -51,7 +51,7 @@ def goodness_of_fit(system: LinearSystem, couplings: Array, weights: Array) -> G
     Goodness
         NaN where there are too few groups for the number of tests.
     """
-    from scipy import stats
+    from scipy.special import fdtrc
 
     residual = np.einsum("gta,ga->gt", system.test_matrix, couplings) - system.test_rhs
     unknown = Goodness(system.tests, np.full(len(system.tests), np.nan), np.nan, np.nan, np.nan)
@@ -68,5 +68,5 @@ def goodness_of_fit(system: LinearSystem, couplings: Array, weights: Array) -> G
     kept = values > 1e-8 * values[-1]
     dof = int(np.count_nonzero(kept))
     chi2 = float(np.sum((vectors[:, kept].T @ scaled) ** 2 / values[kept]))
-    p = stats.f.sf(chi2 * (groups - dof) / (dof * (groups - 1)), dof, groups - dof)
+    p = fdtrc(dof, groups - dof, chi2 * (groups - dof) / (dof * (groups - 1)))
     return Goodness(system.tests, scaled, chi2, float(dof), float(p))

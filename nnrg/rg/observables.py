@@ -116,7 +116,10 @@ class Observables:
         draws = self._draws(null)
         if draws is None:
             return np.full(self.values.shape, np.nan)
-        return np.asarray(draws.std(axis=0, ddof=1))
+        spread = draws.std(axis=0, ddof=1)
+        # What is left by rounding alone is not a spread.
+        size = np.maximum(np.abs(draws.mean(axis=0)), np.abs(self.values))
+        return np.asarray(np.where(spread <= 1e-9 * size, 0.0, spread))
 
     def z(self, null: str | None = None) -> Array:
         """Return z-scores against a null model, shape (n_scales, n_names).
@@ -129,11 +132,9 @@ class Observables:
         if draws is None:
             return np.full(self.values.shape, np.nan)
         mean, spread = self.null_mean(null), self.null_spread(null)
-        size = np.maximum(np.abs(mean), np.abs(self.values))
-        # What is left by rounding alone is not a spread.
         with np.errstate(invalid="ignore", divide="ignore"):
             score = (self.values - mean) / (spread * np.sqrt(1 + 1 / draws.shape[0]))
-            return np.where(spread > 1e-9 * size, score, np.nan)
+            return np.where(spread > 0, score, np.nan)
 
     def _draws(self, null: str | None) -> Array | None:
         if null is None:
@@ -152,12 +153,14 @@ class Observables:
         if where.size == 0:
             raise ArgumentError(f"no scale b = {scale}; there are {self.scales.tolist()}")
         level, a = int(where[0]), self.names.index(name)
-        null = float(self.null_mean()[level, a])
+        null = Estimate(
+            value=float(self.null_mean()[level, a]), error=float(self.null_spread()[level, a])
+        )
         return Estimate(
             value=float(self.values[level, a]),
             error=float(self.errors()[level, a]),
             n_samples=int(self.n_samples[level]),
-            null=None if np.isnan(null) else null,
+            null=None if np.isnan(null.value) else null,
             flag=self.flags[level][a],
         )
 

@@ -31,7 +31,7 @@ def stream_cumulants(
     levels: int | None = None,
     *,
     order: int = 4,
-    draws: int = 3,
+    draws: int = 10,
     rng: object = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Cumulants:

@@ -157,7 +157,7 @@ class Estimate:
         value     2.99
         error     0.034, one standard deviation (1.1 % of the value)
         samples   100 independent
-        null      0.0, 87.9 standard deviations away
+        null      0.0, 87.9 standard errors away
         """
         lines = [str(self), f"value     {self.value:.10g}"]
         if isnan(self.error):
@@ -174,7 +174,7 @@ class Estimate:
         )
         if self.null is not None:
             away = (
-                "distance not known" if isnan(self.z) else f"{self.z:.1f} standard deviations away"
+                "distance not known" if isnan(self.z) else f"{self.z:.1f} standard errors away"
             )
             lines.append(f"null      {self.null}, {away}")
         if self.flag:

@@ -11,16 +11,19 @@ SEED = 11
 
 @cache
 def weights():
-    """A pixel layer with correlated rows, an index matrix, a position table, biases."""
+    """A position table, biases, a pixel layer with correlated rows, two index matrices.
+
+    In the order in which a safetensors file keeps them.
+    """
     rng = np.random.default_rng(5)
     rows = rng.normal(size=(24, 16, 16))
     smooth = rows + np.roll(rows, 1, axis=1) + np.roll(rows, 1, axis=2)
     walk = np.cumsum(rng.normal(size=(64, 12)), axis=0)
     return {
-        "fc1.weight": smooth.reshape(24, 256).astype(np.float32),
-        "fc1.bias": np.zeros(24, dtype=np.float32),
-        "fc2.weight": rng.normal(size=(64, 64)).astype(np.float32),
         "embeddings.position_embeddings.weight": walk.astype(np.float32),
+        "fc1.bias": np.zeros(24, dtype=np.float32),
+        "fc1.weight": smooth.reshape(24, 256).astype(np.float32),
+        "fc2.weight": rng.normal(size=(64, 64)).astype(np.float32),
         "last.weight": rng.uniform(-1, 1, size=(64, 64)).astype(np.float32),
     }
 

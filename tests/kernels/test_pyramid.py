@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import ml_dtypes
 import numba
 import numpy as np
@@ -14,7 +12,7 @@ from hypothesis import strategies as st
 from kernels import reference_pyramid as naive
 from nnrg_kernels import _load, _pyramid_rows
 from nnrg_kernels._jit import python_version
-from nnrg_kernels.pyramid import Pyramid, PyramidStream, pyramid
+from nnrg_kernels.pyramid import Pyramid, pyramid
 
 DTYPES = (np.float64, np.float32, np.float16, ml_dtypes.bfloat16)
 
@@ -225,56 +223,6 @@ def test_constant_field_has_no_fluctuation() -> None:
     assert np.all(np.abs(result.sums) < 1e-12)
 
 
-def central(result: Pyramid, level: int) -> np.ndarray:
-    """Central moments 2 to 8 in units of the standard deviation, from the power sums."""
-    raw = np.concatenate([[1.0], result.sums[level, 0] / result.counts[level, 0]])
-    moments = []
-    for order in range(2, 9):
-        terms = np.arange(order + 1)
-        choose = np.array([math.comb(order, int(k)) for k in terms])
-        moments.append(np.sum(choose * raw[terms] * (-raw[1]) ** (order - terms)))
-    return np.array(moments) / moments[0] ** (np.arange(2, 9) / 2)
-
-
-@pytest.mark.parametrize(
-    ("mean", "deviation", "tolerance"),
-    [
-        (1e4, 1e-3, 1e-8),
-        (1e4, 0.1, 1e-8),
-        (0.0, 0.02, 1e-10),
-        (0.0, 1e-6, 1e-10),
-        (0.0, 1e6, 1e-10),
-    ],
-)
-def test_moments_are_safe_whatever_the_offset_and_the_unit(mean, deviation, tolerance) -> None:
-    """The reference adds exactly rounded numbers about the exact mean, in extended precision."""
-    dtype = np.float64 if deviation == 1e-3 else np.float32
-    rng = np.random.default_rng(5)
-    values = (mean + deviation * rng.normal(size=(1, 256, 256))).astype(dtype)
-    result = open_pyramid(values, (2, 2), 6)
-    exact = values[0].astype(np.longdouble)
-    for level in range(7):
-        x = exact - exact.mean()
-        unit = np.sqrt(np.mean(x**2))
-        moments = np.array([np.mean((x / unit) ** order) for order in range(2, 9)], float)
-        error = np.abs(central(result, level) - moments) / np.abs(moments).max()
-        assert error.max() < tolerance
-        n = exact.shape[0] // 2
-        exact = exact.reshape(n, 2, n, 2).mean(axis=(1, 3))
-
-
-def test_outliers_keep_relative_accuracy() -> None:
-    rng = np.random.default_rng(6)
-    values = 0.02 * rng.normal(size=(1, 256, 256))
-    values[0, 3, 5], values[0, 100, 200] = 50.0, -50.0
-    result = open_pyramid(values, (2, 2), 0)
-    x = values[0].astype(np.longdouble)
-    x = x - x.mean()
-    unit = np.sqrt(np.mean(x**2))
-    moments = np.array([np.mean((x / unit) ** order) for order in range(2, 9)], float)
-    np.testing.assert_allclose(central(result, 0)[::2], moments[::2], rtol=1e-12)
-
-
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_loading_equals_conversion_and_its_interpreted_twin(dtype) -> None:
     special = [0.0, -0.0, 1.0, -1.5, 6e-8, -3e-5, 65504.0, np.inf, -np.inf, np.nan]
@@ -317,72 +265,3 @@ def test_row_kernels_equal_their_interpreted_twins(order) -> None:
         kernel(x, np.array(factors), extent, np.empty(20), outs[0])
         python_version(kernel)(x, np.array(factors), extent, np.empty(20), outs[1])
         np.testing.assert_allclose(outs[0], outs[1], rtol=1e-13, atol=1e-15)
-
-
-@pytest.mark.parametrize("dtype", [np.float32, ml_dtypes.bfloat16])
-@pytest.mark.parametrize(
-    ("shape", "factors", "levels", "inner"),
-    [
-        ((1000,), (2,), 5, [64, 512]),
-        ((20000,), (2,), 14, []),
-        ((300, 90), (2, 2), 6, [64, 192]),
-        ((81, 40), (3, 2), 3, [27]),
-        ((129, 70), (1, 2), 6, [50]),
-        ((40, 12, 20), (2, 2, 2), 2, [8, 20]),
-        ((33, 4, 5, 6), (2, 2, 2, 2), 2, [4]),
-    ],
-)
-@pytest.mark.parametrize("wrap", [True, False])
-def test_stream_equals_the_field_in_memory(shape, factors, levels, inner, dtype, wrap) -> None:
-    rng = np.random.default_rng(10)
-    values = (rng.normal(size=shape) + 1.0).astype(dtype)
-    periodic = (wrap,) * len(shape)
-    edges = np.array([0, *inner, shape[0]])
-    stream = PyramidStream(
-        shape, dtype, factors, levels, shift=1.0, scale=0.9, periodic=periodic, edges=edges
-    )
-    row = 0
-    while row < shape[0]:
-        stop = row + stream.row_multiple * int(rng.integers(1, 4))
-        stream.feed(values[row:stop])
-        row = stop
-    streamed = stream.finish()
-    whole = open_pyramid(
-        values[None],
-        factors,
-        levels,
-        periodic=periodic,
-        edges=(edges, *(np.array([0, n]) for n in shape[1:])),
-    )
-    np.testing.assert_array_equal(streamed.counts, whole.counts)
-    np.testing.assert_array_equal(streamed.bonds, whole.bonds)
-    for level in range(levels + 1):
-        np.testing.assert_allclose(
-            streamed.gradients[level] * streamed.scale[level] ** 2,
-            whole.gradients[level] * whole.scale[level] ** 2,
-            rtol=100 * rounding(dtype),
-            atol=rounding(dtype),
-        )
-        for group in range(len(edges) - 1):
-            # the same polynomial of the field: re-centre the streamed sums on the other's map
-            ratio = streamed.scale[level] / whole.scale[level]
-            offset = (streamed.shift[level] - whole.shift[level]) / whole.scale[level]
-            raw = [streamed.counts[level, group], *streamed.sums[level, group]]
-            for order in range(1, 9):
-                sums = sum(
-                    math.comb(order, k) * ratio**k * offset ** (order - k) * raw[k]
-                    for k in range(order + 1)
-                )
-                size = streamed.counts[level, group] + np.abs(whole.sums[level, group]).max()
-                assert (
-                    abs(sums - whole.sums[level, group, order - 1]) < 100 * rounding(dtype) * size
-                )
-
-
-def test_powers_that_overflow_float32_are_summed_in_float64() -> None:
-    values = np.random.default_rng(11).normal(size=(1, 2**17)).astype(ml_dtypes.bfloat16)
-    values[0, 77] = 1e6
-    result = open_pyramid(values, (2,), 0)
-    x = (values[0].astype(np.float64) - result.shift[0]) / result.scale[0]
-    assert x[77] ** 8 > np.finfo(np.float32).max
-    np.testing.assert_allclose(result.sums[0, 0, 7], np.sum(x**8), rtol=1e-6)

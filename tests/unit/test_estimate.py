@@ -100,7 +100,7 @@ def test_explanation_names_everything_it_knows():
         "value     0",
         "error     0.2, one standard deviation",
         "samples   64 independent",
-        "null      0.10(10), -0.4 standard deviations away",
+        "null      0.10(10), -0.4 standard errors away",
         "flag      too few blocks",
     ]
     unknown = Estimate(1.0, NAN, null=0.0).explain()

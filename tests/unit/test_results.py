@@ -2,6 +2,7 @@
 
 import os
 import re
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -10,6 +11,7 @@ import xarray as xr
 from cli.runs import run, same, same_run
 
 import nnrg
+from nnrg._report import verdict
 from nnrg.errors import ArgumentError, FormatError, SourceError
 
 
@@ -100,8 +102,32 @@ def test_a_folder_that_cannot_be_made_is_an_error(tmp_path):
 
 
 def test_an_unknown_field_names_those_there_are():
-    with pytest.raises(ArgumentError, match=r"no field 'fc9'.*fc1\.weight"):
+    with pytest.raises(ArgumentError, match=r"no field 'fc9'.*embeddings"):
         run()["fc9"]
+
+
+def compared(shift):
+    """Cumulants whose kappa_2 is `shift` null spreads from the mean of 20 draws."""
+    c = run()["fc2.weight"].cumulants
+    noise = np.random.default_rng(4).normal(size=(20, *c.values.shape))
+    noise = (noise - noise.mean(axis=0)) / noise.std(axis=0, ddof=1)
+    shifts = np.sqrt(1 + 1 / 20) * np.asarray(shift)[:, None]
+    draws = c.values + np.abs(c.values) * (noise - shifts)
+    return replace(c, nulls={"permutation": draws})
+
+
+def test_the_verdict_says_what_the_null_draws_allow():
+    every = verdict(compared([0, 5, -6, 7, 8]))
+    assert every == (
+        "kappa_2 differs from 20 draws of permutation at every scale, b = 2, 4, 8, 16 "
+        "(|z| from 5.0 to 8.0; 3.9 is p = 0.001)"
+    )
+    some = verdict(compared([9, 5, 1, -3, 8]))
+    assert "at b = 2, 16, not at b = 4, 8 (|z| from 1.0 to 8.0;" in some
+    none = verdict(compared([9, 1, 1, -3, 2]))
+    assert none.startswith("kappa_2 cannot be told from 20 draws of permutation at any scale")
+    bare = replace(run()["fc2.weight"].cumulants, nulls={})
+    assert verdict(bare).startswith("no null model was run")
 
 
 # -- files that nobody vouches for -------------------------------------------------------------

@@ -1,0 +1,116 @@
+"""What leaves a box: the planes next to a cut, and the bonds across it."""
+
+from __future__ import annotations
+
+from nnrg_kernels._pyramid_jit import borrowing_kernel
+from nnrg_kernels._pyramid_rows import copy_run
+from nnrg_kernels._pyramid_table import (
+    BLOCK,
+    BOX,
+    EXTENTS,
+    FACE_AT,
+    FACE_SIZE,
+    OTHER,
+    STRIDE,
+    WRAPS,
+    Floats,
+    Geometry,
+    Ints,
+    Reals,
+)
+
+__all__ = ["box_extent", "save_faces", "stitch"]
+
+
+@borrowing_kernel
+def box_extent(cuts: Ints, level: Ints, box: Ints, extent: Ints) -> None:
+    """Write where a box starts on a level, and its sites, along each axis."""
+    for a in range(4):
+        block = level[BLOCK + a]
+        extent[a] = cuts[a, box[a]] // block
+        extent[4 + a] = cuts[a, box[a] + 1] // block - extent[a]
+
+
+@borrowing_kernel
+def save_faces(
+    level: Ints,
+    n_boxes: Ints,
+    box: Ints,
+    extent: Ints,
+    run: Reals,
+    first: int,
+    planes: int,
+    faces: Floats,
+) -> None:
+    """Copy what of a run of planes lies at a cut; `first` planes of the box come before it."""
+    h1, h2, h3 = extent[5], extent[6], extent[7]
+    for a in range(4):
+        if level[FACE_AT + a] < 0:
+            continue
+        s0, s1 = level[STRIDE + 4 * a], level[STRIDE + 4 * a + 1]
+        s2, s3 = level[STRIDE + 4 * a + 2], level[STRIDE + 4 * a + 3]
+        corner = (extent[0] + first) * s0 + extent[1] * s1 + extent[2] * s2 + extent[3] * s3
+        for side in range(2):
+            edge = side * (extent[4 + a] - 1)
+            if a == 0:
+                edge -= first
+                if edge < 0 or edge >= planes:
+                    continue
+            face = (box[4] * n_boxes[a] + box[a]) * 2 + side
+            base = level[FACE_AT + a] + face * level[FACE_SIZE + a] + corner
+            i_low, i_high = (edge, edge + 1) if a == 0 else (0, planes)
+            j_low, j_high = (edge, edge + 1) if a == 1 else (0, h1)
+            k_low, k_high = (edge, edge + 1) if a == 2 else (0, h2)
+            for i in range(i_low, i_high):
+                for j in range(j_low, j_high):
+                    for k in range(k_low, k_high):
+                        row = ((i * h1 + j) * h2 + k) * h3
+                        # The stride along axis a is zero, so that its index drops out.
+                        to = base + i * s0 + j * s1 + k * s2
+                        if a == 3:
+                            faces[to] = run[row + edge]
+                        else:
+                            copy_run(run[row:], faces[to : to + h3])
+
+
+@borrowing_kernel
+def stitch(geometry: Geometry, faces: Floats, sums: Floats, work: Ints) -> None:
+    """Add the bonds from the last planes of a box to the first planes of the boxes after it."""
+    box, other = work[BOX], work[OTHER]
+    extent, beyond = work[EXTENTS], work[EXTENTS + 1]
+    for k in range(geometry.levels):
+        level = geometry.table[k]
+        box_extent(geometry.cuts, level, box, extent)
+        for a in range(4):
+            following = box[a] + 1
+            if following == geometry.n_boxes[a]:
+                if level[WRAPS + a] == 0:
+                    continue
+                following = 0
+            for b in range(5):
+                other[b] = box[b]
+            other[a] = following
+            box_extent(geometry.cuts, level, other, beyond)
+            if level[FACE_AT + a] < 0 or extent[4 + a] == 0 or beyond[4 + a] == 0:
+                continue
+            base = level[FACE_AT + a]
+            for b in range(4):
+                base += extent[b] * level[STRIDE + 4 * a + b]
+            first_box = box[4] * geometry.n_boxes[a]
+            lower_at = base + ((first_box + box[a]) * 2 + 1) * level[FACE_SIZE + a]
+            upper_at = base + (first_box + following) * 2 * level[FACE_SIZE + a]
+            s0, s1 = level[STRIDE + 4 * a], level[STRIDE + 4 * a + 1]
+            s2 = level[STRIDE + 4 * a + 2]
+            extent[4 + a] = 1
+            total = 0.0
+            for i in range(extent[4]):
+                for j in range(extent[5]):
+                    for m in range(extent[6]):
+                        at = i * s0 + j * s1 + m * s2
+                        lower = faces[lower_at + at : lower_at + at + extent[7]]
+                        upper = faces[upper_at + at : upper_at + at + extent[7]]
+                        for n in range(lower.size):
+                            step = upper[n] - lower[n]
+                            total += step * step
+            sums[k, 8 + a] += total
+            box_extent(geometry.cuts, level, box, extent)

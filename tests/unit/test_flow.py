@@ -1,0 +1,189 @@
+"""`renormalize`: composition, rescaling, trimming, and what it refuses."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import nnrg
+from nnrg.errors import AnalysisError, ArgumentError
+from nnrg.rg.flow import field_exponent, repeat_flow, with_errors
+
+
+def random_field(shape, n_samples=12, seed=0, **options):
+    values = np.random.default_rng(seed).normal(size=(n_samples, *shape))
+    return nnrg.SynapticField(values, nnrg.Lattice(shape, **options))
+
+
+def block_means(values, factors):
+    """Means over whole blocks, by hand."""
+    for axis, f in enumerate(factors, start=1):
+        whole = values.shape[axis] // f
+        values = np.take(values, np.arange(whole * f), axis=axis)
+        shape = (*values.shape[:axis], whole, f, *values.shape[axis + 1 :])
+        values = values.reshape(shape).mean(axis=axis + 1)
+    return values
+
+
+CASES = st.lists(st.tuples(st.integers(1, 3), st.integers(4, 14)), min_size=1, max_size=3).filter(
+    lambda axes: max(f for f, _ in axes) > 1
+)
+
+
+@given(CASES, st.integers(0, 1000))
+def test_every_scale_holds_the_means_of_whole_blocks(axes, seed):
+    factors, shape = zip(*axes, strict=True)
+    levels = 2 if min(n // f**2 for f, n in axes) < 1 else 3
+    field = random_field(shape, seed=seed)
+    flow = nnrg.renormalize(field, nnrg.GridBlocks(factors), levels=levels)
+    for level in range(levels):
+        expected = block_means(field.values, [f**level for f in factors])
+        np.testing.assert_allclose(flow.means[level], expected, rtol=0, atol=1e-12)
+        assert flow.sites[level].shape == expected.shape[1:]
+
+
+@given(st.integers(2, 4), st.integers(2, 4), st.sampled_from(["clt", "kinetic", "variance", 0.3]))
+def test_blocking_twice_is_blocking_once(b, c, rescale):
+    # R_b R_c = R_bc, the rescaling included.
+    field = random_field((b * c * 3, b * c * 2), seed=b * c)
+    once = nnrg.renormalize(field, nnrg.GridBlocks(b * c), levels=2, rescale=rescale).at(1)
+    half = nnrg.renormalize(field, nnrg.GridBlocks(b), levels=2, rescale=rescale).at(1)
+    twice = nnrg.renormalize(half, nnrg.GridBlocks(c), levels=2, rescale=rescale).at(1)
+    np.testing.assert_allclose(twice.values, once.values, rtol=0, atol=1e-12)
+
+
+@given(st.floats(0.01, 100), st.floats(-5, 5), st.integers(0, 1000))
+def test_flow_follows_a_change_of_unit_and_of_origin(unit, origin, seed):
+    field = random_field((16,), seed=seed)
+    moved = field.replaced(field.values * unit + origin)
+    first = nnrg.renormalize(field, levels=3)
+    second = nnrg.renormalize(moved, levels=3)
+    np.testing.assert_allclose(second.variances(), unit**2 * first.variances(), rtol=1e-8)
+    np.testing.assert_allclose(second.factors(), first.factors(), rtol=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("rescale", "expected"), [("clt", 1.0), ("kinetic", 0.0), (0.25, 0.25), (-1, -1.0)]
+)
+def test_field_is_rescaled_by_b_to_the_exponent(rescale, expected):
+    field = random_field((16, 16))
+    flow = nnrg.renormalize(field, levels=3, rescale=rescale)
+    assert field_exponent(rescale, 2) == expected
+    np.testing.assert_allclose(flow.factors(), np.array([1.0, 2.0, 4.0]) ** expected, rtol=1e-14)
+    np.testing.assert_allclose(flow.at(2).values, flow.means[2] * 4.0**expected, rtol=1e-14)
+    assert flow.at(0) is flow.field
+
+
+@pytest.mark.parametrize("shape", [(64,), (16, 16), (8, 8, 8)])
+def test_rescaling_to_the_variance_keeps_it(shape):
+    field = random_field(shape, n_samples=30)
+    flow = nnrg.renormalize(field, levels=3)
+    for _, block in flow:
+        assert block.values.var(ddof=1) == pytest.approx(field.values.var(ddof=1), rel=1e-10)
+    assert field_exponent("variance", len(shape)) is None
+
+
+def test_sites_that_fill_no_block_are_left_out_and_noted():
+    flow = nnrg.renormalize(random_field((13, 8)), levels=3)
+    assert [s.shape for s in flow.sites] == [(13, 8), (6, 4), (3, 2)]
+    assert flow.notes == (
+        "b = 2: trailing 1 x 0 sites left out (only whole blocks are formed)",
+        "b = 4: trailing 1 x 0 sites left out (only whole blocks are formed)",
+    )
+    assert nnrg.renormalize(random_field((16, 8)), levels=3).notes == ()
+
+
+def test_periodic_axis_with_a_remainder_is_open_afterwards():
+    flow = nnrg.renormalize(random_field((12, 10), periodic=True), levels=3)
+    assert [s.periodic for s in flow.sites] == [(True, True), (True, True), (True, False)]
+
+
+def test_order_without_meaning_is_noted_at_every_scale():
+    field = nnrg.SynapticField(np.random.default_rng(1).normal(size=(12, 8)), nnrg.Lattice(8),
+                               natural=False)  # fmt: skip
+    flow = nnrg.renormalize(field)
+    assert any("without meaning" in note for note in flow.notes)
+    assert not flow.at(1).natural
+
+
+def test_levels_stop_where_no_error_would_be_left():
+    assert [len(nnrg.renormalize(random_field((n,)))) for n in (4, 8, 64)] == [2, 3, 6]
+    # One configuration: the coarsest scale keeps blocks enough to leave some out.
+    one = nnrg.renormalize(random_field((1024,), n_samples=1))
+    assert one.scales == (1, 2, 4, 8, 16, 32, 64)
+    assert one.groups.kind == "regions"
+    flat = nnrg.renormalize(random_field((64, 2)), nnrg.GridBlocks((2, 1)))
+    assert flat.sites[-1].shape == (2, 2)
+
+
+def test_groups_of_regions_hold_whole_blocks():
+    flow = nnrg.renormalize(random_field((100, 60), n_samples=1), levels=4)
+    for level in range(4):
+        assert flow.statistics.counts[level].sum() == flow.sites[level].n_sites
+    for edges in flow.groups.edges:
+        assert np.all(edges[:-1] % 8 == 0)
+
+
+def test_other_errors_leave_the_numbers_alone():
+    flow = nnrg.renormalize(random_field((32, 32)), levels=3)
+    other = with_errors(flow, nnrg.Jackknife(over="sites"))
+    assert flow.groups.kind == "samples" and other.groups.kind == "regions"
+    np.testing.assert_allclose(other.variances(), flow.variances(), rtol=1e-12)
+    assert with_errors(flow, flow.errors) is flow
+
+
+def test_repeated_flow_has_the_same_totals():
+    flow = nnrg.renormalize(random_field((24, 12)), levels=3)
+    again = repeat_flow(flow, flow.field)
+    np.testing.assert_allclose(again.variances(), flow.variances(), rtol=1e-12)
+    assert again.scales == flow.scales
+    for first, second in zip(flow.means, again.means, strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
+def test_flow_iterates_over_its_scales():
+    flow = nnrg.renormalize(random_field((16,)), nnrg.GridBlocks(3), levels=3)
+    assert [b for b, _ in flow] == list(flow.scales) == [1, 3, 9]
+    assert len(flow) == 3
+    np.testing.assert_array_equal(flow.at(-1).values, flow.at(2).values)
+    for level in (3, -4):
+        with pytest.raises(ArgumentError, match="level must be"):
+            flow.at(level)
+
+
+@pytest.mark.parametrize("levels", [0, -1, 1.5, True, 10])
+def test_levels_that_do_not_fit_are_refused(levels):
+    with pytest.raises(ArgumentError):
+        nnrg.renormalize(random_field((16,)), levels=levels)
+
+
+@pytest.mark.parametrize("rescale", ["unit", True, np.nan, np.inf, None, [1.0]])
+def test_rescaling_that_is_none_is_refused(rescale):
+    with pytest.raises(ArgumentError, match="rescale"):
+        nnrg.renormalize(random_field((16,)), rescale=rescale)
+
+
+def test_input_without_a_flow_is_refused():
+    with pytest.raises(ArgumentError, match="try nnrg.SynapticField"):
+        nnrg.renormalize(np.zeros((4, 4)))
+    with pytest.raises(AnalysisError, match="too small"):
+        nnrg.renormalize(random_field((3,)))
+    for constant in (0.0, 1.0, 0.1, 1e-30, 1e30):
+        field = nnrg.SynapticField(np.full((12, 16), constant), nnrg.Lattice(16))
+        with pytest.raises(AnalysisError, match="constant"):
+            nnrg.renormalize(field)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-8, 1e8, 1e30])
+def test_small_and_large_fields_have_a_flow(scale):
+    field = random_field((32,))
+    flow = nnrg.renormalize(field.replaced(field.values * scale), levels=3)
+    expected = nnrg.renormalize(field, levels=3)
+    np.testing.assert_allclose(flow.variances(), scale**2 * expected.variances(), rtol=1e-9)
+
+
+def test_small_fluctuations_about_a_large_mean_keep_their_variance():
+    field = random_field((64,))
+    flow = nnrg.renormalize(field.replaced(1e6 + 1e-3 * field.values), levels=3)
+    expected = nnrg.renormalize(field, levels=3)
+    np.testing.assert_allclose(flow.variances(), 1e-6 * expected.variances(), rtol=1e-5)
