@@ -69,12 +69,13 @@ def build_field(
         return _on_lattice(values, layout, spec, sites, along)
     if along is not None:
         raise ArgumentError("along= says which axis a lattice lies on: give sites= too")
-    if spec.gates and layout[0] == "O" and values.shape[0] % len(spec.gates) == 0:
-        return _gates(values, layout, spec)
+    values, layout = oriented(values, layout)
     if "N" in layout and values.ndim > 1:
         keep = [a for a, letter in enumerate(layout) if letter != "N"]
         values = values.reshape([values.shape[a] for a in keep])
         layout = "".join(layout[a] for a in keep)
+    if spec.gates and layout[0] == "O" and values.shape[0] % len(spec.gates) == 0:
+        return _gates(values, layout, spec)
     if "L" in layout and values.ndim == 2:
         moved = np.moveaxis(values, layout.index("L"), 1)
         return SynapticField(
@@ -90,13 +91,12 @@ def lattice_from_hint(hint: str, name: str) -> Lattice:
     """Read the lattice that a file names for a tensor: ``"32,32"``, rows and columns of pixels."""
     try:
         lengths = [int(part) for part in hint.split(",")]
+        return Lattice(lengths, axes=("row", "column") if len(lengths) == 2 else None)
     except ValueError:
         raise FormatError(
             f"metadata of tensor {name!r} gives the lattice {hint[:40]!r}; expected lengths like "
             "'32,32'; give sites= yourself"
         ) from None
-    axes = ("row", "column") if len(lengths) == 2 else None
-    return Lattice(lengths, axes=axes)
 
 
 def _guess(ndim: int) -> str:
@@ -177,14 +177,13 @@ def _kernel(values: Array, layout: str, spec: TensorSpec, spatial: list[int]) ->
 
 
 def _index(values: Array, layout: str, spec: TensorSpec) -> SynapticField:
-    turned, axes = oriented(values, layout)
-    keep = [a for a, n in enumerate(turned.shape) if n > 1]
-    turned = turned.reshape([turned.shape[a] for a in keep])
+    keep = [a for a, n in enumerate(values.shape) if n > 1]
+    shape = [values.shape[a] for a in keep]
     return SynapticField(
-        turned[None],
-        _product(turned.shape, "".join(axes[a] for a in keep)),
+        values.reshape(1, *shape),
+        _product(shape, "".join(layout[a] for a in keep)),
         name=spec.name,
-        sample="matrix" if turned.ndim > 1 else "layer",
+        sample="matrix" if len(shape) > 1 else "layer",
         natural=False,
     )
 
