@@ -151,7 +151,7 @@ def test_frame_has_a_row_for_each_scale_and_order():
     row = frame[(frame["scale"] == 2) & (frame["order"] == 3)].iloc[0]
     estimate = result.estimate("ratio_3", 2)
     assert (row["ratio"], row["ratio_error"]) == (estimate.value, estimate.error)
-    assert row["null"] == estimate.null
+    assert row["null"] == float(estimate.null)
     first = frame[(frame["scale"] == 1) & (frame["order"] == 1)].iloc[0]
     field = skewed_field().values
     assert first["ratio"] == pytest.approx(field.mean() / field.std(ddof=1), rel=1e-9)

@@ -138,7 +138,7 @@ def test_values_that_are_no_field_are_refused(values):
 
 
 def test_sites_that_are_no_lattice_are_refused():
-    with pytest.raises(ArgumentError, match="try nnrg.Lattice"):
+    with pytest.raises(ArgumentError, match=r"try nnrg\.Lattice"):
         SynapticField(np.zeros((2, 4)), (4,))
 
 

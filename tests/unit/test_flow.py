@@ -164,7 +164,7 @@ def test_rescaling_that_is_none_is_refused(rescale):
 
 
 def test_input_without_a_flow_is_refused():
-    with pytest.raises(ArgumentError, match="try nnrg.SynapticField"):
+    with pytest.raises(ArgumentError, match=r"try nnrg\.SynapticField"):
         nnrg.renormalize(np.zeros((4, 4)))
     with pytest.raises(AnalysisError, match="too small"):
         nnrg.renormalize(random_field((3,)))

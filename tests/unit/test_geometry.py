@@ -1,4 +1,4 @@
-"""From a weight tensor to a synaptic field: every number kept, whatever the file's order of axes."""
+"""From a weight tensor to a synaptic field: each number kept, in whatever order of axes."""
 
 from itertools import permutations
 
