@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,7 @@ from nnrg.errors import SourceError
 if TYPE_CHECKING:
     import h5py
 
-__all__ = ["BARE_DIMENSION", "FORMAT", "Dataset", "Group", "Variable", "write"]
+__all__ = ["BARE_DIMENSION", "FORMAT", "Group", "Variable", "write"]
 
 FORMAT = "nnrg results 1"
 
@@ -45,17 +45,7 @@ class Group:
     attrs: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Dataset(Protocol):
-    """What can be written: a `Group`, or an xarray Dataset."""
-
-    @property
-    def variables(self) -> Mapping[Any, Any]: ...
-
-    @property
-    def attrs(self) -> Mapping[Any, Any]: ...
-
-
-def write(path: str | Path, groups: Mapping[str, Dataset]) -> None:
+def write(path: str | Path, groups: Mapping[str, Group]) -> None:
     """Write each group to one file ("" is the root), whole or not at all.
 
     Raises
@@ -101,7 +91,7 @@ def _umask() -> int:
     return mask
 
 
-def _write_group(group: h5py.Group, data: Dataset, first: int) -> int:
+def _write_group(group: h5py.Group, data: Group, first: int) -> int:
     """Write one group; its dimensions are numbered from `first`, the next number is returned."""
     import h5py
 

@@ -1,6 +1,6 @@
-"""Observables as groups of named arrays, and back again: the layout of a results file.
+"""Observables from the named arrays of a results file, every one of them checked.
 
-The names and dimensions are those of `Observables.to_xarray`.
+The names and dimensions are those of `Observables.to_group`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from nnrg._netcdf import Group, Variable
 from nnrg._netcdf_reader import Arrays
 from nnrg.rg.action import Couplings
 from nnrg.rg.basis import Operator
@@ -18,7 +17,7 @@ from nnrg.rg.cumulants import Cumulants
 from nnrg.rg.moments import cumulant_names
 from nnrg.rg.observables import Observables
 
-__all__ = ["from_arrays", "to_group"]
+__all__ = ["from_arrays"]
 
 O = TypeVar("O", bound=Observables)  # noqa: E741
 
@@ -40,26 +39,6 @@ _ATTRIBUTES = {
     "jackknife_groups": int,
     "notes": str,
 }
-
-
-def to_group(result: Observables) -> Group:
-    """Return the arrays of a result with the names of their dimensions."""
-    dims = ("scale", "operator")
-    variables = {
-        "scale": Variable(("scale",), result.scales),
-        "operator": Variable(("operator",), np.array(result.names, dtype=object)),
-        "value": Variable(dims, result.values),
-        "error": Variable(dims, result.errors()),
-        "replicate": Variable(("group", *dims), result.replicates),
-        "group_weight": Variable(("group",), result.weights),
-        "n_samples": Variable(("scale",), result.n_samples),
-        "flag": Variable(dims, np.array(result.flags, dtype=object).reshape(result.values.shape)),
-    }
-    for name, draws in result.nulls.items():
-        variables[f"null_{name}"] = Variable((f"draw_{name}", *dims), draws)
-    for name, row in result.series.items():
-        variables[f"series_{name}"] = Variable(("scale",), row)
-    return Group(variables, {**result.attrs, "nnrg_kind": result.kind})
 
 
 def from_arrays(cls: type[O], group: Arrays) -> O:

@@ -11,7 +11,7 @@ import numpy as np
 
 from nnrg._netcdf import Group, Variable, write
 from nnrg._netcdf_reader import Arrays, read
-from nnrg._tables import from_arrays, to_group
+from nnrg._tables import from_arrays
 from nnrg.errors import AnalysisError, ArgumentError, FormatError
 from nnrg.networks._label import file_label, label
 from nnrg.rg.action import Couplings
@@ -119,8 +119,8 @@ class Run:
         }
         groups = {"": Group(root, {**self.attrs, "nnrg_kind": self.kind})}
         for i, m in enumerate(self.measurements.values()):
-            groups[f"field{i}/cumulants"] = to_group(m.cumulants)
-            groups[f"field{i}/couplings"] = to_group(m.couplings)
+            groups[f"field{i}/cumulants"] = m.cumulants.to_group()
+            groups[f"field{i}/couplings"] = m.couplings.to_group()
         write(path, groups)
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
+from nnrg._netcdf import Group, Variable, write
 from nnrg.errors import ArgumentError
 from nnrg.stats.estimate import Estimate
 from nnrg.stats.jackknife import jackknife_covariance
@@ -166,53 +167,35 @@ class Observables:
 
     # -- tables ----------------------------------------------------------------------------------
 
-    def to_xarray(self) -> xr.Dataset:
-        """Return everything as a Dataset: what `save` writes and `nnrg.open_results` reads."""
-        import xarray as xr
-
+    def to_group(self) -> Group:
+        """Return the arrays of the result with the names of their dimensions, as `save` writes."""
         dims = ("scale", "operator")
-        data: dict[str, Any] = {
-            "value": (dims, self.values),
-            "error": (dims, self.errors()),
-            "replicate": (("group", *dims), self.replicates),
-            "group_weight": (("group",), self.weights),
-            "n_samples": (("scale",), self.n_samples),
-            "flag": (dims, np.array(self.flags, dtype=object)),
+        flags = np.array(self.flags, dtype=object).reshape(self.values.shape)
+        variables = {
+            "scale": Variable(("scale",), self.scales),
+            "operator": Variable(("operator",), np.array(self.names, dtype=object)),
+            "value": Variable(dims, self.values),
+            "error": Variable(dims, self.errors()),
+            "replicate": Variable(("group", *dims), self.replicates),
+            "group_weight": Variable(("group",), self.weights),
+            "n_samples": Variable(("scale",), self.n_samples),
+            "flag": Variable(dims, flags),
         }
         for name, draws in self.nulls.items():
-            data[f"null_{name}"] = ((f"draw_{name}", *dims), draws)
+            variables[f"null_{name}"] = Variable((f"draw_{name}", *dims), draws)
         for name, row in self.series.items():
-            data[f"series_{name}"] = (("scale",), row)
+            variables[f"series_{name}"] = Variable(("scale",), row)
+        return Group(variables, {**self.attrs, "nnrg_kind": self.kind})
+
+    def to_xarray(self) -> xr.Dataset:
+        """Return everything as a Dataset, under the names that the results file has."""
+        import xarray as xr
+
+        group = self.to_group()
         return xr.Dataset(
-            data,
-            coords={"scale": self.scales, "operator": np.array(self.names, dtype=object)},
-            attrs={**self.attrs, "nnrg_kind": self.kind},
-        )
-
-    @classmethod
-    def from_xarray(cls, data: xr.Dataset) -> Self:
-        """Rebuild the result from its Dataset."""
-
-        def prefixed(prefix: str) -> dict[str, Array]:
-            return {
-                str(key)[len(prefix) :]: np.array(data[key].values, dtype=np.float64)
-                for key in data.data_vars
-                if str(key).startswith(prefix)
-            }
-
-        attrs = {str(k): v for k, v in data.attrs.items() if k != "nnrg_kind"}
-        return cls(
-            scales=np.array(data["scale"].values, dtype=np.int64),
-            names=tuple(str(n) for n in data["operator"].values),
-            values=np.array(data["value"].values, dtype=np.float64),
-            replicates=np.array(data["replicate"].values, dtype=np.float64),
-            weights=np.array(data["group_weight"].values, dtype=np.float64),
-            nulls=prefixed("null_"),
-            flags=tuple(tuple(str(f) for f in row) for row in data["flag"].values),
-            n_samples=np.array(data["n_samples"].values, dtype=np.int64),
-            attrs=attrs,
-            series=prefixed("series_"),
-        )
+            {name: (v.dims, v.values) for name, v in group.variables.items()},
+            attrs=dict(group.attrs),
+        ).set_coords(["scale", "operator"])
 
     def save(self, path: str | Path) -> None:
         """Write the result as netCDF4; `nnrg.open_results` reads it back identically.
@@ -222,6 +205,4 @@ class Observables:
         SourceError
             If the file cannot be written.
         """
-        from nnrg._netcdf import write
-
-        write(path, {"": self.to_xarray()})
+        write(path, {"": self.to_group()})

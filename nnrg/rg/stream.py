@@ -84,6 +84,8 @@ def stream_cumulants(
     spec = net.specs[name]
     if len(spec.shape) != 2:
         raise ArgumentError(f"tensor {name!r} has shape {spec.shape}; expected a matrix")
+    if isinstance(order, bool) or order not in range(2, 9):
+        raise ArgumentError(f"order must be an integer from 2 to 8, got {order!r}")
     if draws != 0 and draws < 3:
         raise ArgumentError(f"a null model needs at least 3 draws, or 0 for none, got {draws}")
     rule = GridBlocks(2) if blocks is None else blocks

@@ -82,4 +82,7 @@ def test_scores_of_couplings_of_independent_sites_are_students_t():
     z, rank = scores_and_ranks(results)
     for name, level in (("grad2:0", 0), ("phi2", 1), ("phi4", 1), ("grad2:0", 2)):
         i = results[0].names.index(name)
-        assert_is_one_of_the_draws(z[:, level, i], rank[:, level, i])
+        # One field in a thousand looks as if it had an edge, and is refused.
+        told = np.isfinite(z[:, level, i])
+        assert np.count_nonzero(told) >= 297
+        assert_is_one_of_the_draws(z[told, level, i], rank[told, level, i])

@@ -1,0 +1,84 @@
+"""Cumulants of a matrix read in one pass are those of the matrix held in memory."""
+
+from __future__ import annotations
+
+import ml_dtypes
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from safetensors.numpy import save_file
+
+import nnrg
+from nnrg.errors import AnalysisError, ArgumentError
+
+
+@pytest.fixture
+def matrix() -> np.ndarray:
+    rng = np.random.default_rng(7)
+    smooth = rng.normal(size=(600, 300)).cumsum(axis=0)
+    return (smooth - smooth.mean()).astype(np.float32)
+
+
+def test_stream_equals_memory(tmp_path, matrix) -> None:
+    path = tmp_path / "model.safetensors"
+    save_file({"w": matrix}, path)
+    streamed = nnrg.stream_cumulants(nnrg.load(path), "w", levels=4, order=8, draws=0)
+    lattice = nnrg.Lattice(matrix.shape, populations=((0,), (1,)))
+    flow = nnrg.renormalize(nnrg.SynapticField(matrix, lattice), levels=4)
+    held = flow.cumulants(nulls=())
+    assert streamed.names == held.names
+    assert_allclose(streamed.values, held.values, rtol=1e-9, atol=1e-12)
+
+
+def test_sixteen_bit_stream_keeps_its_accuracy(tmp_path, matrix) -> None:
+    path = tmp_path / "model.safetensors"
+    half = matrix.astype(ml_dtypes.bfloat16)
+    save_file({"w": half}, path)
+    streamed = nnrg.stream_cumulants(nnrg.load(path), "w", levels=4, draws=0)
+    exact = nnrg.stream_cumulants(
+        nnrg.load({"w": half.astype(np.float64)}), "w", levels=4, draws=0
+    )
+    kappa_2 = streamed.names.index("kappa_2")
+    assert_allclose(streamed.values[:, kappa_2], exact.values[:, kappa_2], rtol=1e-6)
+
+
+def test_null_of_independent_numbers_is_not_beaten() -> None:
+    """|z| of 4 scales against t with 19 degrees; the threshold 6 has false-alarm rate 4e-5."""
+    white = np.random.default_rng(3).normal(size=(512, 256)).astype(np.float32)
+    c = nnrg.stream_cumulants(nnrg.load({"w": white}), "w", draws=20, rng=5)
+    z = c.z()[1:, c.names.index("kappa_2")]
+    assert np.isfinite(z).all()
+    assert np.abs(z).max() < 6
+
+
+def test_rows_that_follow_one_another_beat_the_null(matrix) -> None:
+    c = nnrg.stream_cumulants(nnrg.load({"w": matrix}), "w", levels=3, draws=5, rng=5)
+    assert c.z()[1, c.names.index("neighbour:0")] > 8.6  # p = 0.001 for 4 degrees of freedom
+
+
+def test_same_seed_same_numbers(matrix) -> None:
+    net = nnrg.load({"w": matrix})
+    first, second = (nnrg.stream_cumulants(net, "w", levels=2, draws=3, rng=9) for _ in range(2))
+    np.testing.assert_array_equal(first.nulls["permutation"], second.nulls["permutation"])
+
+
+@pytest.mark.parametrize(
+    ("tensor", "options", "error"),
+    [
+        (np.ones(64, np.float32), {}, ArgumentError),
+        (np.ones((64, 64), np.float32), {"levels": 2}, AnalysisError),
+        (np.eye(8, dtype=np.float32), {}, AnalysisError),
+        (np.eye(64, dtype=np.float32), {"levels": 2, "draws": 2}, ArgumentError),
+        (np.eye(64, dtype=np.float32), {"levels": 1}, AnalysisError),
+        (np.eye(64, dtype=np.float32), {"levels": 9}, AnalysisError),
+        (np.eye(64, dtype=np.float32), {"levels": 2, "order": 9}, ArgumentError),
+    ],
+)
+def test_what_cannot_be_streamed_is_refused(tensor, options, error) -> None:
+    with pytest.raises(error):
+        nnrg.stream_cumulants(nnrg.load({"w": tensor}), "w", **options)
+
+
+def test_unknown_tensor_is_named(matrix) -> None:
+    with pytest.raises(ArgumentError, match="weights"):
+        nnrg.stream_cumulants(nnrg.load({"w": matrix}), "weights")
