@@ -171,7 +171,7 @@ def flow_network(
             "model": net.name,
             "format": net.format,
             "weights_sha256": digest,
-            "weights_bytes": sum(path.stat().st_size for path in net._files),
+            "weights_bytes": sum(path.stat().st_size for path in net.files),
             "tensors": len(net.specs),
             "parameters": net.n_parameters,
         },

@@ -108,6 +108,11 @@ class Network:
         return "arrays in memory" if self.path is None else label(self.path.name)
 
     @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that hold the tensors; none for arrays in memory."""
+        return self._files
+
+    @property
     def n_parameters(self) -> int:
         """Trained numbers: tied storage once, no optimiser state, no fixed buffers."""
         return sum(spec.size for spec in self.specs.values())

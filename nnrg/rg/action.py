@@ -81,16 +81,20 @@ class Couplings(Observables):
         """
         sigma = self.series["sigma"][:, None] ** field_powers(self.names)
         values, errors = self.values * sigma, self.errors() * sigma
-        lines = [[" b", *self.names, "chi2/dof", "p", ""]]
+        lines = [[" b", *self.names, "chi2/dof", "p", "flags"]]
+        keys: dict[str, str] = {}
         for level, b in enumerate(self.scales):
             chi2, dof, p = (self.series[s][level] for s in ("chi2", "dof", "p"))
             cells = [
                 format_value_error(v, e) for v, e in zip(values[level], errors[level], strict=True)
             ]
             fit = ["", ""] if np.isnan(chi2) else [f"{chi2:.1f}/{dof:.0f}", f"{p:.2g}"]
-            short = [flag.partition(":")[0] for flag in self.flags[level][0].split("; ")]
-            lines.append([f"{b:>2d}", *cells, *fit, "; ".join(short)])
+            here = [f.partition(":")[0] for f in self.flags[level][0].split("; ") if f]
+            letters = [keys.setdefault(flag, chr(ord("a") + len(keys))) for flag in here]
+            lines.append([f"{b:>2d}", *cells, *fit, ",".join(letters)])
         text = align(lines, left=(len(self.names) + 3,))
+        if keys:
+            text += "\n  " + "; ".join(f"{letter}: {flag}" for flag, letter in keys.items())
         for null, draws in self.nulls.items():
             scores = [[" b", *self.names]]
             for b, row in zip(self.scales, self.z(null), strict=True):
