@@ -128,9 +128,9 @@ def _run(
     table, factors = geometry.table, geometry.factors
     box, extent = work[BOX], work[EXTENTS + k]
     plane = extent[5] * extent[6] * extent[7]
-    here = x[: (1 + planes) * plane]
-    run_statistics(here, first > 0, geometry.stacked, extent, planes, buffers.order, sums)
-    run = here[plane:]
+    end = (1 + planes) * plane
+    run_statistics(x[: end + 1], first > 0, geometry.stacked, extent, planes, buffers.order, sums)
+    run = x[plane:end]
     save_faces(table[k], geometry.n_boxes, box, extent, run, first, planes, buffers.faces)
     if k + 1 == table.shape[0]:
         return

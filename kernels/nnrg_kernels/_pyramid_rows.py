@@ -16,7 +16,6 @@ __all__ = [
     "STATISTICS",
     "block_row",
     "copy_run",
-    "power_sums",
     "run_statistics",
     "squared_steps",
 ]
@@ -41,41 +40,70 @@ def copy_run(source: Reals, out: Reals) -> None:
 
 
 @borrowing_kernel
-def _add_powers(x: Reals, order: int, one: Real, always: bool, sums: Floats) -> bool:
-    """Add power sums in the arithmetic of `one`, `always` or if none overflowed; say if done."""
-    zero = one - one
-    s1 = s2 = s3 = s4 = zero
-    if order <= 4:
-        for i in range(x.size):
-            a = x[i] * one
-            a2 = a * a
-            s1 += a
-            s2 += a2
-            s3 += a2 * a
-            s4 += a2 * a2
-        if not always and not np.isfinite(s4):
-            return False
-    else:
-        s5 = s6 = s7 = s8 = zero
-        for i in range(x.size):
-            a = x[i] * one
-            a2 = a * a
-            a3 = a2 * a
-            a4 = a2 * a2
-            s1 += a
-            s2 += a2
-            s3 += a3
-            s4 += a4
-            s5 += a4 * a
-            s6 += a4 * a2
-            s7 += a4 * a3
-            s8 += a4 * a4
-        if not always and not np.isfinite(s8):
-            return False
-        sums[4] += s5
-        sums[5] += s6
-        sums[6] += s7
-        sums[7] += s8
+def _row_to_eighth(x: Reals, below: Reals, joined: bool, sums: Floats) -> bool:
+    """Add the sums of one row up to the power 8; say if the powers were finite, or left out.
+
+    All sums are made in one loop, which loads a number once. `x` has one number more than the
+    row, `below` is the row before it in the first direction, to which bonds count if `joined`.
+    """
+    n = below.size
+    here, upper = x[:n], x[1 : n + 1]
+    s1 = s2 = s3 = s4 = s5 = s6 = s7 = s8 = g0 = g3 = x.dtype.type(0)
+    for i in range(n):
+        a = here[i]
+        d0 = a - below[i]
+        d3 = upper[i] - a
+        a2 = a * a
+        a3 = a2 * a
+        a4 = a2 * a2
+        s1 += a
+        s2 += a2
+        s3 += a3
+        s4 += a4
+        s5 += a4 * a
+        s6 += a4 * a2
+        s7 += a4 * a3
+        s8 += a4 * a4
+        g0 += d0 * d0
+        g3 += d3 * d3
+    if joined:
+        sums[8] += g0
+    sums[11] += g3
+    if x.itemsize == 4 and not np.isfinite(s8):
+        return False
+    sums[0] += s1
+    sums[1] += s2
+    sums[2] += s3
+    sums[3] += s4
+    sums[4] += s5
+    sums[5] += s6
+    sums[6] += s7
+    sums[7] += s8
+    return True
+
+
+@borrowing_kernel
+def _row_to_fourth(x: Reals, below: Reals, joined: bool, sums: Floats) -> bool:
+    """Do the same up to the power 4."""
+    n = below.size
+    here, upper = x[:n], x[1 : n + 1]
+    s1 = s2 = s3 = s4 = g0 = g3 = x.dtype.type(0)
+    for i in range(n):
+        a = here[i]
+        d0 = a - below[i]
+        d3 = upper[i] - a
+        a2 = a * a
+        s1 += a
+        s2 += a2
+        s3 += a2 * a
+        s4 += a2 * a2
+        g0 += d0 * d0
+        g3 += d3 * d3
+    if joined:
+        sums[8] += g0
+    sums[11] += g3
+    if x.itemsize == 4 and not np.isfinite(s4):
+        return False
     sums[0] += s1
     sums[1] += s2
     sums[2] += s3
@@ -84,15 +112,14 @@ def _add_powers(x: Reals, order: int, one: Real, always: bool, sums: Floats) -> 
 
 
 @borrowing_kernel
-def power_sums(x: Reals, order: int, sums: Floats) -> None:
-    """Add the sum of ``x ** p`` to ``sums[p - 1]``, p up to 4 or, if `order` > 4, up to 8.
-
-    Float32 numbers are added in float32: a run has some 10^3 of them. The eighth power overflows
-    from 6e4 standard deviations on; such a run is done again in float64.
-    """
-    double = x.itemsize == 8
-    if not _add_powers(x, order, x.dtype.type(1), double, sums):
-        _add_powers(x, order, 1.0, not double, sums)
+def _powers_in_double(x: Reals, order: int, sums: Floats) -> None:
+    """Add the power sums of a row in float64; it is rare, so that the loop may be slow."""
+    highest = 4 if order <= 4 else MAX_ORDER
+    for i in range(x.size):
+        power = 1.0
+        for p in range(highest):
+            power *= x[i]
+            sums[p] += power
 
 
 @borrowing_kernel
@@ -114,30 +141,41 @@ def run_statistics(
     """Add power sums and squared nearest-neighbour differences of a run of planes to `sums`.
 
     `x` holds the plane before the run (meaningful if `carried`), then `planes` planes of
-    ``extent[5] * extent[6] * extent[7]`` sites. No bond joins planes that are `stacked`.
+    ``extent[5] * extent[6] * extent[7]`` sites, then one number to spare, which is changed for a
+    moment. No bond joins planes that are `stacked`. Powers go up to 4 or, if `order` > 4, to 8.
+
+    Float32 numbers are added in float32: a row has some 10^3 of them. The eighth power overflows
+    from 6e4 standard deviations on; such a row is done again in float64.
     """
     row = extent[7]
     sheet = extent[6] * row
     plane = extent[5] * sheet
-    run = x[plane : (1 + planes) * plane]
-    power_sums(run, order, sums)
-    if not stacked:
-        if carried:
-            sums[8] += squared_steps(x[: (1 + planes) * plane], plane)
-        elif planes > 1:
-            sums[8] += squared_steps(run, plane)
+    along = sums[11]
+    for i in range(planes):
+        joined = not stacked and (carried or i > 0)
+        for j in range(extent[5] * extent[6]):
+            start = (1 + i) * plane + j * row
+            here = x[start : start + row + 1]
+            below = x[start - plane : start - plane + row]
+            # The last number is its own neighbour, so that the row has a bond for each site and
+            # no odd ones are left to the scalar end of the loop.
+            spare = here[row]
+            here[row] = here[row - 1]
+            if order <= 4:
+                done = _row_to_fourth(here, below, joined, sums)
+            else:
+                done = _row_to_eighth(here, below, joined, sums)
+            here[row] = spare
+            if not done:
+                _powers_in_double(here[:row], order, sums)
+    if row == 1:
+        sums[11] = along
     if extent[5] > 1:
         for i in range(planes):
-            sums[9] += squared_steps(run[i * plane : (i + 1) * plane], sheet)
+            sums[9] += squared_steps(x[(1 + i) * plane : (2 + i) * plane], sheet)
     if extent[6] > 1:
         for i in range(planes * extent[5]):
-            sums[10] += squared_steps(run[i * sheet : (i + 1) * sheet], row)
-    if row > 1:
-        total: Real = 0.0
-        one = np.int64(1)  # a literal would be compiled as a case of its own
-        for i in range(planes * extent[5] * extent[6]):
-            total += squared_steps(run[i * row : (i + 1) * row], one)
-        sums[11] += total
+            sums[10] += squared_steps(x[plane + i * sheet : plane + (i + 1) * sheet], row)
 
 
 @borrowing_kernel
@@ -145,35 +183,45 @@ def block_row(x: Reals, f: Ints, extent: Ints, buffer: Reals, out: Floats) -> No
     """Write one row of block means to `out`; `x` starts at the first row of its blocks.
 
     Rows are added first: only then is one row in ``f[0] * f[1] * f[2]`` summed across its sites.
+    Sites of a block have unsigned indices: the test for negative ones would keep the loop scalar.
     """
     row = extent[7]
     sheet = extent[6] * row
     plane = extent[5] * sheet
     used = out.size * f[3]
+    n_rows = f[0] * f[1] * f[2]
+    weight = 1.0 / (n_rows * f[3])
+    if n_rows == 2 and f[3] == 2:
+        other = plane if f[0] == 2 else sheet if f[1] == 2 else row
+        first, second = x[:used], x[other : other + used]
+        for m in range(out.size):
+            even = np.uint64(2) * np.uint64(m)
+            odd = even + np.uint64(1)
+            out[m] = ((first[even] + second[even]) + (first[odd] + second[odd])) * weight
+        return
     total = x[:used]
-    n_rows = 0
+    done = 0
     for i in range(f[0]):
         for j in range(f[1]):
             for k in range(f[2]):
                 start = i * plane + j * sheet + k * row
                 term = x[start : start + used]
-                if n_rows == 1:
+                if done == 1:
                     first = x[:used]
                     total = buffer[:used]
                     for m in range(used):
                         total[m] = first[m] + term[m]
-                elif n_rows > 1:
+                elif done > 1:
                     for m in range(used):
                         total[m] += term[m]
-                n_rows += 1
-    weight = 1.0 / (n_rows * f[3])
+                done += 1
     if f[3] == 1:
         for m in range(out.size):
             out[m] = total[m] * weight
     elif f[3] == 2:
-        pairs = total.reshape((out.size, 2))
         for m in range(out.size):
-            out[m] = (pairs[m, 0] + pairs[m, 1]) * weight
+            even = np.uint64(2) * np.uint64(m)
+            out[m] = (total[even] + total[even + np.uint64(1)]) * weight
     else:
         blocks = total.reshape((out.size, f[3]))
         for m in range(out.size):
