@@ -15,8 +15,8 @@ def as_seed(rng: object) -> np.random.SeedSequence:
     A generator gives its next 128 bits, so that two calls with one generator differ. The entropy of
     what is returned is what results record.
     """
-    if isinstance(rng, np.random.SeedSequence):
-        return rng
+    if isinstance(rng, np.random.SeedSequence):  # a copy: spawning changes what it is called on
+        return np.random.SeedSequence(rng.entropy, spawn_key=rng.spawn_key)
     if isinstance(rng, np.random.Generator):
         words = rng.integers(0, 2**32, size=4, dtype=np.uint64)
         return np.random.SeedSequence(sum(int(w) << (32 * i) for i, w in enumerate(words)))

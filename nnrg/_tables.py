@@ -55,7 +55,7 @@ def from_arrays(cls: type[O], group: Arrays) -> O:
     k, a = scales.size, names.size
     values = _numbers(group, "value", "f", 2)
     replicates = _numbers(group, "replicate", "f", 3)
-    weights = _numbers(group, "group_weight", "f", 1)
+    weights = _numbers(group, "group_weight", "f", 2)
     n_samples = _numbers(group, "n_samples", "i", 1)
     flags = _texts(group, "flag", 2)
     nulls = _prefixed(group, "null_", 3)
@@ -64,7 +64,8 @@ def from_arrays(cls: type[O], group: Arrays) -> O:
         k > 0
         and bool(np.all(np.diff(scales) > 0) and scales[0] > 0)
         and values.shape == flags.shape == (k, a)
-        and replicates.shape == (weights.size, k, a)
+        and replicates.shape == (len(weights), k, a)
+        and weights.shape == (len(weights), k)
         and all(draws.shape[1:] == (k, a) for draws in nulls.values())
         and all(row.shape == (k,) for row in (*series.values(), n_samples))
     )

@@ -7,18 +7,20 @@ ensemble, or the whole of one matrix.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import operator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from math import prod
+from typing import Any, SupportsIndex, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from nnrg.errors import ArgumentError, NonFiniteError
+from nnrg._field_values import as_array, as_float, check_finite
+from nnrg._validate import as_count, shown
+from nnrg.errors import ArgumentError
 
 __all__ = ["Lattice", "SynapticField"]
-
-_KEPT_DTYPES = ("float64", "float32", "float16", "bfloat16")
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -41,7 +43,8 @@ class Lattice:
     Raises
     ------
     ArgumentError
-        If a length is not positive, or there are not one to four axes.
+        If a length is no positive integer, there are not one to four axes, or an option does not
+        say one thing for each of them.
 
     Examples
     --------
@@ -65,25 +68,11 @@ class Lattice:
         axes: Sequence[str] | None = None,
         populations: Sequence[Sequence[int]] | None = None,
     ) -> None:
-        lengths = _lengths(shape)
+        lengths = _lengths("shape", shape)
         d = len(lengths)
-        closed = (bool(periodic),) * d if isinstance(periodic, bool) else tuple(map(bool, periodic))
-        if len(closed) != d:
-            raise ArgumentError(
-                f"periodic must be one bool or one for each of {d} axes, got {len(closed)}"
-            )
-        names = tuple(axes) if axes is not None else tuple(f"axis {a}" for a in range(d))
-        if len(names) != d:
-            raise ArgumentError(f"axes must name each of {d} axes, got {names!r}")
-        groups = (
-            tuple(tuple(int(a) for a in p) for p in populations)
-            if populations is not None
-            else (tuple(range(d)),)
-        )
-        if sorted(a for p in groups for a in p) != list(range(d)):
-            raise ArgumentError(
-                f"populations must hold each of the axes 0..{d - 1} once, got {groups!r}"
-            )
+        closed = _periodic(periodic, d)
+        names = _axes(axes, d)
+        groups = _populations(populations, d)
         for name, value in zip(
             ("shape", "periodic", "axes", "populations"),
             (lengths, closed, names, groups),
@@ -107,43 +96,106 @@ class Lattice:
     @property
     def n_sites(self) -> int:
         """Number of sites."""
-        return int(np.prod(self.shape, dtype=np.int64))
+        return prod(self.shape)
 
     def coarsened(self, factors: Sequence[int]) -> Lattice:
         """Return the lattice of whole blocks of `factors` sites, counted from the origin.
 
         A periodic axis with a remainder does not close on itself any more.
+
+        Raises
+        ------
+        ArgumentError
+            If the factors are not one for each axis, or an axis holds no whole block.
         """
+        steps = _lengths("factors", factors)
+        if len(steps) != len(self.shape) or any(
+            f > n for f, n in zip(steps, self.shape, strict=True)
+        ):
+            raise ArgumentError(
+                f"factors must be one for each axis of {self!r} and no longer than it, got "
+                f"{shown(factors)}"
+            )
         return Lattice(
-            [n // f for n, f in zip(self.shape, factors, strict=True)],
-            [p and n % f == 0 for p, n, f in zip(self.periodic, self.shape, factors, strict=True)],
+            [n // f for n, f in zip(self.shape, steps, strict=True)],
+            [p and n % f == 0 for p, n, f in zip(self.periodic, self.shape, steps, strict=True)],
             axes=self.axes,
             populations=self.populations,
         )
 
 
-def _lengths(shape: int | Sequence[int]) -> tuple[int, ...]:
+def _lengths(name: str, shape: object) -> tuple[int, ...]:
     try:
-        lengths = (int(shape),) if np.isscalar(shape) else tuple(int(n) for n in shape)  # type: ignore[arg-type, union-attr]
-    except (TypeError, ValueError):
-        raise ArgumentError(f"shape must be integers, got {shape!r}") from None
-    if not 1 <= len(lengths) <= 4 or min(lengths) < 1:
+        operator.index(cast(SupportsIndex, shape))
+        items: tuple[object, ...] = (shape,)
+    except TypeError:
+        items = _items(shape)
+    if not 1 <= len(items) <= 4:
         raise ArgumentError(
-            f"shape must be one to four lengths of at least 1, got {lengths!r}; "
-            "fields on graphs have sites of another kind"
+            f"{name} must be an integer or one to four of them, got {shown(shape)}; try (28, 28)"
         )
-    return lengths
+    return tuple(as_count(f"each length of {name}", n) for n in items)
 
 
-@dataclass(frozen=True, slots=True)
+def _periodic(periodic: object, d: int) -> tuple[bool, ...]:
+    single = isinstance(periodic, bool | np.bool_)
+    items = (periodic,) * d if single else _items(periodic)
+    if len(items) != d or not all(isinstance(p, bool | np.bool_) for p in items):
+        raise ArgumentError(
+            f"periodic must be one bool or one for each of {d} axes, got {shown(periodic)}; "
+            "try True or False"
+        )
+    return tuple(map(bool, items))
+
+
+def _axes(axes: object, d: int) -> tuple[str, ...]:
+    if axes is None:
+        return tuple(f"axis {a}" for a in range(d))
+    names = _items(axes)
+    if len(names) != d or not all(isinstance(a, str) for a in names):
+        raise ArgumentError(
+            f"axes must name each of {d} axes, got {shown(axes)}; try a tuple of {d} str"
+        )
+    return cast(tuple[str, ...], names)
+
+
+def _populations(populations: object, d: int) -> tuple[tuple[int, ...], ...]:
+    if populations is None:
+        return (tuple(range(d)),)
+    try:
+        groups = tuple(
+            tuple(as_count("axis", a, 0, d - 1) for a in _items(p)) for p in _items(populations)
+        )
+    except ArgumentError:
+        groups = ()
+    if sorted(a for p in groups for a in p) != list(range(d)) or not all(groups):
+        raise ArgumentError(
+            f"populations must hold each of the axes 0..{d - 1} once, got {shown(populations)}; "
+            f"try {tuple((a,) for a in range(d))}"
+        )
+    return groups
+
+
+def _items(value: object) -> tuple[object, ...]:
+    """Return the items of a sequence; a str, or what cannot be iterated, has none."""
+    if isinstance(value, str | bytes):
+        return ()
+    try:
+        return tuple(cast(Iterable[object], value))
+    except TypeError:
+        return ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class SynapticField:
-    """Values on sites, samples first.
+    """Values on sites, samples first. Two fields are equal only if they are one object.
 
     Parameters
     ----------
-    values : array of shape (n_samples, *sites.shape) or sites.shape
-        float16, bfloat16, float32 and float64 are kept as they are; the array is not copied, and is
-        read-only here. Without a sample axis it is one sample.
+    values : array
+        Of shape ``(n_samples, *sites.shape)``, or ``sites.shape`` for one sample. float16,
+        bfloat16, float32 and float64 are kept as they are; the array is not copied, and is
+        read-only here. What is written to it elsewhere changes the field unchecked.
     sites : Lattice
         Where the values live.
     name : str
@@ -153,13 +205,17 @@ class SynapticField:
     natural : bool
         Whether the order of the sites means something (pixels, taps, positions). The index of a
         hidden neuron does not: its blocks are random ones, see the *Definitions* page.
+    independent : bool
+        Whether samples are independent draws, so that errors may leave out samples. The taps of a
+        kernel and the gates of a cell are not.
     notes : tuple of str
         What was done to the numbers on the way, printed with every result.
 
     Raises
     ------
     ArgumentError
-        If shapes disagree, the field is empty, or the numbers are integers or complex.
+        If shapes disagree, the field is empty or masked, or the values are no real numbers within
+        double precision: integers, complex, Python objects.
     NonFiniteError
         If a value is NaN or infinite.
 
@@ -176,6 +232,7 @@ class SynapticField:
     name: str = "field"
     sample: str = "sample"
     natural: bool = True
+    independent: bool = True
     notes: tuple[str, ...] = field(default=())
 
     def __post_init__(self) -> None:
@@ -183,7 +240,7 @@ class SynapticField:
             raise ArgumentError(
                 f"sites must be a Lattice, got {type(self.sites).__name__}; try nnrg.Lattice(shape)"
             )
-        values = np.asarray(self.values)
+        values = as_array(self.values, self.name)
         if values.shape == self.sites.shape:
             values = values[None]
         if values.shape[1:] != self.sites.shape:
@@ -193,8 +250,8 @@ class SynapticField:
             )
         if values.size == 0:
             raise ArgumentError(f"field {self.name!r} is empty: shape {values.shape}")
-        values = _as_float(values, self.name)
-        _check_finite(values, self.name)
+        values = as_float(values, self.name)
+        check_finite(values, self.name)
         values = values.view()
         values.flags.writeable = False
         object.__setattr__(self, "values", values)
@@ -214,36 +271,3 @@ class SynapticField:
         """Return the same field with other values, and a note on how they came about."""
         notes = self.notes if note is None else (*self.notes, note)
         return replace(self, values=values, notes=notes)
-
-
-def _as_float(values: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
-    kind = values.dtype
-    if kind.name in _KEPT_DTYPES and kind.isnative:
-        return np.ascontiguousarray(values)
-    if np.issubdtype(kind, np.complexfloating):
-        raise ArgumentError(
-            f"field {name!r} is complex ({kind}): the action is defined for real fields; "
-            "pass the real or the imaginary part"
-        )
-    if np.issubdtype(kind, np.integer) or kind == np.bool_:
-        raise ArgumentError(
-            f"field {name!r} holds integers ({kind}): derivatives of the action do not exist for "
-            "discrete values; dequantise them (scale and zero point) if they stand for real numbers"
-        )
-    try:
-        return np.ascontiguousarray(values, dtype=np.float32 if kind.itemsize <= 2 else np.float64)
-    except (TypeError, ValueError):
-        raise ArgumentError(f"field {name!r} must hold numbers, got dtype {kind}") from None
-
-
-def _check_finite(values: npt.NDArray[Any], name: str) -> None:
-    # A sum is one fast pass and cannot hide NaN; only when it is not finite are they counted.
-    with np.errstate(all="ignore"):
-        total = values.sum(dtype=np.float32 if values.dtype.itemsize <= 4 else np.float64)
-    if not np.isfinite(total):
-        bad = int(np.count_nonzero(~np.isfinite(values)))
-        if bad:
-            raise NonFiniteError(
-                f"field {name!r} has {bad} of {values.size} values that are NaN or infinite; "
-                "remove or repair them first"
-            )

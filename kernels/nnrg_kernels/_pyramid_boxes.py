@@ -19,10 +19,13 @@ from nnrg_kernels._pyramid_rows import block_row, copy_run, run_statistics
 from nnrg_kernels._pyramid_table import (
     BLOCK,
     BOX,
+    COLUMN,
     EXTENTS,
     FIELD_AT,
+    PITCH,
     SCRATCH_AT,
     SHAPE,
+    WIDTH,
     Buffers,
     Floats,
     Geometry,
@@ -31,10 +34,24 @@ from nnrg_kernels._pyramid_table import (
     Reals,
 )
 
-__all__ = ["RUN", "sweep"]
+__all__ = ["line_size", "sweep"]
 
-# Planes are taken in runs of about this many sites: with the plane before, they stay in L1.
-RUN = 2048
+# Planes are taken in runs of about this many bytes: with the plane before, they stay in L1. Planes
+# of one long row are cut into segments, so that a run has some planes; boxes are not made as
+# narrow, because rows should be read from memory in long stretches.
+RUN_BYTES, SEGMENT_BYTES = 2**14, 2**12
+# Between the segments of two rows, for the site after a segment.
+GAP = 8
+
+
+def line_size(n_rows: int, row: int, f0: int, f3: int) -> int:
+    """Return the most numbers of a run of the first level, and the plane before it.
+
+    A plane has `n_rows` rows of `row` sites, blocks `f0` planes and `f3` sites of a row.
+    """
+    segment = max(SEGMENT_BYTES // 4, f3)
+    plane = n_rows * (min(row, segment) + GAP if n_rows == 1 else row)
+    return plane + max(RUN_BYTES // 4 + RUN_BYTES // 4 * GAP // min(row, segment), f0 * plane)
 
 
 @borrowing_kernel
@@ -58,9 +75,10 @@ def _coarsen(
     `level` is the row of the level above. `means` is its whole array or, if `packed`, starts
     where the means of this run belong.
     """
-    h1, h2, h3 = extent[5], extent[6], extent[7]
+    h1, h2, h3 = extent[5], extent[6], extent[PITCH]
     f0, f1, f2, f3 = factors[0], factors[1], factors[2], factors[3]
-    m1, m2, m3 = h1 // f1, h2 // f2, h3 // f3
+    m1, m2, m3 = h1 // f1, h2 // f2, extent[WIDTH] // f3
+    column, up_row = extent[COLUMN] // f3, extent[7] // f3
     for i in range(planes // f0):
         for j in range(m1):
             for k in range(m2):
@@ -68,8 +86,8 @@ def _coarsen(
                 at = sample * level[SHAPE] + (extent[0] + first) // f0 + i
                 at = at * level[SHAPE + 1] + extent[1] // f1 + j
                 at = at * level[SHAPE + 2] + extent[2] // f2 + k
-                at = at * level[SHAPE + 3] + extent[3] // f3
-                to = ((i * m1 + j) * m2 + k) * m3 if packed else at
+                at = at * level[SHAPE + 3] + extent[3] // f3 + column
+                to = ((i * m1 + j) * m2 + k) * up_row + column if packed else at
                 out = means[to : to + m3]
                 block_row(run[row:], factors, extent, buffer, out)
                 if level[FIELD_AT] >= 0:
@@ -92,69 +110,112 @@ def _load_planes(
     planes: int,
     out: Reals,
 ) -> None:
+    """Fill `out` with the segment of a run of planes, and with the site after it in each row."""
     h1, h2, h3 = extent[5], extent[6], extent[7]
     n1, n2, n3 = level[SHAPE + 1], level[SHAPE + 2], level[SHAPE + 3]
+    pitch, column, width = extent[PITCH], extent[COLUMN], extent[WIDTH]
     start = sample * level[SHAPE] + extent[0] + first
-    if h1 == n1 and h2 == n2 and h3 == n3:
-        load(raw, code, start * n1 * n2 * n3, shift, inverse, out)
+    if pitch == n3 and h1 == n1 and h2 == n2:
+        size = planes * n1 * n2 * n3
+        load(raw, code, start * n1 * n2 * n3, shift, inverse, out[:size])
         return
+    if column + width < h3:
+        width += 1
     for i in range(planes):
         for j in range(h1):
             for k in range(h2):
-                row = ((i * h1 + j) * h2 + k) * h3
+                row = ((i * h1 + j) * h2 + k) * pitch
                 at = ((start + i) * n1 + extent[1] + j) * n2 + extent[2] + k
-                at = at * n3 + extent[3]
-                load(raw, code, at, shift, inverse, out[row : row + h3])
+                at = at * n3 + extent[3] + column
+                load(raw, code, at, shift, inverse, out[row : row + width])
 
 
 @borrowing_kernel
-def _run(
+def _segment(n_rows: int, row: int, factor: int, itemsize: int) -> int:
+    """Return the sites of a segment of a row: all, if there are more rows in a plane."""
+    if n_rows > 1:
+        return row
+    most = max(1, SEGMENT_BYTES // (itemsize * factor)) * factor
+    return min(row, most)
+
+
+@borrowing_kernel
+def _planes_of_run(plane: int, factor: int, itemsize: int) -> int:
+    return factor * max(1, RUN_BYTES // (itemsize * plane * factor))
+
+
+@borrowing_kernel
+def _level(
     geometry: Geometry,
     buffers: Buffers,
     k: Integer,
     x: Reals,
-    first: int,
+    low: int,
     planes: int,
-    slot: int,
-    buffer: Reals,
     sums: Floats,
     scratch: Floats,
     work: Ints,
 ) -> None:
-    """Do a run of planes of level `k`; `x` starts with the plane before it.
+    """Do the planes of level `k` in a band, which starts `low` planes of the level up the box.
 
-    `first` counts the planes of the box before the run, `slot` those of the band.
+    `x` holds the plane before the band and the band; on the first level, it is there to be filled
+    run by run. Its end is room for a sum of rows. What is needed is taken from the tuples here,
+    once, because to pass a tuple on costs as much as a short run.
     """
-    table, factors = geometry.table, geometry.factors
-    box, extent = work[BOX], work[EXTENTS + k]
-    plane = extent[5] * extent[6] * extent[7]
-    end = (1 + planes) * plane
-    run_statistics(x[: end + 1], first > 0, geometry.stacked, extent, planes, buffers.order, sums)
-    run = x[plane:end]
-    save_faces(table[k], geometry.n_boxes, box, extent, run, first, planes, buffers.faces)
-    if k + 1 == table.shape[0]:
-        return
-    up = table[k + 1]
+    table, factors, n_boxes = geometry.table, geometry.factors, geometry.n_boxes
+    stacked, order, faces = geometry.stacked, buffers.order, buffers.faces
+    fields, field_shift, field_scale = buffers.fields, buffers.field_shift, buffers.field_scale
+    raw, code, shift, inverse = buffers.raw, buffers.code, buffers.shift, 1.0 / buffers.scale
+    level, box, extent = table[k], work[BOX], work[EXTENTS + k]
+    row, n_rows = extent[7], extent[5] * extent[6]
+    segment = _segment(n_rows, row, factors[3], x.itemsize)
+    pitch = row
+    if k == 0 and n_rows == 1:
+        pitch = segment + GAP
+    plane = n_rows * pitch
+    step = _planes_of_run(n_rows * segment, factors[0], x.itemsize)
+    buffer = x[x.size - geometry.row_size :]
+    coarsens = k + 1 < table.shape[0]
     packed = k + 1 < geometry.levels
-    means = buffers.top
-    if packed:
-        up_plane = (extent[5] // factors[1]) * (extent[6] // factors[2]) * (extent[7] // factors[3])
-        means = scratch[up[SCRATCH_AT] + (1 + slot // factors[0]) * up_plane :]
-    _coarsen(
-        up,
-        factors,
-        box[4],
-        extent,
-        run,
-        first,
-        planes,
-        means,
-        packed,
-        buffer,
-        buffers.fields,
-        buffers.field_shift,
-        buffers.field_scale,
-    )
+    up = table[k + 1] if coarsens else level
+    up_plane = (extent[5] // factors[1]) * (extent[6] // factors[2]) * (row // factors[3])
+    target = scratch[up[SCRATCH_AT] + up_plane :] if packed else buffers.top
+    extent[PITCH] = pitch
+    for i in range(0, planes, step):
+        in_run, first = min(step, planes - i), low + i
+        before = 1 if first > 0 else 0
+        means = target[i // factors[0] * up_plane :] if packed else target
+        for column in range(0, row, segment):
+            extent[COLUMN], extent[WIDTH] = column, min(segment, row - column)
+            here = x
+            if k == 0:
+                out = x[(1 - before) * plane :]
+                n_planes = in_run + before
+                start = first - before
+                _load_planes(
+                    raw, code, shift, inverse, level, box[4], extent, start, n_planes, out
+                )
+            else:
+                here = x[i * plane + column :]
+            run_statistics(here, first > 0, stacked, extent, in_run, order, sums)
+            run = here[plane:]
+            save_faces(level, n_boxes, box, extent, run, first, in_run, faces)
+            if coarsens:
+                _coarsen(
+                    up,
+                    factors,
+                    box[4],
+                    extent,
+                    run,
+                    first,
+                    in_run,
+                    means,
+                    packed,
+                    buffer,
+                    fields,
+                    field_shift,
+                    field_scale,
+                )
 
 
 @borrowing_kernel
@@ -165,72 +226,25 @@ def _box(
 
     `line` holds a run of the first level, in float64 or float32; all other levels are float64.
     """
-    table, f0 = geometry.table, geometry.factors[0]
+    table = geometry.table
     box = work[BOX]
     for k in range(geometry.levels):
         box_extent(geometry.cuts, table[k], box, work[EXTENTS + k])
-    extent = work[EXTENTS]
-    height, plane = extent[4], extent[5] * extent[6] * extent[7]
-    inverse = 1.0 / buffers.scale
-    line_end = line[line.size - geometry.row_size :]
-    scratch_end = scratch[scratch.size - geometry.row_size :]
-    step = f0 * max(1, RUN // (plane * f0))
+    height = work[EXTENTS, 4]
     bottom = np.int64(0)  # a literal would be compiled as a case of its own
     for low in range(0, height, geometry.band):
         in_band = min(geometry.band, height - low)
-        for i in range(0, in_band, step):
-            planes = min(step, in_band - i)
-            run = line[plane : (1 + planes) * plane]
-            _load_planes(
-                buffers.raw,
-                buffers.code,
-                buffers.shift,
-                inverse,
-                table[0],
-                box[4],
-                extent,
-                low + i,
-                planes,
-                run,
-            )
-            _run(
-                geometry,
-                buffers,
-                bottom,
-                line,
-                low + i,
-                planes,
-                i,
-                line_end,
-                sums[0],
-                scratch,
-                work,
-            )
-            copy_run(run[(planes - 1) * plane :], line[:plane])
+        _level(geometry, buffers, bottom, line, low, in_band, sums[0], scratch, work)
         for k in range(1, geometry.levels):
-            above = work[EXTENTS + k]
-            up_plane = above[5] * above[6] * above[7]
-            n_planes = in_band // table[k, BLOCK]
-            below = low // table[k, BLOCK]
-            if up_plane == 0 or n_planes == 0:
+            extent = work[EXTENTS + k]
+            plane = extent[5] * extent[6] * extent[7]
+            planes = in_band // table[k, BLOCK]
+            if plane == 0 or planes == 0:
                 break
             x = scratch[table[k, SCRATCH_AT] :]
-            stride = f0 * max(1, RUN // (up_plane * f0))
-            for i in range(0, n_planes, stride):
-                _run(
-                    geometry,
-                    buffers,
-                    k,
-                    x[i * up_plane :],
-                    below + i,
-                    min(stride, n_planes - i),
-                    i,
-                    scratch_end,
-                    sums[k],
-                    scratch,
-                    work,
-                )
-            copy_run(x[n_planes * up_plane :], x[:up_plane])
+            below = low // table[k, BLOCK]
+            _level(geometry, buffers, k, x, below, planes, sums[k], scratch, work)
+            copy_run(x[planes * plane :], x[:plane])
 
 
 @borrowing_kernel

@@ -7,11 +7,14 @@ from nnrg_kernels._pyramid_rows import copy_run
 from nnrg_kernels._pyramid_table import (
     BLOCK,
     BOX,
+    COLUMN,
     EXTENTS,
     FACE_AT,
     FACE_SIZE,
     OTHER,
+    PITCH,
     STRIDE,
+    WIDTH,
     WRAPS,
     Floats,
     Geometry,
@@ -43,7 +46,8 @@ def save_faces(
     faces: Floats,
 ) -> None:
     """Copy what of a run of planes lies at a cut; `first` planes of the box come before it."""
-    h1, h2, h3 = extent[5], extent[6], extent[7]
+    h1, h2, h3 = extent[5], extent[6], extent[PITCH]
+    column, width = extent[COLUMN], extent[WIDTH]
     for a in range(4):
         if level[FACE_AT + a] < 0:
             continue
@@ -55,6 +59,10 @@ def save_faces(
             if a == 0:
                 edge -= first
                 if edge < 0 or edge >= planes:
+                    continue
+            elif a == 3:
+                edge -= column
+                if edge < 0 or edge >= width:
                     continue
             face = (box[4] * n_boxes[a] + box[a]) * 2 + side
             base = level[FACE_AT + a] + face * level[FACE_SIZE + a] + corner
@@ -70,7 +78,8 @@ def save_faces(
                         if a == 3:
                             faces[to] = run[row + edge]
                         else:
-                            copy_run(run[row:], faces[to : to + h3])
+                            to += column
+                            copy_run(run[row:], faces[to : to + width])
 
 
 @borrowing_kernel

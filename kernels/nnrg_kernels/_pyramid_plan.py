@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nnrg_kernels import _pyramid_table as columns
-from nnrg_kernels._pyramid_boxes import RUN
+from nnrg_kernels._pyramid_boxes import line_size
 from nnrg_kernels._pyramid_table import Geometry
 
 __all__ = ["Round", "levels_at_once", "plan_round"]
@@ -203,13 +203,13 @@ def _lay_out_scratch(
     row = int(np.diff(cuts[3, : n_boxes[3] + 1]).max())
     plane, unit, f0 = max(1, int(planes[0])), int(blocks[-1, 0]), int(factors[0])
     band = unit * max(1, BAND // (plane * unit))
-    line_size = plane + max(RUN, f0 * plane) + row
     sizes = (1 + band // blocks[:, 0]) * planes
     sizes[0] = 0
     sizes = -(-sizes // 8) * 8
     ends = np.cumsum(sizes)
     table[:, columns.SCRATCH_AT] = ends - sizes
-    return band, row, line_size, int(ends[-1]) + row
+    n_rows = plane // row
+    return band, row, line_size(n_rows, row, f0, int(factors[3])) + row, int(ends[-1]) + row
 
 
 def _lay_out_faces(table: Ints, wrapped: Ints, joined: npt.NDArray[np.bool_], slabs: Ints) -> int:

@@ -15,7 +15,7 @@ from nnrg_kernels._load import as_bytes
 from nnrg_kernels._pyramid_boxes import sweep
 from nnrg_kernels._pyramid_plan import Round
 from nnrg_kernels._pyramid_rows import MAX_ORDER, STATISTICS
-from nnrg_kernels._pyramid_table import EXTENTS, Buffers, Geometry
+from nnrg_kernels._pyramid_table import EXTENT_COLUMNS, EXTENTS, Buffers, Geometry
 
 __all__ = ["Swept", "as_used", "lattice_sums", "location_and_scale", "sweep_round"]
 
@@ -76,7 +76,7 @@ def sweep_round(
     n_threads = numba.get_num_threads() if values.size >= SERIAL_SITES else 1
     line = np.empty((n_threads, plan.line_size), line_type(values.dtype))
     scratch = np.empty((n_threads, plan.scratch_size))
-    work = np.empty((n_threads, EXTENTS + geometry.levels + 1, 8), np.int64)
+    work = np.empty((n_threads, EXTENTS + geometry.levels + 1, EXTENT_COLUMNS), np.int64)
     _share(geometry, buffers, False, line, scratch, work)
     if plan.faces_size:
         _share(geometry, buffers, True, line, scratch, work)

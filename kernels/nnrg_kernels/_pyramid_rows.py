@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nnrg_kernels._pyramid_jit import borrowing_kernel
+from nnrg_kernels._pyramid_table import COLUMN, PITCH, WIDTH
 
 __all__ = [
     "MAX_ORDER",
@@ -140,35 +141,41 @@ def run_statistics(
 ) -> None:
     """Add power sums and squared nearest-neighbour differences of a run of planes to `sums`.
 
-    `x` holds the plane before the run (meaningful if `carried`), then `planes` planes of
-    ``extent[5] * extent[6] * extent[7]`` sites, then one number to spare, which is changed for a
-    moment. No bond joins planes that are `stacked`. Powers go up to 4 or, if `order` > 4, to 8.
+    `x` starts in the plane before the run, which is meaningful if `carried`; `planes` planes of
+    ``extent[5] * extent[6]`` rows follow, ``extent[PITCH]`` apart, of which a segment of
+    ``extent[WIDTH]`` sites is done. If it is not the last in its row, the site after it is there
+    too; if it is, there is room for one more number. No bond joins planes that are `stacked`.
+    Powers go up to 4 or, if `order` > 4, to 8.
 
     Float32 numbers are added in float32: a row has some 10^3 of them. The eighth power overflows
     from 6e4 standard deviations on; such a row is done again in float64.
     """
-    row = extent[7]
+    row, width = extent[PITCH], extent[WIDTH]
     sheet = extent[6] * row
     plane = extent[5] * sheet
+    at_end = extent[COLUMN] + width == extent[7]
     along = sums[11]
     for i in range(planes):
         joined = not stacked and (carried or i > 0)
         for j in range(extent[5] * extent[6]):
             start = (1 + i) * plane + j * row
-            here = x[start : start + row + 1]
-            below = x[start - plane : start - plane + row]
-            # The last number is its own neighbour, so that the row has a bond for each site and
-            # no odd ones are left to the scalar end of the loop.
-            spare = here[row]
-            here[row] = here[row - 1]
+            here = x[start : start + width + 1]
+            below = here[:width]
+            if joined:
+                below = x[start - plane : start - plane + width]
+            # The last number of a row is its own neighbour, so that there is a bond for each site
+            # and no odd sites are left to the scalar end of the loop.
+            spare = here[width]
+            if at_end:
+                here[width] = here[width - 1]
             if order <= 4:
                 done = _row_to_fourth(here, below, joined, sums)
             else:
                 done = _row_to_eighth(here, below, joined, sums)
-            here[row] = spare
+            here[width] = spare
             if not done:
-                _powers_in_double(here[:row], order, sums)
-    if row == 1:
+                _powers_in_double(here[:width], order, sums)
+    if extent[7] == 1:
         sums[11] = along
     if extent[5] > 1:
         for i in range(planes):
@@ -185,7 +192,7 @@ def block_row(x: Reals, f: Ints, extent: Ints, buffer: Reals, out: Floats) -> No
     Rows are added first: only then is one row in ``f[0] * f[1] * f[2]`` summed across its sites.
     Sites of a block have unsigned indices: the test for negative ones would keep the loop scalar.
     """
-    row = extent[7]
+    row = extent[PITCH]
     sheet = extent[6] * row
     plane = extent[5] * sheet
     used = out.size * f[3]

@@ -10,15 +10,19 @@ import numpy.typing as npt
 __all__ = [
     "BLOCK",
     "BOX",
+    "COLUMN",
     "COLUMNS",
     "EXTENTS",
+    "EXTENT_COLUMNS",
     "FACE_AT",
     "FACE_SIZE",
     "FIELD_AT",
     "OTHER",
+    "PITCH",
     "SCRATCH_AT",
     "SHAPE",
     "STRIDE",
+    "WIDTH",
     "WRAPS",
     "Buffers",
     "Floats",
@@ -44,6 +48,10 @@ STRIDE = 20  # 4 x 4: strides of the faces of each axis, zero along the axis its
 FIELD_AT = 36  # where the level's block means start among those kept, -1 for not kept
 SCRATCH_AT = 37  # where the level's planes start in scratch memory
 COLUMNS = 38
+# Columns of an extent: 4 with the first site, 4 with the sites along each axis, and where in a row
+# the work is: the distance of rows in memory, the first site of the segment, its sites.
+PITCH, COLUMN, WIDTH = 8, 9, 10
+EXTENT_COLUMNS = 11
 # Rows of a thread's work space before the extents of the levels: a box and its neighbour.
 BOX, OTHER, EXTENTS = 0, 1, 2
 

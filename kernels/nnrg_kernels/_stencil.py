@@ -35,8 +35,8 @@ class Stencil(NamedTuple):
         and the offset along the last axis.
     first : (C + 1,) array
         Pairs of channel c are ``first[c] : first[c + 1]``.
-    quartic : (C,) array
-        0 for sum_n (y_x - y_n), 1 for y_x sum_n y_n^2.
+    kind : (C,) array
+        0 for sum_n (y_x - y_n), 1 for y_x sum_n y_n^2, 2 for y_x / (1 + y_x^2), without neighbours.
     planes : (N, 3) array
         Offsets along the two leading axes, and the rows needed on either side.
     reach : int
@@ -47,7 +47,7 @@ class Stencil(NamedTuple):
 
     near: Ints
     first: Ints
-    quartic: Ints
+    kind: Ints
     planes: Ints
     reach: int
     halo: int
@@ -55,7 +55,7 @@ class Stencil(NamedTuple):
 
 @cache
 def build_stencil(
-    axes: int, second_neighbours: bool, diagonal: bool, quartic: bool
+    axes: int, second_neighbours: bool, diagonal: bool, quartic: bool, bounded: bool
 ) -> tuple[Stencil, tuple[str, ...]]:
     """List the neighbours of every channel, and the names of the channels."""
     unit = np.eye(4, dtype=np.int64)[4 - axes :]
@@ -67,6 +67,8 @@ def build_stencil(
         channels.append(("J:1.414", 0, [a + sign * b for a, b in pairs for sign in (1, -1)]))
     if quartic:
         channels.append(("U:1", 1, list(unit)))
+    if bounded:
+        channels.append(("bounded", 2, []))
 
     offsets = np.array([[o, -o] for _, _, steps in channels for o in steps])
     planes: dict[tuple[int, ...], int] = {(0, 0): 0}
@@ -79,7 +81,7 @@ def build_stencil(
         Stencil(
             near=near,
             first=np.cumsum([0] + [len(steps) for _, _, steps in channels]),
-            quartic=np.array([kind for _, kind, _ in channels]),
+            kind=np.array([kind for _, kind, _ in channels]),
             planes=np.column_stack([np.array(list(planes)), reach]).astype(np.int64),
             reach=int(max(reach)),
             halo=int(np.abs(near[..., 2]).max()),
@@ -117,7 +119,7 @@ def derivative_rows(
     """Append `n` sites to the rows of derivatives; add what is not constant to `second`."""
     slots = lines.shape[1]
     y = lines[0, j % slots, ORIGIN : ORIGIN + n]
-    for c in range(stencil.quartic.size):
+    for c in range(stencil.kind.size):
         row = rows[1 + c, fill : fill + n]
         first, end = stencil.first[c], stencil.first[c + 1]
         for p in range(first, end):
@@ -125,7 +127,7 @@ def derivative_rows(
             a = lines[plane, (j + across) % slots, ORIGIN + along : ORIGIN + along + n]
             plane, across, along = stencil.near[p, 1]
             b = lines[plane, (j + across) % slots, ORIGIN + along : ORIGIN + along + n]
-            if stencil.quartic[c] == 0:
+            if stencil.kind[c] == 0:
                 if p == first:
                     for i in range(n):
                         row[i] = 2.0 * y[i] - a[i] - b[i]
@@ -138,9 +140,18 @@ def derivative_rows(
             else:
                 for i in range(n):
                     row[i] += a[i] * a[i] + b[i] * b[i]
-        if stencil.quartic[c] == 1:
-            total = 0.0
+        total = 0.0
+        if stencil.kind[c] == 1:
             for i in range(n):
                 total += row[i]
                 row[i] *= y[i]
+            second[c] += total
+        elif stencil.kind[c] == 2:
+            for i in range(n):
+                # dT/dy = w - 2 T^2 saves a division. It is finite where only y^2 overflows, and
+                # NaN where y is infinite, so that neither is mistaken for the other.
+                w = 1.0 / (1.0 + y[i] * y[i])
+                t = y[i] * w
+                row[i] = t
+                total += w - 2.0 * t * t
             second[c] += total

@@ -141,7 +141,12 @@ def _gates(values: Array, layout: str, spec: TensorSpec) -> SynapticField:
     parts = values.reshape(n, values.shape[0] // n, *values.shape[1:])
     lattice = _product(parts.shape[1:], layout)
     return SynapticField(
-        parts, lattice, name=spec.name, sample=f"gate ({', '.join(spec.gates)})", natural=False
+        parts,
+        lattice,
+        name=spec.name,
+        sample=f"gate ({', '.join(spec.gates)})",
+        natural=False,
+        independent=False,
     )
 
 
@@ -170,6 +175,7 @@ def _kernel(values: Array, layout: str, spec: TensorSpec, spatial: list[int]) ->
         name=spec.name,
         sample="tap",
         natural=False,
+        independent=False,
         notes=(
             f"kernel of {' x '.join(map(str, lengths))} is too small to block: taps are samples",
         ),

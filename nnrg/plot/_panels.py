@@ -12,7 +12,8 @@ import numpy.typing as npt
 from nnrg.errors import ArgumentError
 from nnrg.networks._label import label
 from nnrg.plot._style import new_figure
-from nnrg.rg.action import Couplings, field_powers
+from nnrg.rg.action import Couplings
+from nnrg.rg.basis import field_powers
 from nnrg.rg.cumulants import Cumulants
 from nnrg.rg.observables import Observables
 

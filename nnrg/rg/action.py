@@ -11,18 +11,16 @@ import numpy.typing as npt
 
 from nnrg._random import as_seed
 from nnrg.errors import ArgumentError
-from nnrg.rg.basis import Basis, Operator
+from nnrg.rg.basis import Basis, field_powers
 from nnrg.rg.cumulants import Cumulants, align, assemble
-from nnrg.rg.diagnostics import has_hard_edge, is_discrete, variance_spread
 from nnrg.rg.flow import Flow, rescaling_factors, with_errors
-from nnrg.rg.goodness import goodness_of_fit
+from nnrg.rg.level_fit import LevelFit, fit_level
 from nnrg.rg.moments import observe
 from nnrg.rg.nulls import NullModel, null_flows, null_models
 from nnrg.rg.observables import Observables
 from nnrg.rg.record import correlated_regions, describe_flow
-from nnrg.rg.schwinger_dyson import LinearSystem, linear_system, solve
 from nnrg.stats.estimate import format_value_error
-from nnrg.stats.jackknife import Jackknife
+from nnrg.stats.jackknife import Jackknife, jackknife_bias
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,19 +29,15 @@ __all__ = ["Couplings", "fit_couplings", "measure"]
 
 Array = npt.NDArray[np.float64]
 
-POOR_FIT = 0.01
-ILL_CONDITIONED = 1e8
-UNEQUAL_VARIANCE = 0.1
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Couplings(Observables):
     """g_a(b) of the rescaled block field, with errors, nulls, goodness of fit and flags.
 
     ``series`` holds, for each scale: ``chi2``, ``dof`` and ``p`` of the fit on functions outside
-    the basis, ``condition`` of the scaled matrix, ``sites`` used, ``factor`` of the rescaling,
-    ``sigma`` the standard deviation of the rescaled field, and the spreads of variance over samples
-    and over sites.
+    the basis and their studentised residuals (``residual:phi^4``), ``condition`` of the scaled
+    matrix, ``sites`` used, ``factor`` of the rescaling, ``sigma`` the standard deviation of the
+    rescaled field, and the spreads of variance over samples and over sites.
     """
 
     kind: ClassVar[str] = "couplings"
@@ -101,11 +95,6 @@ class Couplings(Observables):
                 scores.append([f"{b:>2d}", *("" if np.isnan(s) else f"{s:+.1f}" for s in row)])
             text += f"\n\nz against {draws.shape[0]} draws of {null}:\n{align(scores)}"
         return text
-
-
-def field_powers(names: Sequence[str]) -> npt.NDArray[np.int64]:
-    """Return how many fields each operator has."""
-    return np.array([Operator(n).fields for n in names])
 
 
 def fit_couplings(
@@ -188,7 +177,7 @@ def measure(
     tick = progress or (lambda done, of: None)
     seed = as_seed(rng)
 
-    fits = [_fit(flow, level, on, null=False) for level in range(len(flow))]
+    fits = [fit_level(flow, level, on) for level in range(len(flow))]
     tick(1, total)
     done = 1
     cumulant_draws: dict[str, Array] = {}
@@ -197,7 +186,7 @@ def measure(
         drawn_kappa, drawn_g = [], []
         for null in null_flows(flow, model, seed):
             numbers = observe(null.statistics, order, replicates=False)
-            g = np.stack([_fit(null, k, on, null=True).whole for k in range(len(flow))])
+            g = np.stack([fit_level(null, k, on, check=False).whole for k in range(len(flow))])
             drawn_kappa.append(numbers[0])
             drawn_g.append(g * _units(null, on, numbers[:, :, 1])[0])
             done += 1
@@ -210,115 +199,67 @@ def measure(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Fit:
-    """Couplings of one scale in the unit of the unrescaled block mean, and what is known."""
-
-    solutions: Array
-    system: LinearSystem
-    condition: float
-    flags: tuple[str, ...]
-    refused: bool
-
-    @property
-    def whole(self) -> Array:
-        return np.asarray(self.solutions[0])
-
-
-def _fit(flow: Flow, level: int, basis: Basis, *, null: bool) -> _Fit:
-    system = linear_system(flow, level, basis, test=not null)
-    solutions, condition = solve(system)
-    solutions = solutions / system.unit ** field_powers(basis.names)
-    flags, refused = ((), False) if null else _assumptions(flow, level, system, condition, basis)
-    return _Fit(solutions, system, condition, flags, refused)
-
-
-def _assumptions(
-    flow: Flow, level: int, system: LinearSystem, condition: float, basis: Basis
-) -> tuple[tuple[str, ...], bool]:
-    """Check what the estimator assumes; the second value says that no number may be given."""
-    values = flow.means[level]
-    flags = []
-    refused = False
-    if system.sites < 4 * len(basis) or system.filled < min(8, len(basis) + 2):
-        flags.append(
-            f"too few blocks: {system.sites} sites with all neighbours in {system.filled} groups"
-        )
-        refused = True
-    if has_hard_edge(values):
-        flags.append("hard edge: the density does not vanish at the edge of its support")
-        refused = True
-    if is_discrete(values):
-        flags.append("discrete values: the action has no derivative")
-        refused = True
-    if condition > ILL_CONDITIONED and not refused:
-        flags.append(f"ill-conditioned: {condition:.0e}")
-        refused = condition > 1e14
-    for over in ("samples", "sites"):
-        if variance_spread(values, over=over) > UNEQUAL_VARIANCE:
-            flags.append(f"unequal variance of {over}")
-    return tuple(flags), refused
-
-
 def _units(flow: Flow, basis: Basis, variances: Array) -> Array:
-    """Factors that turn couplings of the block mean into those of the rescaled field.
+    """Return the factors that turn couplings of the block mean into those of the rescaled field.
 
-    Returns shape (n_variances, n_scales, n_operators): phi' = f phi gives g' = g / f^n.
+    Shape (n_variances, n_scales, n_operators): phi' = f phi gives g' = g / f^n.
     """
-    factors = rescaling_factors(
-        flow.rescale, np.array(flow.scales), variances, flow.field.sites.dimension
-    )
-    with np.errstate(invalid="ignore", divide="ignore"):
+    factors = rescaling_factors(flow.rescale, flow.lengths, variances, flow.field.sites.dimension)
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         return np.asarray(factors[..., None] ** -field_powers(basis.names))
 
 
 def _couplings(
     flow: Flow,
     basis: Basis,
-    fits: list[_Fit],
+    fits: list[LevelFit],
     draws: dict[str, Array],
     seed: np.random.SeedSequence,
 ) -> Couplings:
     variances = observe(flow.statistics, 2, replicates=True)[:, :, 1]
     numbers = np.stack([f.solutions for f in fits], axis=1) * _units(flow, basis, variances)
-    weights = flow.statistics.counts[0].astype(np.float64)
-    names = ("chi2", "dof", "p", "condition", "sites", "spread_samples", "spread_sites")
-    series = {name: np.full(len(flow), np.nan) for name in names}
+    tests = sorted({test for fit in fits for test in fit.residuals})
+    kinds = ["chi2", "dof", "p", "condition", "sites", "spread_samples", "spread_sites"]
+    series = {
+        name: np.full(len(flow), np.nan) for name in [*kinds, *(f"residual:{t}" for t in tests)]
+    }
     flags = []
     regions = correlated_regions(flow)
     for level, fit in enumerate(fits):
-        notes = [*fit.flags, regions] if regions else list(fit.flags)
+        notes = [*fit.flags, *([regions] if regions else [])]
         if fit.refused:
             numbers[:, level] = np.nan
         else:
-            quality = goodness_of_fit(
-                fit.system,
-                fit.solutions * fit.system.unit ** np.array([o.fields for o in basis]),
-                weights,
-            )
-            series["chi2"][level], series["dof"][level] = quality.chi2, quality.dof
-            series["p"][level] = quality.p
-            if quality.p < POOR_FIT:
-                notes.append(
-                    f"poor fit: p = {quality.p:.1g}, the basis does not describe the field"
-                )
-        series["condition"][level] = fit.condition
-        series["sites"][level] = fit.system.sites
-        series["spread_samples"][level] = variance_spread(flow.means[level], over="samples")
-        series["spread_sites"][level] = variance_spread(flow.means[level], over="sites")
+            # A^-1 h has a bias of order one over the number of sites. The null draws have the same
+            # one, and are moved along, so that z compares like with like.
+            bias = jackknife_bias(numbers[1:, level], numbers[0, level], fit.system.weights)
+            numbers[0, level] -= bias
+            for drawn in draws.values():
+                drawn[:, level] -= bias
+            if np.isnan(numbers[0, level]).any():
+                notes.append("unstable: there is no solution without some of the groups")
+        series["condition"][level], series["sites"][level] = fit.condition, fit.system.sites
+        for over, (spread, _) in fit.spreads.items():
+            series[f"spread_{over}"][level] = spread
+        if fit.quality is not None:
+            for name in ("chi2", "dof", "p"):
+                series[name][level] = getattr(fit.quality, name)
+            for test, residual in fit.residuals.items():
+                series[f"residual:{test}"][level] = residual
         flags.append(("; ".join(notes),) * len(basis))
     return Couplings(
         scales=np.array(flow.scales, dtype=np.int64),
         names=basis.names,
         values=numbers[0],
         replicates=numbers[1:],
-        weights=weights,
+        weights=np.column_stack([fit.system.weights for fit in fits]),
         nulls=draws,
         flags=tuple(flags),
         n_samples=np.array([f.system.filled for f in fits], dtype=np.int64),
         attrs={
             **describe_flow(flow, seed),
-            "tests_outside_basis": ", ".join(fits[0].system.tests),
+            "tests_outside_basis": ", ".join(tests),
+            "bias": "jackknife estimate subtracted",
         },
         series={
             **series,

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import factorial
 
+import numpy as np
+import numpy.typing as npt
+
+from nnrg._validate import as_count, shown
 from nnrg.errors import ArgumentError
 
-__all__ = ["Basis", "Operator"]
+__all__ = ["Basis", "Operator", "field_powers"]
 
 _HIGHEST = 8
 _NAME = re.compile(r"phi([2-8]?)|grad2(?::([0-3]))?")
@@ -32,9 +36,9 @@ class Operator:
     name: str
 
     def __post_init__(self) -> None:
-        if not _NAME.fullmatch(self.name):
+        if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
             raise ArgumentError(
-                f"unknown operator {self.name!r}: expected phi, phi2 .. phi{_HIGHEST}, "
+                f"unknown operator {shown(self.name)}: expected phi, phi2 .. phi{_HIGHEST}, "
                 "grad2 (every axis) or grad2:0 (one axis)"
             )
 
@@ -75,7 +79,8 @@ class Basis:
 
     Parameters
     ----------
-    operators : tuple of Operator or str
+    operators : sequence of Operator or str
+        A single one stands for itself.
 
     Raises
     ------
@@ -94,7 +99,15 @@ class Basis:
     operators: tuple[Operator, ...]
 
     def __post_init__(self) -> None:
-        items = tuple(o if isinstance(o, Operator) else Operator(str(o)) for o in self.operators)
+        given: object = self.operators
+        if isinstance(given, str | Operator):
+            given = (given,)
+        if not isinstance(given, Iterable):
+            raise ArgumentError(
+                f"operators must be a sequence of names such as ('phi2', 'phi4'), got "
+                f"{shown(given)}; try Basis.scalar(order=4)"
+            )
+        items = tuple(o if isinstance(o, Operator) else Operator(o) for o in given)
         if not items:
             raise ArgumentError("a basis needs at least one operator, such as 'phi2'")
         names = [o.name for o in items]
@@ -115,9 +128,15 @@ class Basis:
             Highest power of phi.
         odd : bool
             Whether phi and (from order 4) phi^3 are in.
+
+        Raises
+        ------
+        ArgumentError
+            If the order is none of these.
         """
-        if order not in (2, 4, 6, 8):
-            raise ArgumentError(f"order must be 2, 4, 6 or 8, got {order!r}")
+        order = as_count("order", order, 2, _HIGHEST, hint="2, 4, 6 and 8 are the even ones")
+        if order % 2:
+            raise ArgumentError(f"order must be 2, 4, 6 or 8, got {order}; try {order + 1}")
         powers = [n for n in (1, 2, 3, 4, 6, 8) if n <= order and (odd or n % 2 == 0)]
         return cls((*(Operator("phi" if n == 1 else f"phi{n}") for n in powers), Operator("grad2")))
 
@@ -138,3 +157,8 @@ class Basis:
 
     def __len__(self) -> int:
         return len(self.operators)
+
+
+def field_powers(names: Sequence[str]) -> npt.NDArray[np.int64]:
+    """Return how many fields each operator has."""
+    return np.array([Operator(n).fields for n in names])

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from math import prod
+from typing import Protocol, cast, runtime_checkable
 
 import numpy as np
 
+from nnrg._validate import as_count, shown
 from nnrg.errors import ArgumentError
 from nnrg.fields import Lattice, SynapticField
 
-__all__ = ["Blocks", "GridBlocks", "RandomBlocks", "permute_sites"]
+__all__ = ["Blocks", "GridBlocks", "RandomBlocks", "as_blocks", "permute_sites"]
+
+# The compiled loops count sites in 64 bits: the product of two lengths must fit.
+_LONGEST = 2**31 - 1
 
 
+@runtime_checkable
 class Blocks(Protocol):
     """A rule that gathers sites into blocks, again and again."""
 
@@ -31,15 +37,29 @@ class Blocks(Protocol):
         ...
 
 
-def _check_factor(b: int | Sequence[int]) -> int | tuple[int, ...]:
-    lengths = [b] if isinstance(b, int | np.integer) else list(b)
-    if any(isinstance(n, bool) or not isinstance(n, int | np.integer) for n in lengths):
-        raise ArgumentError(f"block lengths must be integers, got {b!r}")
-    if min(lengths, default=0) < 1 or max(lengths) < 2:
+def as_blocks(blocks: object) -> Blocks:
+    """Return the rule for making blocks; None stands for ``GridBlocks(2)``."""
+    if blocks is None:
+        return GridBlocks(2)
+    if isinstance(blocks, type) or not isinstance(blocks, Blocks):
         raise ArgumentError(
-            f"block lengths must be at least 1, and at least 2 along one axis, got {b!r}"
+            f"blocks must be a rule such as GridBlocks(2) or RandomBlocks(2), got {shown(blocks)}"
         )
-    return int(lengths[0]) if isinstance(b, int | np.integer) else tuple(int(n) for n in lengths)
+    return blocks
+
+
+def _check_factor(b: object) -> int | tuple[int, ...]:
+    single = not isinstance(b, Iterable) or isinstance(b, str | bytes)
+    items = (b,) if single else tuple(cast(Iterable[object], b))
+    lengths = tuple(
+        as_count("a block length", n, 1, _LONGEST, hint="try 2, or one for each axis")
+        for n in items
+    )
+    if max(lengths, default=0) < 2:
+        raise ArgumentError(
+            f"block lengths must be at least 2 along one axis, got {shown(b)}; try 2"
+        )
+    return lengths[0] if single else lengths
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +74,11 @@ class GridBlocks:
     ----------
     b : int or sequence of int
         Block length, or one for each axis (1 leaves an axis as it is).
+
+    Raises
+    ------
+    ArgumentError
+        If a length is no integer of at least 1, or none is at least 2.
 
     Examples
     --------
@@ -93,7 +118,12 @@ class RandomBlocks:
     b : int or sequence of int
         Block length, as in `GridBlocks`.
     seed : int
-        Seed of the permutation.
+        Seed of the permutation, at least 0.
+
+    Raises
+    ------
+    ArgumentError
+        If a length or the seed is no integer in range.
     """
 
     b: int | tuple[int, ...] = 2
@@ -101,6 +131,7 @@ class RandomBlocks:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "b", _check_factor(self.b))
+        object.__setattr__(self, "seed", as_count("seed", self.seed, 0, hint="try 0"))
 
     @property
     def provenance(self) -> str:
@@ -135,7 +166,7 @@ def permute_sites(field: SynapticField, rng: np.random.Generator) -> SynapticFie
     values = field.values
     shape = field.sites.shape
     for axes in field.sites.populations:
-        order = rng.permutation(int(np.prod([shape[a] for a in axes])))
+        order = rng.permutation(prod(shape[a] for a in axes))
         if len(axes) == 1:
             values = np.take(values, order, axis=1 + axes[0])
             continue

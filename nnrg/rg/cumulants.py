@@ -17,6 +17,7 @@ from nnrg.rg.nulls import NullModel, null_flows, null_models
 from nnrg.rg.observables import Observables
 from nnrg.rg.record import correlated_regions, describe_flow
 from nnrg.stats.estimate import format_value_error
+from nnrg.stats.jackknife import jackknife_covariance
 from nnrg_kernels.pyramid import Pyramid
 
 if TYPE_CHECKING:
@@ -77,14 +78,11 @@ class Cumulants(Observables):
     def _ratio(self, level: int, n: int, errors: Array) -> tuple[float, float, int]:
         at = self.names.index(f"kappa_{n}" if n < 3 else f"ratio_{n}")
         if n == 1:
-            k1, k2 = self.values[level, 0], self.values[level, 1]
-            replicas = self.replicates[:, level]
             with np.errstate(invalid="ignore", divide="ignore"):
-                ratio = k1 / np.sqrt(k2)
-                left = replicas[:, 0] / np.sqrt(replicas[:, 1])
-            g = left.size
-            spread = np.sqrt((g - 1) / g * np.sum((left - left.mean()) ** 2)) if g > 1 else np.nan
-            return float(ratio), float(spread), at
+                ratio = self.values[level, 0] / np.sqrt(self.values[level, 1])
+                left = self.replicates[:, level, 0] / np.sqrt(self.replicates[:, level, 1])
+            square = jackknife_covariance(left[:, None], [ratio], self.weights[:, level])[0, 0]
+            return float(ratio), float(np.sqrt(square)), at
         if n == 2:
             return 1.0, 0.0, at
         return float(self.values[level, at]), float(errors[level, at]), at
@@ -207,12 +205,16 @@ def from_statistics(
     """Return cumulants from group sums; `flag` is put on every number that has none of its own."""
     numbers = observe(statistics, order, replicates=True)
     names = cumulant_names(order, statistics.gradients.shape[2])
+    # A permutation keeps every value at b = 1: what its draws differ by there is rounding.
+    one_point = [i for i, name in enumerate(names) if not name.startswith("neighbour")]
+    for drawn in draws.values():
+        drawn[:, 0, one_point] = numbers[0, 0, one_point]
     return Cumulants(
         scales=np.array(scales, dtype=np.int64),
         names=names,
         values=numbers[0],
         replicates=numbers[1:],
-        weights=statistics.counts[0].astype(np.float64),
+        weights=statistics.counts.T.astype(np.float64),
         nulls=draws,
         flags=flag_ratios(names, numbers[0], statistics.counts.sum(axis=1), flag),
         n_samples=np.full(len(scales), statistics.counts.shape[1], dtype=np.int64),

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from nnrg.errors import AnalysisError, ArgumentError
+from nnrg._validate import as_count, as_real, shown
+from nnrg.errors import ArgumentError
 from nnrg.fields import Lattice, SynapticField
-from nnrg.rg.blocks import Blocks, GridBlocks
+from nnrg.rg.blocks import Blocks, as_blocks
+from nnrg.rg.fluctuations import check_fluctuations
 from nnrg.rg.groups import Groups, choose_groups, fewest_blocks, whole
+from nnrg.rg.levels import block_lengths, check_exponent, choose_levels
 from nnrg.stats.jackknife import Jackknife
 from nnrg_kernels.pyramid import Pyramid, pyramid
 
@@ -26,7 +29,7 @@ Array = npt.NDArray[np.float64]
 _RESCALINGS = ("variance", "clt", "kinetic")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Flow:
     """The block fields of one field at scales b = 1, b1, b2, ..., with their statistics.
 
@@ -37,13 +40,14 @@ class Flow:
     blocks : Blocks
         The rule that made the blocks.
     scales : tuple of int
-        b along one axis (the largest factor where axes differ).
+        b along one axis (the largest factor where axes differ), the label of each scale.
     sites : tuple of Lattice
         The lattice at each scale.
     rescale : str or float
         How the field is rescaled; `statistics` and `means` are those of the unrescaled block mean.
-    means : tuple of array of shape (n_samples, *sites.shape)
-        Unrescaled block means at each scale, in the unit of the field.
+    means : tuple of arrays
+        Unrescaled block means at each scale, of shape ``(n_samples, *sites.shape)``, in the unit
+        of the field.
     statistics : Pyramid
         Power sums and gradient sums of each group at each scale.
     groups : Groups
@@ -109,17 +113,21 @@ class Flow:
         s1, s2 = stats.sums[:, :, 0].sum(axis=1), stats.sums[:, :, 1].sum(axis=1)
         return np.asarray((s2 - s1 * s1 / n) / (n - 1) * stats.scale**2)
 
+    @property
+    def lengths(self) -> Array:
+        """Effective block length at each scale, (sites in a block)^(1/d), shape (n_scales,)."""
+        return block_lengths(self.blocks.factors(self.field.sites), len(self))
+
     def factors(self) -> Array:
         """Return the factor that rescales the block mean at each scale, shape (n_scales,)."""
         return rescaling_factors(
-            self.rescale, np.array(self.scales), self.variances(), self.field.sites.dimension
+            self.rescale, self.lengths, self.variances(), self.field.sites.dimension
         )
 
     def at(self, level: int) -> SynapticField:
         """Return the rescaled block field at one level, 0 being the field as given."""
-        if not -len(self.scales) <= level < len(self.scales):
-            raise ArgumentError(f"level must be 0..{len(self.scales) - 1}, got {level}")
-        level %= len(self.scales)
+        n = len(self.scales)
+        level = as_count("level", level, -n, n - 1, hint="0 is the field as given") % n
         if level == 0:
             return self.field
         values = self.means[level] * self.factors()[level]
@@ -153,23 +161,28 @@ def field_exponent(rescale: str | float, dimension: int) -> float | None:
         if rescale not in _RESCALINGS:
             raise ArgumentError(
                 f"rescale must be one of {', '.join(map(repr, _RESCALINGS))} or a number (the "
-                f"exponent Delta), got {rescale!r}"
+                f"exponent Delta), got {shown(rescale)}"
             )
         return {"variance": None, "clt": dimension / 2, "kinetic": (dimension - 2) / 2}[rescale]
-    if isinstance(rescale, bool) or not np.isfinite(rescale):
-        raise ArgumentError(f"rescale must be a finite exponent Delta, got {rescale!r}")
-    return float(rescale)
+    names = ", ".join(map(repr, _RESCALINGS))
+    return as_real("rescale", rescale, hint=f"give the exponent Delta, or one of {names}")
 
 
 def rescaling_factors(
-    rescale: str | float, scales: npt.NDArray[np.int64], variances: Array, dimension: int
+    rescale: str | float,
+    lengths: npt.NDArray[np.float64],
+    variances: Array,
+    dimension: int,
 ) -> Array:
-    """Return the factor of the block mean at each scale; `variances` may have leading axes."""
+    """Return the factor of the block mean at each scale; `variances` may have leading axes.
+
+    `lengths` are the effective ones, `Flow.lengths`.
+    """
     exponent = field_exponent(rescale, dimension)
     if exponent is None:
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.asarray(np.sqrt(variances[..., :1] / variances))
-    return np.broadcast_to(scales.astype(float) ** exponent, variances.shape)
+    return np.broadcast_to(lengths**exponent, variances.shape)
 
 
 def renormalize(
@@ -185,7 +198,7 @@ def renormalize(
     Parameters
     ----------
     field : SynapticField
-        Values of shape (n_samples, *sites.shape).
+        Values of shape ``(n_samples, *sites.shape)``.
     blocks : Blocks, optional
         The neighbourhoods; ``GridBlocks(2)`` by default.
     levels : int, optional
@@ -194,6 +207,7 @@ def renormalize(
     rescale : {"variance", "clt", "kinetic"} or float
         phi' = b^Delta * (block mean): ``"variance"`` keeps kappa_2, ``"clt"`` is Delta = d/2,
         ``"kinetic"`` Delta = (d-2)/2, a number is Delta. Unrescaled statistics are always kept.
+        Where the factors of the axes differ, b is the number of sites in a block to the 1/d.
     errors : Jackknife, optional
         What is left out for the errors: samples where there are ten or more, else regions.
 
@@ -206,7 +220,8 @@ def renormalize(
     ArgumentError
         If an option is unknown or `levels` asks for blocks larger than the lattice.
     AnalysisError
-        If the field is constant, or too small for two scales.
+        If the field is constant, too small for two scales, or has a standard deviation outside
+        1e-30 .. 1e30: its eighth power leaves double precision.
 
     Notes
     -----
@@ -228,19 +243,17 @@ def renormalize(
             f"renormalize takes a SynapticField, got {type(field).__name__}; "
             "try nnrg.SynapticField(values, nnrg.Lattice(shape))"
         )
-    rule = GridBlocks(2) if blocks is None else blocks
-    field_exponent(rescale, field.sites.dimension)
+    rule = as_blocks(blocks)
+    exponent = field_exponent(rescale, field.sites.dimension)
+    policy = Jackknife() if errors is None else _as_jackknife(errors)
     factors = rule.factors(field.sites)
+    n_levels = choose_levels(field, factors, levels, fewest_blocks(field, policy))
+    check_exponent(exponent or 0.0, float(block_lengths(factors, n_levels)[-1]))
     arranged = rule.arrange(field)
-    policy = Jackknife() if errors is None else errors
-    n_levels = _count_levels(field, factors, levels, fewest_blocks(field, policy))
-    groups = choose_groups(arranged, factors, n_levels - 1, policy)
-    statistics = _statistics(arranged, factors, n_levels, groups)
-    if not _varies(statistics):
-        raise AnalysisError(
-            f"field {field.name!r} is constant ({field.values.flat[0]!s} on every site): "
-            "a field without fluctuations has no flow"
-        )
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused below
+        groups = choose_groups(arranged, factors, n_levels - 1, policy)
+        statistics = _statistics(arranged, factors, n_levels, groups)
+        check_fluctuations(field, statistics)
     lattices = [arranged.sites]
     for _ in range(n_levels - 1):
         lattices.append(lattices[-1].coarsened(factors))
@@ -272,7 +285,9 @@ def repeat_flow(flow: Flow, field: SynapticField) -> Flow:
 
 def with_errors(flow: Flow, errors: Jackknife) -> Flow:
     """Return the flow with its statistics gathered in the groups of another jackknife."""
-    if errors == flow.errors:
+    if not isinstance(flow, Flow):
+        raise ArgumentError(f"expected a Flow, got {type(flow).__name__}; try nnrg.renormalize")
+    if _as_jackknife(errors) == flow.errors:
         return flow
     factors = flow.blocks.factors(flow.field.sites)
     groups = choose_groups(flow.field, factors, len(flow) - 1, errors)
@@ -285,7 +300,8 @@ def _statistics(
 ) -> Pyramid:
     return pyramid(
         field.values,
-        factors,
+        # A single scale forms no blocks, and must not make room for one that exceeds the lattice.
+        factors if n_levels > 1 else (1,) * len(factors),
         n_levels - 1,
         periodic=field.sites.periodic,
         sample_group=groups.sample_group,
@@ -293,36 +309,9 @@ def _statistics(
     )
 
 
-def _varies(statistics: Pyramid) -> bool:
-    n = statistics.counts[0].sum()
-    s1, s2 = statistics.sums[0, :, 0].sum(), statistics.sums[0, :, 1].sum()
-    return bool(s2 - s1 * s1 / n > 1e-20 * max(s2, 1e-300))
-
-
-def _count_levels(
-    field: SynapticField, factors: tuple[int, ...], levels: int | None, fewest: int
-) -> int:
-    """Return the number of scales, b = 1 included."""
-    shape = field.sites.shape
-    if levels is not None:
-        if isinstance(levels, bool) or int(levels) != levels or levels < 1:
-            raise ArgumentError(f"levels must be a number of scales of at least 1, got {levels!r}")
-        coarsest = [n // f ** (int(levels) - 1) for n, f in zip(shape, factors, strict=True)]
-        if min(coarsest) < 1:
-            raise ArgumentError(
-                f"{levels} scales with blocks {factors} need an axis of "
-                f"{max(factors) ** (int(levels) - 1)} sites, got {shape}; ask for fewer levels"
-            )
-        return int(levels)
-    count = 1
-    while all(
-        n // f**count >= (fewest if f > 1 else 1) for n, f in zip(shape, factors, strict=True)
-    ):
-        count += 1
-    if count < 2:
-        raise AnalysisError(
-            f"field {field.name!r} on {field.sites!r} with {field.n_samples} samples is too small "
-            f"for two scales with blocks {factors}: at b = {max(factors)} each axis must keep "
-            f"{fewest} blocks; give levels= to go on regardless"
+def _as_jackknife(errors: object) -> Jackknife:
+    if not isinstance(errors, Jackknife):
+        raise ArgumentError(
+            f"errors must be a Jackknife, got {shown(errors)}; try nnrg.Jackknife(over='samples')"
         )
-    return count
+    return errors

@@ -35,7 +35,7 @@ class Goodness:
     p: float
 
 
-def goodness_of_fit(system: LinearSystem, couplings: Array, weights: Array) -> Goodness:
+def goodness_of_fit(system: LinearSystem, couplings: Array) -> Goodness:
     """Test <F dS/dphi_x> = <dF/dphi_x> for every F outside the basis.
 
     Parameters
@@ -44,7 +44,6 @@ def goodness_of_fit(system: LinearSystem, couplings: Array, weights: Array) -> G
     couplings : array of shape (1 + n_groups, n_operators)
         Solutions of the system, whole and with each group left out: the residual is refitted in
         every replicate, so that its covariance holds the errors of the couplings too.
-    weights : array of shape (n_groups,)
 
     Returns
     -------
@@ -58,7 +57,7 @@ def goodness_of_fit(system: LinearSystem, couplings: Array, weights: Array) -> G
     groups = system.filled
     if not np.all(np.isfinite(residual)) or not system.tests or groups < len(system.tests) + 4:
         return unknown
-    covariance = jackknife_covariance(residual[1:], residual[0], weights)
+    covariance = jackknife_covariance(residual[1:], residual[0], system.weights)
     spread = np.sqrt(np.diag(covariance))
     if not np.all(spread > 0):
         return unknown

@@ -1,23 +1,32 @@
 """The parts of a field that the jackknife leaves out one at a time.
 
-With several samples the parts are samples; with few they are regions of the lattice. A part is the
-same region at every scale, so that the scales stay together in a replicate.
+With several independent samples the parts are samples, those that repeat one another together;
+else they are regions of the lattice, left out of all samples at once. A part is the same region at
+every scale, so that the scales stay together in a replicate.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from nnrg.errors import AnalysisError
 from nnrg.fields import SynapticField
-from nnrg.stats.jackknife import Jackknife, sample_groups, spatial_edges
+from nnrg.stats.jackknife import Jackknife
+from nnrg.stats.partition import sample_groups, spatial_edges
 
-__all__ = ["Groups", "choose_groups", "fewest_blocks", "whole"]
+__all__ = ["Groups", "choose_groups", "fewest_blocks", "unit", "whole"]
 
 # Fewest blocks along an axis at the coarsest scale where regions are left out, by dimension.
 _FEWEST_BLOCKS = {1: 16, 2: 4, 3: 3, 4: 2}
+# Samples with a correlation above this, of either sign, are called repeats of one another, if that
+# is five standard deviations or more: the typical correlation must be below 0.14.
+_REPEATED = 0.7
+_TYPICAL = 0.14
+_MOST_COMPARED = 16384
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +40,14 @@ class Groups:
         Where the lattice at b = 1 is cut; multiples of the largest block.
     kind : str
         ``"samples"`` or ``"regions"``, for reports.
+    note : str
+        What a reader must know of them.
     """
 
     sample_group: npt.NDArray[np.int64]
     edges: tuple[npt.NDArray[np.int64], ...]
     kind: str
+    note: str = ""
 
     @property
     def n_groups(self) -> int:
@@ -55,29 +67,85 @@ class Groups:
         return tuple(cuts)
 
 
+def unit(field: SynapticField, errors: Jackknife) -> Literal["samples", "sites"]:
+    """Say what is left out of a field: sites too where its samples are not independent."""
+    if errors.over == "auto" and not field.independent:
+        return "sites"
+    return errors.unit(field.n_samples)
+
+
 def fewest_blocks(field: SynapticField, errors: Jackknife) -> int:
     """Return how many blocks along an axis the coarsest scale must keep for an error to exist."""
-    if errors.unit(field.n_samples) == "samples":
-        return 2
-    return _FEWEST_BLOCKS[field.sites.dimension]
+    return 2 if unit(field, errors) == "samples" else _FEWEST_BLOCKS[field.sites.dimension]
 
 
 def choose_groups(
     field: SynapticField, factors: tuple[int, ...], steps: int, errors: Jackknife
 ) -> Groups:
-    """Leave out samples where there are enough, else regions that no block straddles."""
+    """Leave out samples where there are enough, else regions that no block straddles.
+
+    Raises
+    ------
+    AnalysisError
+        If there are fewer than two groups.
+    """
     shape = field.sites.shape
-    if errors.unit(field.n_samples) == "samples":
-        return Groups(
-            sample_groups(field.n_samples, errors.max_groups),
-            tuple(np.array([0, n]) for n in shape),
-            "samples",
+    if unit(field, errors) == "samples":
+        labels, note = _independent_samples(field)
+        merged = sample_groups(int(labels.max()) + 1, errors.max_groups)[labels]
+        groups = Groups(
+            merged.astype(np.int64), tuple(np.array([0, n]) for n in shape), "samples", note
         )
-    return Groups(
-        np.arange(field.n_samples),
-        spatial_edges(shape, factors, steps, cells=errors.cells_per_axis(field.sites.dimension)),
-        "regions",
+    else:
+        cells = errors.cells_per_axis(field.sites.dimension)
+        groups = Groups(
+            np.zeros(field.n_samples, dtype=np.int64),
+            spatial_edges(shape, factors, steps, cells=cells),
+            "regions",
+        )
+    if groups.n_groups < 2:
+        raise AnalysisError(
+            f"field {field.name!r} has one jackknife group ({groups.kind}): no error can be told; "
+            "give more samples, or leave out sites with Jackknife(over='sites')"
+        )
+    return groups
+
+
+def _independent_samples(field: SynapticField) -> tuple[npt.NDArray[np.int64], str]:
+    """Label samples so that those which repeat one another, up to a factor, share a label."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    n = field.n_samples
+    alone = np.arange(n, dtype=np.int64)
+    if n > _MOST_COMPARED:
+        return alone, ""
+    y = field.values.reshape(n, -1).astype(np.float32)
+    y /= np.maximum(np.sqrt(np.einsum("ij,ij->i", y, y, dtype=np.float64)), 1e-30)[:, None]
+    # Of pairs far apart in the list, which are repeats of one another only by chance.
+    pairs = np.einsum("ij,ij->i", y[: n // 2], y[n - n // 2 :])
+    typical = np.median(np.abs(pairs)) / 0.6745
+    if typical > _TYPICAL:
+        return alone, ""
+    rows, columns = [], []
+    for start in range(0, n, 1024):
+        close = np.abs(y[start : start + 1024] @ y.T) > _REPEATED
+        i, j = np.nonzero(close)
+        rows.append(i + start)
+        columns.append(j)
+    i, j = np.concatenate(rows), np.concatenate(columns)
+    links = coo_array((np.ones(i.size, dtype=np.int8), (i, j)), shape=(n, n))
+    count, labels = connected_components(links, directed=False)
+    if count == n:
+        return alone, ""
+    # In order of their first sample, so that neighbouring samples stay in neighbouring groups.
+    _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
+    order = np.argsort(np.argsort(first))
+    note = (
+        f"{n} samples are {count} that do not repeat one another (correlation above {_REPEATED} "
+        "of either sign): repeats are left out together"
     )
+    return order[inverse].astype(np.int64), note
 
 
 def whole(field: SynapticField) -> Groups:

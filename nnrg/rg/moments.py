@@ -13,6 +13,9 @@ __all__ = ["cumulant_names", "flag_ratios", "observe"]
 
 Array = npt.NDArray[np.float64]
 
+# Variance, in units of the mean's square or of the variance at b = 1, that rounding alone makes.
+_ROUNDING = 1e-24
+
 
 def cumulant_names(order: int, dimension: int) -> tuple[str, ...]:
     """Return the names of everything that `observe` returns."""
@@ -42,8 +45,12 @@ def observe(statistics: Pyramid, order: int, *, replicates: bool) -> Array:
     sums = stacked(statistics.sums)[..., :order]
     kappa = kstatistics(sums, counts, shift=statistics.shift, scale=statistics.scale)
     bonds, squares = stacked(statistics.bonds), stacked(statistics.gradients)
+    variance = kappa[..., 1:2]
+    # A block mean that is constant up to rounding has no fluctuations to speak of.
+    floor = _ROUNDING * np.maximum(np.abs(variance[:, :1]), kappa[..., :1] ** 2)
+    kappa[..., 1:] = np.where(variance > floor, kappa[..., 1:], np.nan)
+    variance = kappa[..., 1:2]
     with np.errstate(invalid="ignore", divide="ignore"):
-        variance = kappa[..., 1:2]
         ratios = kappa[..., 2:] / variance ** (np.arange(3, order + 1) / 2)
         jump = squares / bonds * (statistics.scale**2)[:, None]
         neighbour = np.where(bonds > 0, 1 - jump / (2 * variance), np.nan)
@@ -53,18 +60,21 @@ def observe(statistics: Pyramid, order: int, *, replicates: bool) -> Array:
 def flag_ratios(
     names: tuple[str, ...], values: Array, counts: npt.NDArray[np.int64], common: str
 ) -> tuple[tuple[str, ...], ...]:
-    """Flag ratios that even independent Gaussian numbers would show, and what has no value."""
+    """Flag ratios that even independent Gaussian numbers would show, and what has no value.
+
+    `common` is said of every number.
+    """
     flags = []
     for level, n in enumerate(counts):
         row = []
         for i, name in enumerate(names):
+            own = ""
             if np.isnan(values[level, i]):
-                row.append("too few blocks")
+                own = "too few blocks" if np.isfinite(values[level, 1]) else "constant block means"
             elif name.startswith("ratio_") and abs(values[level, i]) < float(
                 gaussian_error(int(name[6:]), n)
             ):
-                row.append("below Gaussian noise")
-            else:
-                row.append(common)
+                own = "below Gaussian noise"
+            row.append("; ".join(flag for flag in (own, common) if flag))
         flags.append(tuple(row))
     return tuple(flags)

@@ -7,11 +7,12 @@ order of the sites says. A flow that does not differ from it is the flow of rand
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from nnrg._validate import as_count, shown
 from nnrg.errors import ArgumentError
 from nnrg.fields import SynapticField
 from nnrg.rg.blocks import permute_sites
@@ -24,6 +25,9 @@ _MODELS: dict[str, Callable[[SynapticField, np.random.Generator], SynapticField]
 }
 
 
+_MOST_DRAWS = 1_000_000
+
+
 @dataclass(frozen=True, slots=True)
 class NullModel:
     """A null model and how many times it is drawn.
@@ -34,25 +38,47 @@ class NullModel:
         Which property is destroyed.
     draws : int
         Independent draws, at least 3; z-scores follow Student's t with ``draws - 1`` degrees.
+
+    Raises
+    ------
+    ArgumentError
+        If the name is unknown or the draws are no integer in range.
     """
 
     name: str = "permutation"
     draws: int = 20
 
     def __post_init__(self) -> None:
-        if self.name not in _MODELS:
+        if not isinstance(self.name, str) or self.name not in _MODELS:
             raise ArgumentError(
-                f"null model must be one of {', '.join(map(repr, _MODELS))}, got {self.name!r}"
+                f"null model must be one of {', '.join(map(repr, _MODELS))}, got "
+                f"{shown(self.name)}; () stands for none"
             )
-        if isinstance(self.draws, bool) or int(self.draws) != self.draws or self.draws < 3:
-            raise ArgumentError(f"a null model needs at least 3 draws, got {self.draws!r}")
+        draws = as_count("draws", self.draws, 3, _MOST_DRAWS, hint="try 20")
+        object.__setattr__(self, "draws", draws)
 
 
 def null_models(nulls: str | NullModel | Sequence[str | NullModel]) -> tuple[NullModel, ...]:
-    """Return null models from names, objects, or a sequence of them."""
+    """Return null models from names, objects, or a sequence of them, each at most once.
+
+    Raises
+    ------
+    ArgumentError
+        If one is unknown or named twice.
+    """
     if isinstance(nulls, str | NullModel):
         nulls = (nulls,)
-    return tuple(n if isinstance(n, NullModel) else NullModel(str(n)) for n in nulls)
+    if not isinstance(nulls, Iterable):
+        raise ArgumentError(
+            f"nulls must be names or NullModel objects, got {shown(nulls)}; () stands for none"
+        )
+    models = tuple(n if isinstance(n, NullModel) else NullModel(n) for n in nulls)
+    names = [m.name for m in models]
+    if len(set(names)) < len(names):
+        raise ArgumentError(
+            f"null models must differ, got {', '.join(names)}; ask for more draws of one"
+        )
+    return models
 
 
 def null_flows(flow: Flow, model: NullModel, seed: np.random.SeedSequence) -> Iterator[Flow]:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from nnrg._netcdf import Group, Variable, write
 from nnrg.errors import ArgumentError
 from nnrg.stats.estimate import Estimate
-from nnrg.stats.jackknife import jackknife_covariance
+from nnrg.stats.jackknife import jackknife_covariance, pseudo_deviations
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -37,8 +37,8 @@ class Observables:
         NaN where a number could not be told; its flag says why.
     replicates : array of shape (n_groups, n_scales, n_names)
         The values with one jackknife group left out.
-    weights : array of shape (n_groups,)
-        Sites in each group.
+    weights : array of shape (n_groups, n_scales)
+        Sites of each group that a scale's numbers rest on.
     nulls : mapping from name to array of shape (n_draws, n_scales, n_names)
         The values of each draw of each null model.
     flags : mapping from scale index to tuple of str, one for each name
@@ -80,7 +80,8 @@ class Observables:
 
         k, a = self.values.shape
         flat = self.replicates.reshape(-1, k * a)
-        matrix = jackknife_covariance(flat, self.values.ravel(), self.weights)
+        sizes = np.repeat(self.weights, a, axis=1)
+        matrix = jackknife_covariance(flat, self.values.ravel(), sizes)
         names = list(self.names)
         return xr.DataArray(
             matrix.reshape(k, a, k, a),
@@ -96,13 +97,13 @@ class Observables:
 
     def errors(self) -> Array:
         """Return the standard errors, shape (n_scales, n_names)."""
-        k, a = self.values.shape
-        out = np.empty((k, a))
-        for level in range(k):
-            block = jackknife_covariance(
-                self.replicates[:, level], self.values[level], self.weights
-            )
-            out[level] = np.sqrt(np.diag(block))
+        out = np.empty(self.values.shape)
+        for level, values in enumerate(self.values):
+            parts = pseudo_deviations(self.replicates[:, level], values, self.weights[:, level])
+            # Of numbers as small as 1e-200 the squares must not vanish before they are summed.
+            top = np.abs(parts).max(axis=0)
+            unit = parts / np.where(top > 0, top, 1.0)
+            out[level] = top * np.sqrt((unit * unit).sum(axis=0))
         return out
 
     def null_mean(self, null: str | None = None) -> Array:
@@ -177,7 +178,7 @@ class Observables:
             "value": Variable(dims, self.values),
             "error": Variable(dims, self.errors()),
             "replicate": Variable(("group", *dims), self.replicates),
-            "group_weight": Variable(("group",), self.weights),
+            "group_weight": Variable(("group", "scale"), self.weights),
             "n_samples": Variable(("scale",), self.n_samples),
             "flag": Variable(dims, flags),
         }

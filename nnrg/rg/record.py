@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from nnrg.rg.flow import Flow, field_exponent
-from nnrg.rg.moments import observe
 
 __all__ = ["correlated_regions", "describe_flow"]
 
 # Correlation of half regions above which the jackknife's regions are called dependent.
 _CORRELATED = 0.2
+# Below so many groups an error is known to a quarter or worse.
+_FEW = 8
 
 
 def describe_flow(flow: Flow, seed: np.random.SeedSequence) -> dict[str, str | int | float]:
@@ -29,28 +31,63 @@ def describe_flow(flow: Flow, seed: np.random.SeedSequence) -> dict[str, str | i
         "exponent_Delta": "measured (kappa_2 kept)" if exponent is None else exponent,
         "jackknife_over": flow.groups.kind,
         "jackknife_groups": flow.groups.n_groups,
-        "notes": "\n".join(flow.notes),
+        "notes": "\n".join([*flow.notes, *([flow.groups.note] if flow.groups.note else [])]),
         "seed": str(seed.entropy),
     }
 
 
 def correlated_regions(flow: Flow) -> str:
-    """Return a flag if the regions that the jackknife leaves out are not independent, else "".
+    """Return a flag if the groups that the jackknife leaves out are few or dependent, else "".
 
-    Regions must be two correlation lengths wide. Blocks of half a region whose neighbours have a
-    correlation above 0.2 (exp(-L/xi) times the variance of what is left) say that they are not.
+    Regions must be two correlation lengths wide. The coarsest blocks that fit half a region are
+    averaged up to about half its width; neighbours of these with a correlation above 0.2, and above
+    twice its error by chance, say that regions are not wide enough.
     """
+    few = ""
+    if flow.groups.n_groups < _FEW:
+        few = f"few groups: errors from {flow.groups.n_groups} are rough"
     if flow.groups.kind != "regions":
-        return ""
-    widths = [int(np.diff(e).min()) for e in flow.groups.edges if e.size > 2]
-    if not widths:
-        return ""
-    level = max(k for k, b in enumerate(flow.scales) if 2 * b <= max(min(widths), 2))
-    numbers = observe(flow.statistics, 2, replicates=False)[0, level]
-    strongest = float(np.nanmax(numbers[2:], initial=0.0))
-    if strongest <= _CORRELATED:
-        return ""
-    return (
-        f"correlated regions: blocks of {flow.scales[level]} sites have correlation "
-        f"{strongest:.2f}, errors are lower bounds"
+        return few
+    factors = flow.blocks.factors(flow.field.sites)
+    halves = [max(1, int(np.diff(edges).min()) // 2) for edges in flow.groups.edges]
+    level = max(
+        k
+        for k in range(len(flow))
+        if all(f**k <= half for f, half in zip(factors, halves, strict=True))
     )
+    more = [half // f**level for f, half in zip(factors, halves, strict=True)]
+    cut = [axis for axis, edges in enumerate(flow.groups.edges) if edges.size > 2]
+    strongest = _strongest_correlation(flow.means[level], more, cut)
+    if strongest <= _CORRELATED:
+        return few
+    dependent = (
+        f"correlated regions: half regions have correlation {strongest:.2f}, "
+        "errors are lower bounds"
+    )
+    return f"{few}; {dependent}" if few else dependent
+
+
+def _strongest_correlation(
+    means: npt.NDArray[np.floating], more: list[int], axes: list[int]
+) -> float:
+    """Return the largest correlation of neighbouring boxes of `more` blocks along some axis.
+
+    Zero where chance alone could make it.
+    """
+    y = means.astype(np.float64)
+    for axis, count in enumerate(more):
+        y = np.moveaxis(y, axis + 1, -1)
+        length = y.shape[-1] // count * count
+        y = y[..., :length].reshape(*y.shape[:-1], -1, count).mean(axis=-1)
+        y = np.moveaxis(y, -1, axis + 1)
+    y -= y.mean()
+    variance = float(np.mean(y * y))
+    strongest = 0.0
+    for axis in axes:
+        z = np.moveaxis(y, axis + 1, -1)
+        products = z[..., 1:] * z[..., :-1]
+        if products.size > 1 and variance > 0:
+            correlation = float(products.mean()) / variance
+            if correlation > _CORRELATED + 2 / np.sqrt(products.size):
+                strongest = max(strongest, correlation)
+    return strongest

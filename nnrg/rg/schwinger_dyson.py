@@ -40,10 +40,8 @@ class LinearSystem:
         The functions outside the basis.
     unit : float
         Root mean square of the block mean at this scale.
-    sites : int
-        Sites that have all their neighbours, summed over samples.
-    filled : int
-        Groups that hold any such site.
+    weights : array of shape (n_groups,)
+        Sites of each group that have all their neighbours.
     """
 
     matrix: Array
@@ -52,8 +50,17 @@ class LinearSystem:
     test_rhs: Array
     tests: tuple[str, ...]
     unit: float
-    sites: int
-    filled: int
+    weights: Array
+
+    @property
+    def sites(self) -> int:
+        """Sites that have all their neighbours, summed over samples."""
+        return int(self.weights.sum())
+
+    @property
+    def filled(self) -> int:
+        """Groups that hold any such site."""
+        return int(np.count_nonzero(self.weights))
 
 
 def linear_system(flow: Flow, level: int, basis: Basis, *, test: bool) -> LinearSystem:
@@ -72,8 +79,9 @@ def linear_system(flow: Flow, level: int, basis: Basis, *, test: bool) -> Linear
     powers = [o.fields - 1 for o in basis if o.local]
     extra = test_powers(powers) if test else []
     # Two sites further along a line: needs a second layer of neighbours, so only where there is
-    # room for it; in more dimensions the diagonal neighbours test the range instead.
-    far = test and d == 1 and min(lattice.shape) >= 8
+    # room for it; in more dimensions the diagonal neighbours test the range instead. Null draws
+    # use the same sites.
+    far = d == 1 and min(lattice.shape) >= 8
     sums = accumulate(
         np.ascontiguousarray(values),
         1 / unit,
@@ -82,9 +90,10 @@ def linear_system(flow: Flow, level: int, basis: Basis, *, test: bool) -> Linear
         periodic=lattice.periodic,
         sample_group=flow.groups.sample_group,
         edges=flow.groups.edges_at(flow.blocks.factors(flow.field.sites), level, lattice.shape),
-        second_neighbours=far,
+        second_neighbours=test and far,
         diagonal=test and d > 1,
         quartic=test,
+        bounded=test,
     )
     matrix, rhs, test_matrix, test_rhs, tests = _assemble(sums, basis, extra)
     return LinearSystem(
@@ -94,22 +103,17 @@ def linear_system(flow: Flow, level: int, basis: Basis, *, test: bool) -> Linear
         test_rhs,
         tests,
         unit,
-        int(sums.sites.sum()),
-        int(np.count_nonzero(sums.sites)),
+        sums.sites.astype(np.float64),
     )
 
 
 def test_powers(powers: list[int]) -> list[int]:
-    """Return two powers of phi outside the basis that test the fit.
+    """Return the lowest even power of phi outside the basis, which tests the symmetry.
 
-    The two lowest; for an even action the lowest of each parity, since even powers alone would test
-    the symmetry only. No more: the covariance of high powers is not known from a few hundred
-    groups, and p-values come out too small.
+    The potential itself is tested by a bounded odd function. No higher power is used: its
+    covariance is not known from a few hundred groups, and p-values come out too small.
     """
-    spare = [k for k in range(2, 10) if k not in powers]
-    if powers and all(k % 2 for k in powers):
-        return sorted(next(k for k in spare if k % 2 == parity) for parity in (0, 1))
-    return spare[:2]
+    return [next(k for k in range(2, 10, 2) if k not in powers)]
 
 
 def _assemble(

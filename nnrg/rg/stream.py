@@ -10,11 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from nnrg._random import as_seed
+from nnrg._validate import as_count, shown
 from nnrg.errors import AnalysisError, ArgumentError
 from nnrg.fields import Lattice
 from nnrg.networks.network import Network
 from nnrg.rg.blocks import GridBlocks
 from nnrg.rg.cumulants import Cumulants, from_statistics
+from nnrg.rg.fluctuations import has_fluctuations
+from nnrg.rg.levels import as_levels, count_levels
 from nnrg.rg.moments import observe
 from nnrg_kernels.pyramid import Pyramid, PyramidStream
 
@@ -22,6 +25,8 @@ __all__ = ["stream_cumulants"]
 
 _BUFFER_BYTES = 1 << 24
 _GROUPS = 32
+_FEWEST_BLOCKS = 32
+_MOST_DRAWS = 1_000_000
 
 
 def stream_cumulants(
@@ -69,7 +74,8 @@ def stream_cumulants(
     ArgumentError
         If the tensor is no matrix, or an option is out of range.
     AnalysisError
-        If it is too small for two scales, or constant.
+        If it is too small for two scales and two runs of rows, constant, or of a standard
+        deviation outside 1e-30 .. 1e30.
 
     Examples
     --------
@@ -79,16 +85,20 @@ def stream_cumulants(
     >>> c.scales.tolist()
     [1, 2, 4, 8]
     """
-    if name not in net.specs:
+    if not isinstance(net, Network):
+        raise ArgumentError(f"expected a Network, got {type(net).__name__}; try nnrg.load")
+    if not isinstance(name, str) or name not in net.specs:
         net.tensors[name]  # raises, with a near match
     spec = net.specs[name]
     if len(spec.shape) != 2:
         raise ArgumentError(f"tensor {name!r} has shape {spec.shape}; expected a matrix")
-    if isinstance(order, bool) or order not in range(2, 9):
-        raise ArgumentError(f"order must be an integer from 2 to 8, got {order!r}")
-    if draws != 0 and draws < 3:
-        raise ArgumentError(f"a null model needs at least 3 draws, or 0 for none, got {draws}")
+    order = as_count("order", order, 2, 8, hint="try 4")
+    draws = as_count("draws", draws, 0, _MOST_DRAWS, hint="try 10, or 0 for no null model")
+    if draws in (1, 2):
+        raise ArgumentError(f"draws must be at least 3, or 0 for no null model, got {draws}")
     rule = GridBlocks(2) if blocks is None else blocks
+    if not isinstance(rule, GridBlocks):
+        raise ArgumentError(f"blocks must be GridBlocks, got {shown(rule)}; try GridBlocks(2)")
     lattice = Lattice(spec.shape, axes=("row", "column"), populations=((0,), (1,)))
     factors = rule.factors(lattice)
     count = _levels(spec.shape, factors, levels)
@@ -99,11 +109,15 @@ def stream_cumulants(
     def sweep(source: Callable[[int], Iterator[npt.NDArray[Any]]]) -> Pyramid:
         return _sweep(source, spec.shape, factors, count, order)
 
-    statistics = sweep(lambda rows: net.chunks(name, rows))
+    with np.errstate(over="ignore", invalid="ignore"):
+        statistics = sweep(lambda rows: net.chunks(name, rows))
     tick(1, total)
+    if not has_fluctuations(statistics):
+        raise AnalysisError(
+            f"tensor {name!r} must have a standard deviation within 1e-30 .. 1e30, for its powers "
+            "to the eighth: it is constant, or must be multiplied by a constant"
+        )
     variance = observe(statistics, 2, replicates=False)[0, :, 1]
-    if not variance[0] > 0:
-        raise AnalysisError(f"tensor {name!r} is constant: it has no flow")
     null = []
     for i, child in enumerate(seed.spawn(draws)):
         shuffled = _shuffled(net, name, np.random.default_rng(child))
@@ -141,19 +155,14 @@ def stream_cumulants(
     )
 
 
-def _levels(shape: tuple[int, ...], factors: tuple[int, ...], levels: int | None) -> int:
-    if levels is None:
-        count = 1
-        while all(
-            n // f**count >= (32 if f > 1 else 1) for n, f in zip(shape, factors, strict=True)
-        ):
-            count += 1
-    else:
-        count = int(levels)
-    if count < 2 or any(n // f ** (count - 1) < 1 for n, f in zip(shape, factors, strict=True)):
+def _levels(shape: tuple[int, ...], factors: tuple[int, ...], levels: object) -> int:
+    count = count_levels(shape, factors, _FEWEST_BLOCKS) if levels is None else as_levels(levels)
+    blocks = [n // f ** (count - 1) for n, f in zip(shape, factors, strict=True)]
+    if count < 2 or min(blocks) < 1 or blocks[0] < 2:
         raise AnalysisError(
-            f"a matrix of {shape} has no {max(count, 2)} scales of blocks {factors}; hold it in "
-            "memory and use nnrg.renormalize, or ask for fewer levels"
+            f"a matrix of {shape} has no {max(count, 2)} scales of blocks {factors} with two runs "
+            "of rows to leave out; hold it in memory and use nnrg.renormalize, or ask for other "
+            "levels"
         )
     return count
 
@@ -171,13 +180,15 @@ def _sweep(
     cuts[-1] = shape[0]
     first = next(iter(source(1)))
     sample = np.asarray(first, dtype=np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused afterwards
+        shift, scale = float(sample.mean()), float(sample.std())
     stream = PyramidStream(
         shape,
         first.dtype,
         factors,
         count - 1,
-        shift=float(sample.mean()),
-        scale=float(sample.std()) or 1.0,
+        shift=shift,
+        scale=scale if 0.0 < scale < np.inf else 1.0,
         order=order,
         edges=cuts,
     )

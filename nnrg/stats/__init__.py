@@ -8,10 +8,9 @@ from nnrg.stats.jackknife import (
     jackknife_bias,
     jackknife_covariance,
     leave_one_out,
-    sample_groups,
-    spatial_edges,
 )
 from nnrg.stats.kstatistics import gaussian_error, kstatistics, recentre
+from nnrg.stats.partition import sample_groups, spatial_edges
 
 __all__ = [
     "Estimate",

@@ -173,9 +173,7 @@ class Estimate:
             else f"samples   {self.n_samples:.6g} independent"
         )
         if self.null is not None:
-            away = (
-                "distance not known" if isnan(self.z) else f"{self.z:.1f} standard errors away"
-            )
+            away = "distance not known" if isnan(self.z) else f"{self.z:.1f} standard errors away"
             lines.append(f"null      {self.null}, {away}")
         if self.flag:
             lines.append(f"flag      {self.flag}")

@@ -1,23 +1,21 @@
-"""Delete-group jackknife: groups, replicates, and the covariance and bias they give."""
+"""Delete-group jackknife: replicates, and the covariance and bias they give."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from nnrg.errors import AnalysisError, ArgumentError
+from nnrg.errors import ArgumentError
 
 __all__ = [
     "Jackknife",
     "jackknife_bias",
     "jackknife_covariance",
     "leave_one_out",
-    "sample_groups",
-    "spatial_edges",
+    "pseudo_deviations",
 ]
 
 Floats = npt.NDArray[np.float64]
@@ -87,117 +85,6 @@ class Jackknife:
         return max(2, int(total ** (1 / dimension) + 1e-9))
 
 
-def sample_groups(n_samples: int, max_groups: int | None = None) -> npt.NDArray[np.intp]:
-    """Cut samples into contiguous groups of nearly equal size.
-
-    Contiguous, so that samples of one Markov chain that are correlated stay together.
-
-    Parameters
-    ----------
-    n_samples : int
-        Number of samples, at least 1.
-    max_groups : int, optional
-        At most so many groups. The default is one for each sample.
-
-    Returns
-    -------
-    ndarray of shape (n_samples,)
-        The group of each sample: 0, 0, ..., 1, 1, ... Sizes differ by at most one.
-
-    Raises
-    ------
-    ArgumentError
-        If either number is below 1.
-
-    Examples
-    --------
-    >>> sample_groups(7, 3).tolist()
-    [0, 0, 0, 1, 1, 2, 2]
-    """
-    groups = n_samples if max_groups is None else min(max_groups, n_samples)
-    if n_samples < 1 or groups < 1:
-        raise ArgumentError(
-            "samples and groups must each be at least 1, "
-            f"got {n_samples} and {max_groups}; leave max_groups out for one group a sample"
-        )
-    short, longer = divmod(n_samples, groups)
-    sizes = np.full(groups, short, dtype=np.intp)
-    sizes[:longer] += 1
-    return np.repeat(np.arange(groups, dtype=np.intp), sizes)
-
-
-def spatial_edges(
-    shape: Sequence[int],
-    factor: int | Sequence[int],
-    levels: int,
-    *,
-    cells: int | Sequence[int] = 8,
-    fewest: int = 2,
-) -> tuple[npt.NDArray[np.intp], ...]:
-    """Edges of the spatial cells of a lattice whose blocks never straddle two cells.
-
-    Parameters
-    ----------
-    shape : sequence of int, length d
-        Sites along each axis of the finest lattice.
-    factor : int or sequence of int, length d
-        Sites per block along each axis at one coarse-graining step.
-    levels : int
-        Number of steps: cells are made of whole blocks of ``factor**levels`` sites.
-    cells : int or sequence of int, length d
-        At most so many cells along each axis.
-    fewest : int
-        Fewest cells, over all axes together, that are of use.
-
-    Returns
-    -------
-    tuple of d ndarrays of int
-        Along each axis the edges, in sites of the finest lattice, from 0 to its length: one more
-        than there are cells. Cells are nearly equal; the last also holds the trailing sites
-        that fill no block.
-
-    Raises
-    ------
-    ArgumentError
-        If the arguments do not fit each other.
-    AnalysisError
-        If the lattice holds fewer than `fewest` cells.
-
-    Examples
-    --------
-    >>> [edges.tolist() for edges in spatial_edges((28, 32), 2, 2, cells=3)]
-    [[0, 8, 20, 28], [0, 12, 20, 32]]
-    """
-    d = len(shape)
-    factors = (factor,) * d if isinstance(factor, int) else tuple(factor)
-    most = (cells,) * d if isinstance(cells, int) else tuple(cells)
-    if not d or len(factors) != d or len(most) != d:
-        raise ArgumentError(
-            f"shape, factor and cells must have one entry per axis, got {tuple(shape)}, "
-            f"{factors} and {most}; one integer serves all axes"
-        )
-    if min(shape) < 1 or min(factors) < 1 or min(most) < 1 or levels < 0:
-        raise ArgumentError(
-            f"lengths, factor and cells must be at least 1 and levels at least 0, got "
-            f"{tuple(shape)}, {factors}, {most} and {levels}"
-        )
-    edges = []
-    for length, step, at_most in zip(shape, factors, most, strict=True):
-        block = step**levels
-        whole = length // block
-        count = max(1, min(at_most, whole))
-        edge = block * np.rint(np.linspace(0, whole, count + 1)).astype(np.intp)
-        edge[-1] = length
-        edges.append(edge)
-    total = int(np.prod([edge.size - 1 for edge in edges]))
-    if total < fewest:
-        raise AnalysisError(
-            f"a lattice of {tuple(shape)} holds {total} cell(s) of blocks of {factors} to the "
-            f"power {levels}, at least {fewest} are needed; use fewer levels or more samples"
-        )
-    return tuple(edges)
-
-
 def leave_one_out(sums: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Return the sums over all groups but one.
 
@@ -223,6 +110,7 @@ def leave_one_out(sums: npt.NDArray[Any]) -> npt.NDArray[Any]:
 def _checked(
     replicates: npt.ArrayLike, estimate: npt.ArrayLike, sizes: npt.ArrayLike | None
 ) -> tuple[Floats, Floats, Floats]:
+    """Return replicates (G, p), estimate (p,) and the share of each group in each number (G, p)."""
     left_out = np.asarray(replicates, dtype=np.float64)
     full = np.asarray(estimate, dtype=np.float64)
     if left_out.ndim != 2 or left_out.shape[0] < 2 or full.shape != left_out.shape[1:]:
@@ -232,12 +120,39 @@ def _checked(
         )
     count = left_out.shape[0]
     weights = np.ones(count) if sizes is None else np.asarray(sizes, dtype=np.float64)
-    if weights.shape != (count,) or not np.all(np.isfinite(weights) & (weights > 0)):
+    if weights.shape not in ((count,), left_out.shape) or not np.all(
+        np.isfinite(weights) & (weights >= 0)
+    ):
         raise ArgumentError(
-            f"sizes must be {count} positive numbers, one per group, got {sizes!r}; "
-            "leave out groups that hold no data"
+            f"sizes must be {count} numbers of at least 0, one per group, or one per group and "
+            f"number, got {sizes!r}"
         )
-    return left_out, full, weights / weights.sum()
+    if weights.ndim == 1:
+        weights = np.broadcast_to(weights[:, None], left_out.shape)
+    with np.errstate(invalid="ignore"):
+        return left_out, full, weights / weights.sum(axis=0)
+
+
+def pseudo_deviations(
+    replicates: npt.ArrayLike, estimate: npt.ArrayLike, sizes: npt.ArrayLike | None = None
+) -> Floats:
+    """Return what the covariance is the sum of squares of, shape (G, p); see there.
+
+    A group of size zero adds nothing. All is NaN for a number that is not finite in the estimate or
+    in any replicate, or that fewer than two groups tell of.
+    """
+    left_out, full, fraction = _checked(replicates, estimate, sizes)
+    filled = fraction > 0
+    known = np.isfinite(full) & np.isfinite(left_out).all(axis=0) & (filled.sum(axis=0) > 1)
+    out = np.full(left_out.shape, np.nan)
+    share = np.where(filled, fraction, 1.0)[:, known]
+    # Deviations from the estimate: with the values themselves, tau - theta_J would cancel.
+    deviation = np.where(filled[:, known], left_out[:, known] - full[known], 0.0)
+    centre = -((1 - share) * deviation).sum(axis=0)
+    pseudo = -(1 / share - 1) * deviation - centre
+    weight = np.where(filled[:, known], 1 / share - 1, np.inf) * filled[:, known].sum(axis=0)
+    out[:, known] = pseudo / np.sqrt(weight)
+    return out
 
 
 def jackknife_covariance(
@@ -251,8 +166,9 @@ def jackknife_covariance(
         The p numbers estimated without group j, for each of G >= 2 groups.
     estimate : array_like of shape (p,)
         The same numbers estimated from all data.
-    sizes : array_like of shape (G,), optional
-        Size :math:`m_j` of each group, in any unit. Equal if left out.
+    sizes : array_like of shape (G,) or (G, p), optional
+        Size :math:`m_j` of each group, in any unit, for all numbers or for each. Equal if left
+        out; zero for a group that holds nothing of a number.
 
     Returns
     -------
@@ -291,16 +207,11 @@ def jackknife_covariance(
     >>> jackknife_covariance(means[:, None], [x.mean()]).round(6).tolist()
     [[1.166667]]
     """
-    left_out, full, fraction = _checked(replicates, estimate, sizes)
-    known = np.isfinite(full) & np.isfinite(left_out).all(axis=0)
-    # Deviations from the estimate: with the values themselves, tau - theta_J would cancel.
-    deviation = left_out[:, known] - full[known]
-    pseudo = -(1 / fraction - 1)[:, None] * deviation
-    centre = -((1 - fraction)[:, None] * deviation).sum(axis=0)
-    scaled = (pseudo - centre) / np.sqrt(1 / fraction - 1)[:, None]
-    covariance = np.full((full.size, full.size), np.nan)
-    covariance[np.ix_(known, known)] = scaled.T @ scaled / len(fraction)
-    return covariance
+    scaled = pseudo_deviations(replicates, estimate, sizes)
+    # Products of numbers as small as 1e-200 must not vanish before they are summed.
+    top = np.abs(scaled).max(axis=0)
+    relative = scaled / np.where(top > 0, top, 1.0)
+    return np.asarray((relative.T @ relative) * top[:, None] * top)
 
 
 def jackknife_bias(
@@ -337,8 +248,9 @@ def jackknife_bias(
     4.666667
     """
     left_out, full, fraction = _checked(replicates, estimate, sizes)
+    filled = fraction > 0
     known = np.isfinite(full) & np.isfinite(left_out).all(axis=0)
     bias = np.full(full.shape, np.nan)
-    deviation = left_out[:, known] - full[known]
-    bias[known] = ((1 - fraction)[:, None] * deviation).sum(axis=0)
+    deviation = np.where(filled, left_out - full, 0.0)[:, known]
+    bias[known] = ((1 - fraction[:, known]) * deviation).sum(axis=0)
     return bias

@@ -15,8 +15,8 @@ from nnrg_kernels.schwinger_dyson import accumulate
 pytestmark = pytest.mark.benchmark
 
 SIDE = 4096
-TESTS_OFF = {"second_neighbours": False, "diagonal": True, "quartic": False}
-TESTS_ON = {"second_neighbours": True, "diagonal": True, "quartic": True}
+TESTS_OFF = {"second_neighbours": False, "diagonal": True, "quartic": False, "bounded": False}
+TESTS_ON = {"second_neighbours": True, "diagonal": True, "quartic": True, "bounded": True}
 
 
 def fastest(repeats, *functions):
@@ -91,8 +91,8 @@ def test_eight_operators_in_two_dimensions(field, capsys):
     cases = {
         "8 operators: powers to 5, grad2:0 grad2:1 J:1.414": (5, TESTS_OFF),
         "the same with powers to 7": (7, TESTS_OFF),
-        "all test functions: powers to 7, J:2 and U:1 too": (7, TESTS_ON),
-        "all test functions: powers to 9, J:2 and U:1 too": (9, TESTS_ON),
+        "all test functions: powers to 7, J:2, U:1, bounded": (7, TESTS_ON),
+        "all test functions: powers to 9, J:2, U:1, bounded": (9, TESTS_ON),
     }
     means = {"np.mean": product_mean, "np.vdot": blas_mean}
     sums(np.ascontiguousarray(field[:, :64]), 5, TESTS_OFF)  # compiles

@@ -11,7 +11,7 @@ def neighbours(y, steps):
     return [np.roll(y, [-s for s in step], axes) for step in steps]
 
 
-def channels(y, *, second_neighbours, diagonal, quartic):
+def channels(y, *, second_neighbours, diagonal, quartic, bounded):
     """Name, T_c and dT_c/dy_x of every channel, at every site."""
     d = y.ndim - 1
     unit = [tuple(int(a == b) for b in range(d)) for a in range(d)]
@@ -39,6 +39,8 @@ def channels(y, *, second_neighbours, diagonal, quartic):
     if quartic:
         squares = sum(near**2 for near in neighbours(y, unit + minus))
         result.append(("U:1", y * squares, squares))
+    if bounded:
+        result.append(("bounded", y / (1 + y**2), (1 - y**2) / (1 + y**2) ** 2))
     return result
 
 
@@ -67,11 +69,18 @@ def accumulate(
     second_neighbours,
     diagonal,
     quartic,
+    bounded,
 ):
     """Return names, sites, moments, cross, gram and second, as the kernel's driver does."""
     y = values.astype(np.float64) * inverse
     names, rows, seconds = zip(
-        *channels(y, second_neighbours=second_neighbours, diagonal=diagonal, quartic=quartic),
+        *channels(
+            y,
+            second_neighbours=second_neighbours,
+            diagonal=diagonal,
+            quartic=quartic,
+            bounded=bounded,
+        ),
         strict=True,
     )
     group, n_groups = groups(y.shape, sample_group, edges)

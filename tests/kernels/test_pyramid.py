@@ -250,9 +250,9 @@ def test_every_half_precision_number_is_loaded_exactly() -> None:
 @pytest.mark.parametrize("order", [3, 8])
 def test_row_kernels_equal_their_interpreted_twins(order) -> None:
     rng = np.random.default_rng(9)
-    extent = np.array([0, 0, 0, 0, 9, 4, 6, 20])
+    extent = np.array([0, 0, 0, 0, 9, 4, 6, 20, 20, 0, 20])
     plane = 4 * 6 * 20
-    x = rng.normal(size=4 * plane)
+    x = rng.normal(size=4 * plane + 1)
     for carried, stacked in ((True, False), (False, False), (False, True)):
         sums = [np.ones(_pyramid_rows.STATISTICS) for _ in range(2)]
         kernel = _pyramid_rows.run_statistics

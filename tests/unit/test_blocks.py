@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from nnrg.errors import ArgumentError
 from nnrg.fields import Lattice, SynapticField
-from nnrg.rg.blocks import GridBlocks, RandomBlocks, permute_sites
+from nnrg.rg.blocks import GridBlocks, RandomBlocks, as_blocks, permute_sites
 
 
 def numbered(shape, n_samples=2, **options):
@@ -27,10 +27,27 @@ def test_factors_are_one_for_each_axis(blocks):
 
 
 @pytest.mark.parametrize("blocks", [GridBlocks, RandomBlocks])
-@pytest.mark.parametrize("b", [0, 1, -2, 2.5, 2.0, True, (1, 1), (2, 0), (2, 1.5), (), "2", None])
+@pytest.mark.parametrize(
+    "b",
+    [0, 1, -2, 1.5, 2.5, 2.0, True, (1, 1), (2, 0), (2, 1.5), (2, True), (), [], "2", None, 10**30],
+)
 def test_block_lengths_that_are_none_are_refused(blocks, b):
-    with pytest.raises(ArgumentError):
+    with pytest.raises(ArgumentError, match="block length"):
         blocks(b)
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, "a", None, True, 2**128])
+def test_seeds_that_are_none_are_refused(seed):
+    with pytest.raises(ArgumentError, match="seed must be an integer"):
+        RandomBlocks(2, seed=seed)
+
+
+def test_what_is_no_rule_for_blocks_is_refused():
+    assert as_blocks(None) == GridBlocks(2)
+    assert as_blocks(RandomBlocks(3)) == RandomBlocks(3)
+    for value in (2, "grid", (2, 2), GridBlocks):
+        with pytest.raises(ArgumentError, match=r"GridBlocks\(2\)"):
+            as_blocks(value)
 
 
 def test_grid_blocks_leave_the_field_alone():

@@ -66,10 +66,59 @@ def test_lattice_that_cannot_be_is_refused(arguments, options):
         Lattice(*arguments, **options)
 
 
-@pytest.mark.parametrize("length", [2.5, True])
+@pytest.mark.parametrize(
+    "length",
+    [
+        2.5,
+        True,
+        4.7,
+        "12",
+        ("12",),
+        b"12",
+        np.inf,
+        (2.5, 3),
+        (4, True),
+        np.array(4.0),
+        pytest.param(10**5000, id="huge"),
+    ],
+)
 def test_length_that_is_not_an_integer_is_refused(length):
-    with pytest.raises(ArgumentError, match="got"):
+    with pytest.raises(ArgumentError, match="got") as caught:
         Lattice(length)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        *(("periodic", value) for value in (None, 1, "no", (1, 0), (True,), (True, "no"))),
+        *(("axes", value) for value in (3, "ab", (1, 2), ("a",), ("a", None))),
+        *(
+            ("populations", value)
+            for value in ((0, 1), ("x",), ((0,), (True,)), ((0, 1), ()), 2, ((0.0, 1.0),), "01")
+        ),
+    ],
+)
+def test_option_that_does_not_say_one_thing_for_each_axis_is_refused(option, value):
+    with pytest.raises(ArgumentError, match=f"{option} must .* got .*; try"):
+        Lattice((4, 4), **{option: value})
+
+
+def test_numbers_of_numpy_are_those_of_python():
+    lattice = Lattice(np.array([4, 3]), np.array([True, False]), populations=np.array([[0], [1]]))
+    assert lattice == Lattice((4, 3), (True, False), populations=((0,), (1,)))
+    assert {type(n) for n in lattice.shape} == {int}
+    assert Lattice(np.int32(4), np.bool_(True)) == Lattice(4, True)
+
+
+def test_number_of_sites_of_a_huge_lattice_is_exact():
+    assert Lattice((10**10, 10**10)).n_sites == 10**20
+
+
+@pytest.mark.parametrize("factors", [2, (2,), (2, 0), (2, 9), (2, 1.5), None])
+def test_lattice_is_coarsened_by_one_factor_for_each_axis(factors):
+    with pytest.raises(ArgumentError, match="factors"):
+        Lattice((8, 8)).coarsened(factors)
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16, ml_dtypes.bfloat16])
@@ -130,11 +179,55 @@ def test_replaced_adds_a_note_and_keeps_the_rest():
         np.zeros((2, 4), dtype=bool),
         np.array([["a", "b", "c", "d"]]),
         None,
+        [[1.0, 2.0, 3.0, 4.0], [1.0]],
+        np.array([[1, 2, 3, 4]], dtype=object),
+        np.array([[True, False, True, True]], dtype=object),
+        np.array([[10**400, 1, 2, 3]], dtype=object),
+        np.zeros((2, 4), dtype="M8[s]"),
+        np.zeros((2, 4), dtype="m8[s]"),
+        np.zeros((2, 4), dtype=[("a", "f8")]),
+        np.zeros((2, 4), dtype="V8"),
+        np.zeros((2, 4), dtype=ml_dtypes.int4),
+        np.zeros((2, 4), dtype=ml_dtypes.uint2),
+        np.ma.array(np.ones((2, 4)), mask=[[0, 0, 0, 1], [0, 0, 0, 0]]),
     ],
 )
 def test_values_that_are_no_field_are_refused(values):
-    with pytest.raises(ArgumentError):
+    with pytest.raises(ArgumentError) as caught:
         SynapticField(values, Lattice(4))
+    assert "\n" not in str(caught.value)
+
+
+def test_numbers_beyond_double_precision_are_refused():
+    values = np.ones((2, 4), np.longdouble)
+    assert SynapticField(values, Lattice(4)).values.dtype == np.float64
+    values[0, 0] = np.longdouble("1e4000")
+    # Where a long double is a double, that number reads as infinite.
+    expected = ArgumentError if np.isfinite(values[0, 0]) else NonFiniteError
+    with pytest.raises(expected, match=r"beyond double precision|1 of 8"):
+        SynapticField(values, Lattice(4))
+    values[0, 0] = np.inf
+    with pytest.raises(NonFiniteError, match="1 of 8"):
+        SynapticField(values, Lattice(4))
+
+
+def test_masked_array_without_masked_values_is_a_field():
+    values = np.ma.array(np.arange(8.0).reshape(2, 4), mask=False)
+    np.testing.assert_array_equal(SynapticField(values, Lattice(4)).values, values.data)
+
+
+def test_eight_bit_floats_become_single_precision():
+    values = np.array([[0.5, 1.0, -2.0, 4.0]]).astype(ml_dtypes.float8_e4m3fn)
+    field = SynapticField(values, Lattice(4))
+    assert field.values.dtype == np.float32
+    np.testing.assert_array_equal(field.values, [[0.5, 1.0, -2.0, 4.0]])
+
+
+def test_a_field_equals_itself_alone():
+    values = np.zeros((2, 4))
+    first, second = SynapticField(values, Lattice(4)), SynapticField(values, Lattice(4))
+    assert first == first and first != second
+    assert len({first, second}) == 2
 
 
 def test_sites_that_are_no_lattice_are_refused():

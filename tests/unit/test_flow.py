@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import nnrg
-from nnrg.errors import AnalysisError, ArgumentError
+from nnrg.errors import AnalysisError, ArgumentError, NonFiniteError
 from nnrg.rg.flow import field_exponent, repeat_flow, with_errors
 
 
@@ -146,21 +146,75 @@ def test_flow_iterates_over_its_scales():
     assert [b for b, _ in flow] == list(flow.scales) == [1, 3, 9]
     assert len(flow) == 3
     np.testing.assert_array_equal(flow.at(-1).values, flow.at(2).values)
-    for level in (3, -4):
+    for level in (3, -4, 1.5, "a", None, True):
         with pytest.raises(ArgumentError, match="level must be"):
             flow.at(level)
 
 
-@pytest.mark.parametrize("levels", [0, -1, 1.5, True, 10])
+@pytest.mark.parametrize(
+    "levels",
+    [
+        0,
+        -1,
+        1.5,
+        2.7,
+        True,
+        10,
+        64,
+        20000,
+        pytest.param(10**5000, id="huge"),
+        "abc",
+        np.nan,
+        np.inf,
+        [2],
+    ],
+)
 def test_levels_that_do_not_fit_are_refused(levels):
-    with pytest.raises(ArgumentError):
+    with pytest.raises(ArgumentError, match="levels") as caught:
         nnrg.renormalize(random_field((16,)), levels=levels)
+    assert len(str(caught.value)) < 300
 
 
-@pytest.mark.parametrize("rescale", ["unit", True, np.nan, np.inf, None, [1.0]])
+@pytest.mark.parametrize(
+    "rescale", ["unit", True, np.nan, np.inf, None, [1.0], [1, 2], 1j, 10**400, -60.0, 60.0]
+)
 def test_rescaling_that_is_none_is_refused(rescale):
     with pytest.raises(ArgumentError, match="rescale"):
         nnrg.renormalize(random_field((16,)), rescale=rescale)
+
+
+@pytest.mark.parametrize("blocks", [2, "grid", (2,), nnrg.GridBlocks])
+def test_blocks_that_are_none_are_refused(blocks):
+    with pytest.raises(ArgumentError, match=r"GridBlocks\(2\)"):
+        nnrg.renormalize(random_field((16,)), blocks)
+
+
+@pytest.mark.parametrize("errors", ["samples", 10, nnrg.Jackknife])
+def test_errors_that_are_no_jackknife_are_refused(errors):
+    field = random_field((16,))
+    with pytest.raises(ArgumentError, match="must be a Jackknife"):
+        nnrg.renormalize(field, errors=errors)
+    with pytest.raises(ArgumentError, match="must be a Jackknife"):
+        with_errors(nnrg.renormalize(field), errors)
+
+
+def test_what_is_no_flow_has_no_errors():
+    with pytest.raises(ArgumentError, match=r"try nnrg\.renormalize"):
+        with_errors(random_field((16,)), nnrg.Jackknife())
+
+
+def test_blocks_longer_than_the_lattice_leave_one_scale():
+    longest = nnrg.GridBlocks(2**31 - 1)
+    for shape in ((16,), (8, 8, 4), (4, 4, 4, 4)):
+        for n_samples in (3, 12):
+            field = random_field(shape, n_samples=n_samples)
+            flow = nnrg.renormalize(field, longest, levels=1)
+            assert len(flow) == 1
+            assert flow.variances()[0] == pytest.approx(field.values.var(ddof=1), rel=1e-12)
+    with pytest.raises(ArgumentError, match="fewer levels"):
+        nnrg.renormalize(random_field((16,)), longest, levels=2)
+    with pytest.raises(AnalysisError, match="too small"):
+        nnrg.renormalize(random_field((16,)), longest)
 
 
 def test_input_without_a_flow_is_refused():
@@ -172,6 +226,41 @@ def test_input_without_a_flow_is_refused():
         field = nnrg.SynapticField(np.full((12, 16), constant), nnrg.Lattice(16))
         with pytest.raises(AnalysisError, match="constant"):
             nnrg.renormalize(field)
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-160, 1e-32, 1e32, 1e160, 1e300])
+@pytest.mark.parametrize("n_samples", [1, 12])
+def test_fields_whose_powers_leave_double_precision_are_refused(scale, n_samples):
+    field = random_field((64,), n_samples=n_samples)
+    with pytest.raises(AnalysisError, match="multiply by a constant"):
+        nnrg.renormalize(field.replaced(field.values * scale), levels=2)
+
+
+def test_numbers_that_change_afterwards_are_checked_again():
+    values = np.random.default_rng(0).normal(size=(12, 16))
+    field = nnrg.SynapticField(values, nnrg.Lattice(16))
+    values[0, 0] = np.nan
+    with pytest.raises(NonFiniteError, match="1 of 192"):
+        nnrg.renormalize(field)
+
+
+@pytest.mark.parametrize("factors", [(2, 1), (1, 3), (4, 2)])
+def test_independent_sites_keep_their_variance_under_unequal_factors(factors):
+    # Errors of a variance over n independent Gaussian numbers are sqrt(2/n) of it.
+    flow = nnrg.renormalize(
+        random_field((64, 64), n_samples=20), nnrg.GridBlocks(factors), levels=3, rescale="clt"
+    )
+    scaled = flow.variances() * flow.factors() ** 2
+    n = 20 * np.array([s.n_sites for s in flow.sites])
+    assert np.all(np.abs(scaled - 1) < 4.5 * np.sqrt(2 / n))
+    np.testing.assert_allclose(flow.lengths, np.prod(factors) ** (np.arange(3) / 2), rtol=1e-14)
+    assert flow.scales == tuple(max(factors) ** level for level in range(3))
+
+
+@pytest.mark.parametrize("shape", [(27,), (27, 27), (27, 27, 27)])
+def test_equal_factors_have_their_own_length(shape):
+    flow = nnrg.renormalize(random_field(shape, n_samples=2), nnrg.GridBlocks(3), levels=3)
+    assert flow.lengths.tolist() == list(flow.scales) == [1, 3, 9]
 
 
 @pytest.mark.parametrize("scale", [1e-30, 1e-8, 1e8, 1e30])

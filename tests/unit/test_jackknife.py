@@ -11,9 +11,8 @@ from nnrg.stats.jackknife import (
     jackknife_bias,
     jackknife_covariance,
     leave_one_out,
-    sample_groups,
-    spatial_edges,
 )
+from nnrg.stats.partition import sample_groups, spatial_edges
 
 
 def group_sums(x, groups):
@@ -107,6 +106,28 @@ def test_a_singular_replicate_makes_only_its_own_numbers_unknown():
     assert np.isnan(jackknife_bias(replicates, estimate)).tolist() == [False, True, False]
 
 
+def test_an_empty_group_changes_nothing():
+    rng = np.random.default_rng(8)
+    replicates, estimate = rng.normal(size=(6, 2)), rng.normal(size=2)
+    sizes = np.array([2.0, 1.0, 0.0, 3.0, 1.0, 2.0])
+    filled = sizes > 0
+    expected = jackknife_covariance(replicates[filled], estimate, sizes[filled])
+    np.testing.assert_allclose(jackknife_covariance(replicates, estimate, sizes), expected)
+    each = np.column_stack([sizes, np.ones(6)])
+    variances = np.diag(jackknife_covariance(replicates, estimate, each))
+    equal = jackknife_covariance(replicates, estimate)
+    np.testing.assert_allclose(variances, [expected[0, 0], equal[1, 1]])
+    bias = jackknife_bias(replicates[filled], estimate, sizes[filled])
+    np.testing.assert_allclose(jackknife_bias(replicates, estimate, sizes), bias)
+
+
+def test_numbers_as_small_as_1e_200_keep_their_error():
+    replicates = np.random.default_rng(9).normal(size=(8, 1))
+    unit = jackknife_covariance(replicates, [0.0])
+    small = jackknife_covariance(1e-150 * replicates, [0.0])
+    np.testing.assert_allclose(small, 1e-300 * unit, rtol=1e-12)
+
+
 @pytest.mark.parametrize(
     ("replicates", "estimate", "sizes"),
     [
@@ -114,7 +135,7 @@ def test_a_singular_replicate_makes_only_its_own_numbers_unknown():
         (np.ones((1, 2)), np.ones(2), None),
         (np.ones((4, 2)), np.ones(3), None),
         (np.ones((4, 2)), np.ones(2), [1, 2, 3]),
-        (np.ones((4, 2)), np.ones(2), [1, 2, 3, 0]),
+        (np.ones((4, 2)), np.ones(2), [1, 2, 3, -1]),
     ],
 )
 def test_shapes_and_sizes_that_do_not_fit_are_refused(replicates, estimate, sizes):

@@ -79,7 +79,24 @@ def test_unknown_names_are_refused(nulls):
         null_models(nulls)
 
 
-@pytest.mark.parametrize("draws", [None, "5"])
+@pytest.mark.parametrize("nulls", [None, 3, 1.5])
+def test_what_names_no_null_model_is_refused(nulls):
+    with pytest.raises(ArgumentError, match=r"nulls must be .* \(\) stands for none"):
+        null_models(nulls)
+
+
+def test_a_null_model_is_drawn_once():
+    with pytest.raises(ArgumentError, match="must differ"):
+        null_models(("permutation", nnrg.NullModel(draws=5)))
+
+
+@pytest.mark.parametrize("name", [None, 3, ["permutation"]])
+def test_names_that_are_no_text_are_refused(name):
+    with pytest.raises(ArgumentError, match="null model must be"):
+        nnrg.NullModel(name)
+
+
+@pytest.mark.parametrize("draws", [None, "5", "x", np.nan, 5.0, True, 10**30])
 def test_draws_that_are_no_number_are_refused(draws):
     with pytest.raises(ArgumentError, match="draws"):
         nnrg.NullModel("permutation", draws)

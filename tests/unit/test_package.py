@@ -35,11 +35,12 @@ PARTS: dict[str, set[str]] = {
     "rg": {"nnrg.rg"},
     "networks": {"nnrg.networks"},
     "simulate": {"nnrg.simulate"},
-    "fields": {"nnrg.fields"},
+    "fields": {"nnrg._field_values", "nnrg.fields"},
     "stats": {"nnrg.stats"},
     "foundations": {
         "nnrg._netcdf",
         "nnrg._random",
+        "nnrg._validate",
         "nnrg._version",
         "nnrg.data",
         "nnrg.errors",

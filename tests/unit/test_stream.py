@@ -35,9 +35,7 @@ def test_sixteen_bit_stream_keeps_its_accuracy(tmp_path, matrix) -> None:
     half = matrix.astype(ml_dtypes.bfloat16)
     save_file({"w": half}, path)
     streamed = nnrg.stream_cumulants(nnrg.load(path), "w", levels=4, draws=0)
-    exact = nnrg.stream_cumulants(
-        nnrg.load({"w": half.astype(np.float64)}), "w", levels=4, draws=0
-    )
+    exact = nnrg.stream_cumulants(nnrg.load({"w": half.astype(np.float64)}), "w", levels=4, draws=0)
     kappa_2 = streamed.names.index("kappa_2")
     assert_allclose(streamed.values[:, kappa_2], exact.values[:, kappa_2], rtol=1e-6)
 
@@ -72,11 +70,35 @@ def test_same_seed_same_numbers(matrix) -> None:
         (np.eye(64, dtype=np.float32), {"levels": 1}, AnalysisError),
         (np.eye(64, dtype=np.float32), {"levels": 9}, AnalysisError),
         (np.eye(64, dtype=np.float32), {"levels": 2, "order": 9}, ArgumentError),
+        (np.eye(64, dtype=np.float32), {"levels": 2, "order": 4.0}, ArgumentError),
+        *(
+            (np.eye(64, dtype=np.float32), {"levels": levels}, ArgumentError)
+            for levels in ("abc", np.nan, np.inf, [2], 2.7, True, 0, -1, 20000)
+        ),
+        *(
+            (np.eye(64, dtype=np.float32), {"levels": 2, "blocks": blocks}, ArgumentError)
+            for blocks in (2, "grid", nnrg.RandomBlocks(2), nnrg.GridBlocks)
+        ),
+        *(
+            (np.eye(64, dtype=np.float32), {"levels": 2, "draws": draws}, ArgumentError)
+            for draws in (None, "x", np.nan, 5.0, True, -3)
+        ),
+        (np.eye(64, dtype=np.float32), {"levels": 7}, AnalysisError),  # one run of rows
+        (np.random.default_rng(1).normal(size=(64, 64)) * 1e160, {"levels": 2}, AnalysisError),
+        (np.random.default_rng(1).normal(size=(64, 64)) * 1e307, {"levels": 2}, AnalysisError),
+        (np.eye(64) * 1e160, {"levels": 2}, AnalysisError),
+        (np.eye(64) * 1e-160, {"levels": 2}, AnalysisError),
+        (np.full((64, 64), 0.1), {"levels": 2}, AnalysisError),
     ],
 )
 def test_what_cannot_be_streamed_is_refused(tensor, options, error) -> None:
     with pytest.raises(error):
         nnrg.stream_cumulants(nnrg.load({"w": tensor}), "w", **options)
+
+
+def test_what_is_no_network_is_refused(matrix) -> None:
+    with pytest.raises(ArgumentError, match=r"try nnrg\.load"):
+        nnrg.stream_cumulants({"w": matrix}, "w")
 
 
 def test_unknown_tensor_is_named(matrix) -> None:
