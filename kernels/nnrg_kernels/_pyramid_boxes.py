@@ -36,22 +36,23 @@ from nnrg_kernels._pyramid_table import (
 
 __all__ = ["line_size", "sweep"]
 
-# Planes are taken in runs of about this many bytes: with the plane before, they stay in L1. Planes
-# of one long row are cut into segments, so that a run has some planes; boxes are not made as
-# narrow, because rows should be read from memory in long stretches.
-RUN_BYTES, SEGMENT_BYTES = 2**14, 2**12
+# Planes are taken in runs of about this many bytes, and planes of one very long row are cut into
+# segments, so that a run with the plane before it stays in L2. Shorter segments would stay in L1,
+# but the reads from memory, which then jump from row to row, cost more than that gains.
+RUN_BYTES, SEGMENT_BYTES = 2**17, 2**15
 # Between the segments of two rows, for the site after a segment.
 GAP = 8
 
 
-def line_size(n_rows: int, row: int, f0: int, f3: int) -> int:
-    """Return the most numbers of a run of the first level, and the plane before it.
+def line_size(plane: int, row: int, f0: int, f3: int) -> int:
+    """Return the most numbers of a run of the first level, with the plane before it.
 
-    A plane has `n_rows` rows of `row` sites, blocks `f0` planes and `f3` sites of a row.
+    No plane has more than `plane` sites, no row more than `row`; blocks have `f0` planes and `f3`
+    sites of a row.
     """
-    segment = max(SEGMENT_BYTES // 4, f3)
-    plane = n_rows * (min(row, segment) + GAP if n_rows == 1 else row)
-    return plane + max(RUN_BYTES // 4 + RUN_BYTES // 4 * GAP // min(row, segment), f0 * plane)
+    segment = min(row, max(RUN_BYTES // 4, f3)) + GAP
+    plane = max(plane, segment)
+    return plane + max(RUN_BYTES // 4, f0 * plane)
 
 
 @borrowing_kernel
@@ -131,12 +132,13 @@ def _load_planes(
 
 
 @borrowing_kernel
-def _segment(n_rows: int, row: int, factor: int, itemsize: int) -> int:
+def _segment(extent: Ints, factor: int, itemsize: int) -> int:
     """Return the sites of a segment of a row: all, if there are more rows in a plane."""
-    if n_rows > 1:
+    row = extent[7]
+    if extent[5] * extent[6] > 1:
         return row
-    most = max(1, SEGMENT_BYTES // (itemsize * factor)) * factor
-    return min(row, most)
+    size = RUN_BYTES if extent[4] == 1 else SEGMENT_BYTES
+    return min(row, max(1, size // (itemsize * factor)) * factor)
 
 
 @borrowing_kernel
@@ -168,12 +170,12 @@ def _level(
     raw, code, shift, inverse = buffers.raw, buffers.code, buffers.shift, 1.0 / buffers.scale
     level, box, extent = table[k], work[BOX], work[EXTENTS + k]
     row, n_rows = extent[7], extent[5] * extent[6]
-    segment = _segment(n_rows, row, factors[3], x.itemsize)
+    segment = _segment(extent, factors[3], x.itemsize)
     pitch = row
     if k == 0 and n_rows == 1:
         pitch = segment + GAP
     plane = n_rows * pitch
-    step = _planes_of_run(n_rows * segment, factors[0], x.itemsize)
+    step = _planes_of_run(n_rows * pitch if k == 0 else n_rows * segment, factors[0], x.itemsize)
     buffer = x[x.size - geometry.row_size :]
     coarsens = k + 1 < table.shape[0]
     packed = k + 1 < geometry.levels
@@ -192,9 +194,7 @@ def _level(
                 out = x[(1 - before) * plane :]
                 n_planes = in_run + before
                 start = first - before
-                _load_planes(
-                    raw, code, shift, inverse, level, box[4], extent, start, n_planes, out
-                )
+                _load_planes(raw, code, shift, inverse, level, box[4], extent, start, n_planes, out)
             else:
                 here = x[i * plane + column :]
             run_statistics(here, first > 0, stacked, extent, in_run, order, sums)

@@ -20,7 +20,7 @@ Ints = npt.NDArray[np.int64]
 # the shift, which is common to a round, would be off by too many of the last level's deviations.
 LARGEST_BLOCK = 2**10
 # Sites of a row of a box in one, two and more dimensions, of a plane, and of one band.
-ROWS, PLANE, BAND = (2**13, 2**12, 2**7, 2**7), 2**13, 2**14
+ROWS, PLANE, BAND = (2**13, 2**13, 2**7, 2**7), 2**13, 2**14
 # Samples with fewer sites than this are swept many at a time.
 SMALL_SAMPLE = 2**13
 # Chunks of work: enough to keep two to a few tens of threads evenly busy.
@@ -208,8 +208,7 @@ def _lay_out_scratch(
     sizes = -(-sizes // 8) * 8
     ends = np.cumsum(sizes)
     table[:, columns.SCRATCH_AT] = ends - sizes
-    n_rows = plane // row
-    return band, row, line_size(n_rows, row, f0, int(factors[3])) + row, int(ends[-1]) + row
+    return band, row, line_size(plane, row, f0, int(factors[3])) + row, int(ends[-1]) + row
 
 
 def _lay_out_faces(table: Ints, wrapped: Ints, joined: npt.NDArray[np.bool_], slabs: Ints) -> int:

@@ -45,11 +45,10 @@ def observe(statistics: Pyramid, order: int, *, replicates: bool) -> Array:
     sums = stacked(statistics.sums)[..., :order]
     kappa = kstatistics(sums, counts, shift=statistics.shift, scale=statistics.scale)
     bonds, squares = stacked(statistics.bonds), stacked(statistics.gradients)
+    # A block mean that is constant up to rounding has no shape to speak of.
     variance = kappa[..., 1:2]
-    # A block mean that is constant up to rounding has no fluctuations to speak of.
     floor = _ROUNDING * np.maximum(np.abs(variance[:, :1]), kappa[..., :1] ** 2)
-    kappa[..., 1:] = np.where(variance > floor, kappa[..., 1:], np.nan)
-    variance = kappa[..., 1:2]
+    variance = np.where(variance > floor, variance, np.nan)
     with np.errstate(invalid="ignore", divide="ignore"):
         ratios = kappa[..., 2:] / variance ** (np.arange(3, order + 1) / 2)
         jump = squares / bonds * (statistics.scale**2)[:, None]
@@ -69,8 +68,10 @@ def flag_ratios(
         row = []
         for i, name in enumerate(names):
             own = ""
-            if np.isnan(values[level, i]):
-                own = "too few blocks" if np.isfinite(values[level, 1]) else "constant block means"
+            if not values[level, 1] > _ROUNDING * max(abs(values[0, 1]), values[level, 0] ** 2):
+                own = "constant block means"
+            elif np.isnan(values[level, i]):
+                own = "too few blocks"
             elif name.startswith("ratio_") and abs(values[level, i]) < float(
                 gaussian_error(int(name[6:]), n)
             ):

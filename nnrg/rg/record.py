@@ -7,10 +7,10 @@ import numpy.typing as npt
 
 from nnrg.rg.flow import Flow, field_exponent
 
-__all__ = ["correlated_regions", "describe_flow"]
+__all__ = ["CORRELATED", "correlated_regions", "describe_flow"]
 
 # Correlation of half regions above which the jackknife's regions are called dependent.
-_CORRELATED = 0.2
+CORRELATED = 0.2
 # Below so many groups an error is known to a quarter or worse.
 _FEW = 8
 
@@ -58,7 +58,7 @@ def correlated_regions(flow: Flow) -> str:
     more = [half // f**level for f, half in zip(factors, halves, strict=True)]
     cut = [axis for axis, edges in enumerate(flow.groups.edges) if edges.size > 2]
     strongest = _strongest_correlation(flow.means[level], more, cut)
-    if strongest <= _CORRELATED:
+    if strongest <= CORRELATED:
         return few
     dependent = (
         f"correlated regions: half regions have correlation {strongest:.2f}, "
@@ -88,6 +88,6 @@ def _strongest_correlation(
         products = z[..., 1:] * z[..., :-1]
         if products.size > 1 and variance > 0:
             correlation = float(products.mean()) / variance
-            if correlation > _CORRELATED + 2 / np.sqrt(products.size):
+            if correlation > CORRELATED + 2 / np.sqrt(products.size):
                 strongest = max(strongest, correlation)
     return strongest

@@ -19,6 +19,7 @@ from nnrg.rg.cumulants import Cumulants, from_statistics
 from nnrg.rg.fluctuations import has_fluctuations
 from nnrg.rg.levels import as_levels, count_levels
 from nnrg.rg.moments import observe
+from nnrg.rg.record import CORRELATED
 from nnrg_kernels.pyramid import Pyramid, PyramidStream
 
 __all__ = ["stream_cumulants"]
@@ -106,8 +107,10 @@ def stream_cumulants(
     total = 1 + draws
     tick = progress or (lambda done, of: None)
 
+    cuts = _runs_of_rows(spec.shape[0], factors[0] ** (count - 1))
+
     def sweep(source: Callable[[int], Iterator[npt.NDArray[Any]]]) -> Pyramid:
-        return _sweep(source, spec.shape, factors, count, order)
+        return _sweep(source, spec.shape, factors, count, order, cuts)
 
     with np.errstate(over="ignore", invalid="ignore"):
         statistics = sweep(lambda rows: net.chunks(name, rows))
@@ -150,7 +153,7 @@ def stream_cumulants(
             "notes": "read in one pass; null: columns permuted, rows permuted within each buffer",
             "seed": str(seed.entropy),
         },
-        flag="",
+        flag=_dependent_runs(statistics, factors[0], cuts),
         factor=np.sqrt(variance[0] / variance),
     )
 
@@ -167,17 +170,35 @@ def _levels(shape: tuple[int, ...], factors: tuple[int, ...], levels: object) ->
     return count
 
 
+def _runs_of_rows(length: int, block: int) -> npt.NDArray[np.int64]:
+    whole = length // block
+    cuts = block * np.unique(np.linspace(0, whole, min(_GROUPS, whole) + 1).astype(np.int64))
+    cuts[-1] = length
+    return cuts
+
+
+def _dependent_runs(statistics: Pyramid, factor: int, cuts: npt.NDArray[np.int64]) -> str:
+    """Return a flag if blocks of half a run of rows are correlated with the next ones."""
+    half = int(np.diff(cuts).min()) // 2
+    level = max(k for k in range(len(statistics.counts)) if factor**k <= max(half, 1))
+    correlation = float(observe(statistics, 2, replicates=False)[0, level, 2])
+    chance = 2 / np.sqrt(max(1, statistics.bonds[level, :, 0].sum()))
+    if not correlation > CORRELATED + chance:
+        return ""
+    return (
+        f"correlated regions: blocks of {factor**level} rows have correlation {correlation:.2f}, "
+        "errors are lower bounds"
+    )
+
+
 def _sweep(
     source: Callable[[int], Iterator[npt.NDArray[Any]]],
     shape: tuple[int, ...],
     factors: tuple[int, ...],
     count: int,
     order: int,
+    cuts: npt.NDArray[np.int64],
 ) -> Pyramid:
-    block = factors[0] ** (count - 1)
-    whole = shape[0] // block
-    cuts = block * np.unique(np.linspace(0, whole, min(_GROUPS, whole) + 1).astype(np.int64))
-    cuts[-1] = shape[0]
     first = next(iter(source(1)))
     sample = np.asarray(first, dtype=np.float64)
     with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused afterwards

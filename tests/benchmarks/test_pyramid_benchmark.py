@@ -261,6 +261,4 @@ def test_stream_of_a_checkpoint(tmp_path: Path) -> None:
         print(f"{name:40s} {2 * rows * columns / seconds / 1e9:6.2f} GB/s")
     print(f"memory above the start, compiler included: {(peak - base) / 2**20:.0f} MiB")
     assert peak - base < 300 * 2**20
-    # An estimate from CPU time, 67 ms for 2^26 sites, on two cores that have nothing else to do.
-    # The share of the bare read depends on the page cache, which gives 3.6 to 7 GB/s.
-    assert best["pyramid, order 4, reading ahead"] < SLACK / 0.4 * best["read"]
+    assert best["pyramid, order 4, reading ahead"] < SLACK / 0.7 * best["read"]

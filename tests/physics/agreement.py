@@ -36,8 +36,7 @@ def p_value(result, names, expected, scales=None):
 def residuals(flow, level, basis):
     """Studentised residuals of the functions outside the basis, by name."""
     system = linear_system(flow, level, basis.on(flow.field.sites.dimension), test=True)
-    weights = flow.statistics.counts[0].astype(float)
-    fit = goodness_of_fit(system, solve(system)[0], weights)
+    fit = goodness_of_fit(system, solve(system)[0])
     return dict(zip(fit.tests, fit.residuals, strict=True))
 
 

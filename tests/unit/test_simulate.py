@@ -9,8 +9,8 @@ from nnrg.simulate.chain import phi4_chain
 from nnrg.simulate.gaussian import ar1, fractional_gaussian_noise, gaussian_free_field
 from nnrg.simulate.phi4 import phi4
 from nnrg.stats.jackknife import jackknife_covariance, leave_one_out
-from nnrg.stats.partition import sample_groups
 from nnrg.stats.kstatistics import kstatistics
+from nnrg.stats.partition import sample_groups
 
 
 def cumulants_with_errors(samples, order, groups=100):

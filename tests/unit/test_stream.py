@@ -54,6 +54,16 @@ def test_rows_that_follow_one_another_beat_the_null(matrix) -> None:
     assert c.z()[1, c.names.index("neighbour:0")] > 8.6  # p = 0.001 for 4 degrees of freedom
 
 
+def test_runs_of_rows_that_are_not_independent_are_flagged(matrix) -> None:
+    net = nnrg.load({"walk": matrix, "white": np.random.default_rng(1).normal(size=(600, 300))})
+    flags = {
+        name: nnrg.stream_cumulants(net, name, levels=3, draws=0).flags[0][1]
+        for name in net.tensors
+    }
+    assert flags["walk"].startswith("correlated regions")
+    assert flags["white"] == ""
+
+
 def test_same_seed_same_numbers(matrix) -> None:
     net = nnrg.load({"w": matrix})
     first, second = (nnrg.stream_cumulants(net, "w", levels=2, draws=3, rng=9) for _ in range(2))
