@@ -132,13 +132,14 @@ def _load_planes(
 
 
 @borrowing_kernel
-def _segment(extent: Ints, factor: int, itemsize: int) -> int:
+def _segment(extent: Ints, factor: int, itemsize: int) -> Integer:
     """Return the sites of a segment of a row: all, if there are more rows in a plane."""
-    row = extent[7]
+    row: int = extent[7]
     if extent[5] * extent[6] > 1:
         return row
     size = RUN_BYTES if extent[4] == 1 else SEGMENT_BYTES
-    return min(row, max(1, size // (itemsize * factor)) * factor)
+    most: int = max(1, size // (itemsize * factor)) * factor
+    return min(row, most)
 
 
 @borrowing_kernel

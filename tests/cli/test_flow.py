@@ -239,7 +239,7 @@ def test_code_2_words_that_cannot_be_used(model, tmp_path, capsys):
     refused(capsys, 2, [*flow, "--blocks", "0"])
     refused(capsys, 2, [*flow, "--rescale", "up"], "variance")
     refused(capsys, 2, [*flow, "--levels", "0"], "levels")
-    refused(capsys, 2, [*flow, "--draws", "2"], "3 draws")
+    refused(capsys, 2, [*flow, "--draws", "2"], "from 3")
     refused(capsys, 2, [*flow, "--seed", "-4"], "-4")
     refused(capsys, 2, ["flow", model, "-o", tmp_path / "file"], "is a file")
 
