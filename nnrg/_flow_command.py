@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["flow"]
 
 # Flags that refuse a number or say that the action does not describe the field.
-_GATES = ("poor fit", "too few", "hard edge", "discrete", "ill-conditioned")
+_GATES = ("poor fit", "too few", "hard edge", "discrete", "atom", "ill-conditioned", "unstable")
 _PARTS = ".nnrg-parts"
 # Numbers through one null draw in a second on two cores, to a factor of two: for a warning only.
 _NUMBERS_PER_SECOND = 2.5e7

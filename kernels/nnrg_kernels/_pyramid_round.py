@@ -59,8 +59,9 @@ def sweep_round(
     field_map: tuple[float, float],
     order: int,
     top: Floats | None = None,
+    threads: int | None = None,
 ) -> Swept:
-    """Run `plan` over `values`.
+    """Run `plan` over `values`, on `threads` threads or as many as Numba is set to.
 
     The maps are (shift, scale): `read_map` of the values read to the numbers whose powers are
     summed, `field_map` of these to the field. `top` is where to write its numbers, if given.
@@ -73,7 +74,7 @@ def sweep_round(
     sums = np.zeros((plan.group_of_segment.size, geometry.levels, STATISTICS))
     raw, code = as_bytes(values)
     buffers = Buffers(raw, code, *read_map, *field_map, order, faces, fields, top, sums)
-    n_threads = numba.get_num_threads() if values.size >= SERIAL_SITES else 1
+    n_threads = threads or (numba.get_num_threads() if values.size >= SERIAL_SITES else 1)
     line = np.empty((n_threads, plan.line_size), line_type(values.dtype))
     scratch = np.empty((n_threads, plan.scratch_size))
     work = np.empty((n_threads, EXTENTS + geometry.levels + 1, EXTENT_COLUMNS), np.int64)

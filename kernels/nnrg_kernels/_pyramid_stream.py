@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
+from typing import Any, NamedTuple
 
+import numba
 import numpy as np
 import numpy.typing as npt
 
@@ -20,6 +24,15 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 ONE_SAMPLE = np.zeros(1, np.int64)
+
+
+class _Part(NamedTuple):
+    """What one run of rows adds: sums, and its first and last row at each level."""
+
+    stop: int
+    sums: Floats
+    gradients: Floats
+    ends: list[tuple[Floats, Floats] | None]
 
 
 class PyramidStream:
@@ -94,6 +107,7 @@ class PyramidStream:
         self._final = self._steps == levels
         self._map = as_used(shift, scale, np.dtype(dtype))
         self._order = order
+        self._dtype = np.dtype(dtype)
         self._result = self._ladder.empty(order, keep=False)
         self._rows = 0
         n_levels = self._steps + self._final
@@ -106,7 +120,52 @@ class PyramidStream:
 
     def feed(self, rows: Array) -> None:
         """Take the next rows, shape (m, ``*shape[1:]``), C-contiguous."""
-        start, stop = self._rows, self._rows + rows.shape[0]
+        self._merge(self._swept(self._rows, rows, None))
+
+    def pull(self, read: Callable[[int, Array], None], rows: int) -> None:
+        """Read all rows and take them, on as many threads as Numba is set to.
+
+        Each thread reads a run of rows into a buffer of its own and sums it alone, while another
+        one reads. The sums are merged in the order of the rows.
+
+        Parameters
+        ----------
+        read : callable
+            ``read(start, buffer)`` fills `buffer` with the rows from `start` on; called by one
+            thread at a time and in the order of the rows.
+        rows : int
+            Rows in a run, a multiple of `row_multiple`.
+        """
+        total, row_shape = self._ladder.shape[0], self._ladder.shape[1:]
+        starts = iter(range(self._rows, total, rows))
+        done: dict[int, _Part] = {}
+        reading, merging = Lock(), Lock()
+
+        def work(_: int) -> None:
+            buffer = np.empty((rows, *row_shape), self._dtype)
+            while True:
+                with reading:
+                    start = next(starts, None)
+                    if start is None:
+                        return
+                    run = buffer[: min(rows, total - start)]
+                    read(start, run)
+                part = self._swept(start, run, 1)
+                with merging:
+                    done[start] = part
+                    while self._rows in done:
+                        self._merge(done.pop(self._rows))
+
+        threads = numba.get_num_threads()
+        if threads == 1:
+            work(0)
+            return
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(work, range(threads)))
+
+    def _swept(self, start: int, rows: Array, threads: int | None) -> _Part:
+        """Sum a run of rows; nothing of the stream is changed but its own part of the top."""
+        stop = start + rows.shape[0]
         edges = self._ladder.edges[0]
         inner = edges[(edges > start) & (edges < stop)] - start
         plan = self._planned(rows.shape[0], inner)
@@ -115,15 +174,36 @@ class PyramidStream:
         top = self._top[start // block * row_size : stop // block * row_size]
         n_groups = inner.size + 1
         swept = sweep_round(
-            rows, plan, n_groups, self._map, self._map, self._order, None if self._final else top
+            rows,
+            plan,
+            n_groups,
+            self._map,
+            self._map,
+            self._order,
+            None if self._final else top,
+            threads,
         )
         sums, gradients = lattice_sums(swept.sums, plan.axes, self._order)
-        group = int(np.searchsorted(edges, start, side="right")) - 1
-        n_levels = len(self._first)
-        self._result.sums[:n_levels, group : group + n_groups] += sums
-        self._result.gradients[:n_levels, group : group + n_groups] += gradients
-        self._join(plan, swept.faces)
-        self._rows = stop
+        return _Part(stop, sums, gradients, self._ends(plan, swept.faces))
+
+    def _merge(self, part: _Part) -> None:
+        """Add the sums of the next run of rows, and the bonds that lead to it."""
+        edges = self._ladder.edges[0]
+        group = int(np.searchsorted(edges, self._rows, side="right")) - 1
+        here = (slice(len(self._first)), slice(group, group + part.sums.shape[1]))
+        self._result.sums[here] += part.sums
+        self._result.gradients[here] += part.gradients
+        before = int(np.searchsorted(edges, self._rows - 1, side="right")) - 1
+        for level, ends in enumerate(part.ends):
+            if ends is None:
+                continue
+            last = self._last[level]
+            if last is None:
+                self._first[level] = ends[0]
+            else:
+                self._add_bonds(level, before, last, ends[0])
+            self._last[level] = ends[1]
+        self._rows = part.stop
 
     def finish(self) -> Pyramid:
         """Return the statistics of all that was fed."""
@@ -142,7 +222,8 @@ class PyramidStream:
     def _planned(self, n_rows: int, inner: Ints) -> Round:
         """Return the plan for so many rows; runs of rows mostly differ in nothing."""
         key = (n_rows, inner.tobytes())
-        if self._plan is None or self._plan[0] != key:
+        kept = self._plan
+        if kept is None or kept[0] != key:
             wraps = self._ladder.wraps[: len(self._first)].copy()
             wraps[:, 0] = False
             plan = plan_round(
@@ -155,27 +236,23 @@ class PyramidStream:
                 keep=False,
                 open_faces=True,
             )
-            self._plan = (key, plan)
-        return self._plan[1]
+            kept = self._plan = (key, plan)
+        return kept[1]
 
-    def _join(self, plan: Round, faces: Floats) -> None:
-        """Add the bonds from the rows fed before to those fed now."""
+    def _ends(self, plan: Round, faces: Floats) -> list[tuple[Floats, Floats] | None]:
+        """Return the first and the last row of a run at each level, None where it has none."""
         axis = plan.axes[0]
-        edges = self._ladder.edges[0]
-        group = int(np.searchsorted(edges, self._rows - 1, side="right")) - 1
+        ends: list[tuple[Floats, Floats] | None] = []
         for level in range(len(self._first)):
             row = plan.geometry.table[level]
             if row[columns.SHAPE + axis] == 0:
+                ends.append(None)
                 continue
             size = row[columns.FACE_SIZE + axis]
             at = row[columns.FACE_AT + axis]
             end = at + 2 * plan.geometry.n_boxes[axis] * size
-            first, before = faces[at : at + size].copy(), self._last[level]
-            if before is None:
-                self._first[level] = first
-            else:
-                self._add_bonds(level, group, before, first)
-            self._last[level] = faces[end - size : end].copy()
+            ends.append((faces[at : at + size].copy(), faces[end - size : end].copy()))
+        return ends
 
     def _add_bonds(self, level: int, group: int, lower: Floats, upper: Floats) -> None:
         # Not a dot product: threads of BLAS would go on spinning beside the kernels.

@@ -117,7 +117,7 @@ def _assumptions(
     share = constant_fraction(values)
     if share > ATOM:
         refusals.append(f"atom: {100 * share:.2g} % of the values are one and the same number")
-    if condition > ILL_CONDITIONED:
+    if condition > ILL_CONDITIONED and not refusals:
         (refusals if condition > 1e14 else flags).append(f"ill-conditioned: {condition:.0e}")
     for over, (spread, error) in spreads.items():
         if spread > UNEQUAL_VARIANCE and spread > 3 * error:

@@ -24,7 +24,7 @@ from nnrg_kernels.pyramid import Pyramid, PyramidStream
 
 __all__ = ["stream_cumulants"]
 
-_BUFFER_BYTES = 1 << 24
+_BUFFER_BYTES = 1 << 22
 _GROUPS = 32
 _FEWEST_BLOCKS = 32
 _MOST_DRAWS = 1_000_000
@@ -215,8 +215,12 @@ def _sweep(
     )
     fitting = max(1, _BUFFER_BYTES // (shape[1] * first.dtype.itemsize))
     rows = stream.row_multiple * max(1, fitting // stream.row_multiple)
-    for chunk in source(rows):
-        stream.feed(np.ascontiguousarray(chunk))
+    chunks = source(rows)
+
+    def read(_: int, buffer: npt.NDArray[Any]) -> None:
+        buffer[...] = next(chunks)
+
+    stream.pull(read, rows)
     return stream.finish()
 
 

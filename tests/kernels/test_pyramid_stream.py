@@ -5,10 +5,47 @@ from __future__ import annotations
 import math
 
 import ml_dtypes
+import numba
 import numpy as np
 import pytest
 
 from nnrg_kernels.pyramid import PyramidStream, pyramid
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_pulled_rows_are_fed_rows_whatever_the_threads(threads) -> None:
+    values = np.random.default_rng(4).normal(size=(1000, 200)).astype(np.float32)
+    options = {"shift": 0.1, "scale": 1.1, "edges": np.array([0, 384, 1000])}
+    fed = PyramidStream(values.shape, values.dtype, (2, 2), 6, **options)
+    for start in range(0, 1000, 64):
+        fed.feed(values[start : start + 64])
+    pulled = PyramidStream(values.shape, values.dtype, (2, 2), 6, **options)
+    order = []
+
+    def read(start: int, rows: np.ndarray) -> None:
+        order.append(start)
+        rows[...] = values[start : start + len(rows)]
+
+    before = numba.get_num_threads()
+    numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
+    try:
+        pulled.pull(read, 64)
+    finally:
+        numba.set_num_threads(before)
+    assert order == list(range(0, 1000, 64))
+    expected, found = fed.finish(), pulled.finish()
+    np.testing.assert_array_equal(found.sums, expected.sums)
+    np.testing.assert_array_equal(found.gradients, expected.gradients)
+
+
+def test_error_of_a_read_reaches_the_caller() -> None:
+    stream = PyramidStream((256, 16), np.float32, (2, 2), 2, shift=0.0, scale=1.0)
+
+    def read(start: int, rows: np.ndarray) -> None:
+        raise OSError(f"row {start}")
+
+    with pytest.raises(OSError, match="row 0"):
+        stream.pull(read, 32)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, ml_dtypes.bfloat16])
