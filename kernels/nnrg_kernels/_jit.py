@@ -1,7 +1,7 @@
 """Numba settings of every kernel, in one place.
 
-``kernel`` compiles a serial loop that releases the GIL; ``parallel_kernel`` is for the few outer
-drivers that hand disjoint pieces of work to serial kernels (``parallel=True`` is slow to compile).
+``kernel`` compiles a serial loop that releases the GIL, ``borrowing_kernel`` one that Python's own
+threads share arrays in. ``parallel_kernel``, slow to compile, is for loops too short for a thread.
 Kernels have no explicit signatures, which would compile them at import.
 
 Machine code is kept on disk in a folder named by a hash of all kernel sources. Numba's own key is
@@ -24,7 +24,14 @@ from typing import Any, TypeVar
 
 import numba
 
-__all__ = ["FAST_MATH", "cache_folder", "kernel", "parallel_kernel", "python_version"]
+__all__ = [
+    "FAST_MATH",
+    "borrowing_kernel",
+    "cache_folder",
+    "kernel",
+    "parallel_kernel",
+    "python_version",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -60,6 +67,17 @@ def _compile(function: F, **options: Any) -> F:
 def kernel(function: F) -> F:
     """Compile a serial loop that releases the GIL."""
     return _compile(function, nogil=True, fastmath=FAST_MATH)
+
+
+def borrowing_kernel(function: F) -> F:
+    """Compile a serial loop that releases the GIL and keeps no reference counts.
+
+    Numba counts references to an array's memory with atomic operations, at every slice and every
+    attribute of a tuple. Two threads that slice the same arrays then spend most of their time on
+    the counters' one cache line. Functions compiled here neither allocate nor return arrays, so
+    that their caller's reference is enough and no count is kept.
+    """
+    return _compile(function, nogil=True, fastmath=FAST_MATH, _nrt=False)
 
 
 def parallel_kernel(function: F) -> F:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nnrg_kernels._pyramid_jit import borrowing_kernel
+from nnrg_kernels._jit import borrowing_kernel
 
 __all__ = ["BFLOAT16", "FLOAT16", "FLOAT32", "FLOAT64", "as_bytes", "load"]
 

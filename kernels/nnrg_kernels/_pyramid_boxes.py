@@ -12,9 +12,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from nnrg_kernels._jit import borrowing_kernel
 from nnrg_kernels._load import load
 from nnrg_kernels._pyramid_faces import box_extent, save_faces, stitch
-from nnrg_kernels._pyramid_jit import borrowing_kernel
 from nnrg_kernels._pyramid_rows import block_row, copy_run, run_statistics
 from nnrg_kernels._pyramid_table import (
     BLOCK,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nnrg_kernels._pyramid_jit import borrowing_kernel
+from nnrg_kernels._jit import borrowing_kernel
 from nnrg_kernels._pyramid_rows import copy_run
 from nnrg_kernels._pyramid_table import (
     BLOCK,

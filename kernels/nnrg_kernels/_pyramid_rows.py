@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from nnrg_kernels._pyramid_jit import borrowing_kernel
+from nnrg_kernels._jit import borrowing_kernel
 from nnrg_kernels._pyramid_table import COLUMN, PITCH, WIDTH
 
 __all__ = [
@@ -147,7 +147,7 @@ def run_statistics(
     too; if it is, there is room for one more number. No bond joins planes that are `stacked`.
     Powers go up to 4 or, if `order` > 4, to 8.
 
-    Float32 numbers are added in float32: a row has some 10^3 of them. The eighth power overflows
+    Float32 numbers are added in float32: a row has at most 8192 of them. The eighth power overflows
     from 6e4 standard deviations on; such a row is done again in float64.
     """
     row, width = extent[PITCH], extent[WIDTH]

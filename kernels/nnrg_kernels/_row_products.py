@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from nnrg_kernels._pyramid_jit import borrowing_kernel
+from nnrg_kernels._jit import borrowing_kernel
 
 __all__ = ["add_row_products"]
 

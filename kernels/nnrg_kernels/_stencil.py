@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from nnrg_kernels._jit import borrowing_kernel
 from nnrg_kernels._load import load
-from nnrg_kernels._pyramid_jit import borrowing_kernel
 
 __all__ = ["ORIGIN", "Stencil", "build_stencil", "derivative_rows", "load_line"]
 

@@ -19,9 +19,9 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from nnrg_kernels._jit import borrowing_kernel
 from nnrg_kernels._load import as_bytes
 from nnrg_kernels._parts import Parts, cut_parts
-from nnrg_kernels._pyramid_jit import borrowing_kernel
 from nnrg_kernels._row_products import add_row_products
 from nnrg_kernels._stencil import ORIGIN, Stencil, build_stencil, derivative_rows, load_line
 

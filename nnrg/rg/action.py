@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -16,7 +17,7 @@ from nnrg.rg.cumulants import Cumulants, align, assemble
 from nnrg.rg.flow import Flow, rescaling_factors, with_errors
 from nnrg.rg.level_fit import LevelFit, fit_level
 from nnrg.rg.moments import observe
-from nnrg.rg.nulls import NullModel, null_flows, null_models
+from nnrg.rg.nulls import NullModel, measure_null, null_models
 from nnrg.rg.observables import Observables
 from nnrg.rg.record import correlated_regions, describe_flow
 from nnrg.stats.estimate import format_value_error
@@ -183,20 +184,24 @@ def measure(
     cumulant_draws: dict[str, Array] = {}
     coupling_draws: dict[str, Array] = {}
     for model in models:
-        drawn_kappa, drawn_g = [], []
-        for null in null_flows(flow, model, seed):
-            numbers = observe(null.statistics, order, replicates=False)
-            g = np.stack([fit_level(null, k, on, check=False).whole for k in range(len(flow))])
-            drawn_kappa.append(numbers[0])
-            drawn_g.append(g * _units(null, on, numbers[:, :, 1])[0])
+        drawn = []
+        for pair in measure_null(flow, model, seed, partial(_null_numbers, basis=on, order=order)):
+            drawn.append(pair)
             done += 1
             tick(done, total)
-        cumulant_draws[model.name] = np.stack(drawn_kappa)
-        coupling_draws[model.name] = np.stack(drawn_g)
+        cumulant_draws[model.name] = np.stack([kappa for kappa, _ in drawn])
+        coupling_draws[model.name] = np.stack([g for _, g in drawn])
     return (
         assemble(flow, order, cumulant_draws, seed),
         _couplings(flow, on, fits, coupling_draws, seed),
     )
+
+
+def _null_numbers(null: Flow, *, basis: Basis, order: int) -> tuple[Array, Array]:
+    """Return cumulants and couplings of one null draw, each of shape (n_scales, n_names)."""
+    kappa = observe(null.statistics, order, replicates=False)
+    g = np.stack([fit_level(null, k, basis, check=False).whole for k in range(len(null))])
+    return kappa[0], g * _units(null, basis, kappa[:, :, 1])[0]
 
 
 def _units(flow: Flow, basis: Basis, variances: Array) -> Array:

@@ -13,7 +13,7 @@ from nnrg._random import as_seed
 from nnrg.errors import ArgumentError
 from nnrg.rg.flow import Flow
 from nnrg.rg.moments import cumulant_names, flag_ratios, observe
-from nnrg.rg.nulls import NullModel, null_flows, null_models
+from nnrg.rg.nulls import NullModel, measure_null, null_models
 from nnrg.rg.observables import Observables
 from nnrg.rg.record import correlated_regions, describe_flow
 from nnrg.stats.estimate import format_value_error
@@ -165,10 +165,14 @@ def measure_cumulants(
     seed = as_seed(rng)
     draws = {
         model.name: np.stack(
-            [
-                observe(null.statistics, order, replicates=False)[0]
-                for null in null_flows(flow, model, seed)
-            ]
+            list(
+                measure_null(
+                    flow,
+                    model,
+                    seed,
+                    lambda null: observe(null.statistics, order, replicates=False)[0],
+                )
+            )
         )
         for model in null_models(nulls)
     }

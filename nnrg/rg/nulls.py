@@ -8,8 +8,11 @@ order of the sites says. A flow that does not differ from it is the flow of rand
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
+import numba
 import numpy as np
 
 from nnrg._validate import as_count, shown
@@ -18,7 +21,12 @@ from nnrg.fields import SynapticField
 from nnrg.rg.blocks import permute_sites
 from nnrg.rg.flow import Flow, repeat_flow
 
-__all__ = ["NullModel", "null_flows", "null_models"]
+__all__ = ["NullModel", "measure_null", "null_models"]
+
+T = TypeVar("T")
+
+# Fields below so many values are measured faster than threads are started.
+_THREADED = 1 << 14
 
 _MODELS: dict[str, Callable[[SynapticField, np.random.Generator], SynapticField]] = {
     "permutation": permute_sites,
@@ -81,8 +89,25 @@ def null_models(nulls: str | NullModel | Sequence[str | NullModel]) -> tuple[Nul
     return models
 
 
-def null_flows(flow: Flow, model: NullModel, seed: np.random.SeedSequence) -> Iterator[Flow]:
-    """Yield the flows of independent draws of a null model, through the same blocks and levels."""
+def measure_null(
+    flow: Flow,
+    model: NullModel,
+    seed: np.random.SeedSequence,
+    numbers: Callable[[Flow], T],
+) -> Iterator[T]:
+    """Yield the numbers of independent draws of a null model, through the same blocks and levels.
+
+    Draws are made on as many threads as Numba is set to, each from a seed of its own; their order
+    and their numbers do not depend on the threads.
+    """
     draw = _MODELS[model.name]
-    for child in seed.spawn(model.draws):
-        yield repeat_flow(flow, draw(flow.field, np.random.default_rng(child)))
+
+    def one(child: np.random.SeedSequence) -> T:
+        return numbers(repeat_flow(flow, draw(flow.field, np.random.default_rng(child))))
+
+    children = seed.spawn(model.draws)
+    if flow.field.values.size < _THREADED or (threads := numba.get_num_threads()) < 2:
+        yield from map(one, children)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        yield from pool.map(one, children)

@@ -1,12 +1,31 @@
 """Null models: what they keep, what they destroy, what they refuse."""
 
+import numba
 import numpy as np
 import pytest
 
 import nnrg
 from nnrg.errors import ArgumentError
-from nnrg.rg.nulls import null_flows, null_models
+from nnrg.rg.nulls import measure_null, null_models
 from nnrg.simulate.gaussian import ar1
+
+
+def null_flows(flow, model, seed):
+    return measure_null(flow, model, seed, lambda null: null)
+
+
+def test_draws_do_not_depend_on_the_threads():
+    values = np.random.default_rng(5).normal(size=(40, 24, 24)).astype(np.float32)
+    flow = nnrg.renormalize(nnrg.SynapticField(values, nnrg.Lattice((24, 24))))
+    before = numba.get_num_threads()
+    results = []
+    try:
+        for threads in (1, before):
+            numba.set_num_threads(threads)
+            results.append(nnrg.fit_couplings(flow, rng=3).nulls["permutation"])
+    finally:
+        numba.set_num_threads(before)
+    np.testing.assert_array_equal(*results)
 
 
 @pytest.fixture(scope="module")
