@@ -7,13 +7,14 @@ files: ``xarray.open_dataset(path, group="field0/couplings")``.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,9 +24,20 @@ from nnrg.errors import SourceError
 if TYPE_CHECKING:
     import h5py
 
-__all__ = ["BARE_DIMENSION", "FORMAT", "Group", "Variable", "write"]
+__all__ = [
+    "BARE_DIMENSION",
+    "FORMAT",
+    "SEAL_SIZE",
+    "Group",
+    "Variable",
+    "is_sealed",
+    "seal",
+    "write",
+]
 
 FORMAT = "nnrg results 1"
+SEAL = b"\nnnrg sha256 "
+SEAL_SIZE = len(SEAL) + 64
 
 BARE_DIMENSION = "This is a netCDF dimension but not a netCDF variable."
 
@@ -72,6 +84,7 @@ def write(path: str | Path, groups: Mapping[str, Group]) -> None:
                 inside = file.require_group(group) if group else file
                 dimensions = _write_group(inside, data, dimensions)
             file.attrs["nnrg_format"] = FORMAT
+        seal(draft)
         draft.chmod(0o666 & ~_umask())
         draft.replace(target)
     except OSError as error:
@@ -82,6 +95,33 @@ def write(path: str | Path, groups: Mapping[str, Group]) -> None:
     finally:
         with suppress(OSError):
             draft.unlink(missing_ok=True)
+
+
+def seal(path: Path) -> None:
+    """Put the checksum of a file at its end, where HDF5 does not look.
+
+    The HDF5 library may crash or never return on damaged bytes: a reader compares first.
+    """
+    with path.open("r+b") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        file.seek(0, 2)
+        file.write(SEAL + digest.encode())
+
+
+def is_sealed(file: BinaryIO) -> bool:
+    """Tell whether a file ends with the checksum of all that stands before."""
+    size = file.seek(0, 2) - SEAL_SIZE
+    if size < 0:
+        return False
+    file.seek(0)
+    digest = hashlib.sha256()
+    while size > 0:
+        piece = file.read(min(size, 1 << 20))
+        if not piece:
+            return False
+        digest.update(piece)
+        size -= len(piece)
+    return file.read() == SEAL + digest.hexdigest().encode()
 
 
 def _umask() -> int:

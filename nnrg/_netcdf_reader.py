@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from nnrg._netcdf import BARE_DIMENSION, FORMAT
+from nnrg._netcdf import BARE_DIMENSION, FORMAT, is_sealed
 from nnrg.errors import FormatError, SourceError
+from nnrg.networks._hdf5_heaps import heaps_are_sound
 from nnrg.networks._label import file_label, label
 from nnrg.networks._limits import open_regular
 
@@ -65,11 +66,24 @@ def read(path: str | Path) -> dict[str, Arrays]:
     if not source.exists():
         raise SourceError(f"{shown}: no such results file; nnrg flow MODEL -o DIR writes one")
     opened, stamp = open_regular(source)
-    opened.close()
+    with opened:
+        sealed = is_sealed(opened)
+        # HDF5 would walk for ever through a damaged heap of text, whatever the checksum says.
+        sound = heaps_are_sound(opened)
     if not h5py.is_hdf5(source):
         raise FormatError(
             f"{shown}: not a netCDF4 file, or cut off at its start; "
             "expected what nnrg flow or .save wrote"
+        )
+    if not sealed:
+        raise FormatError(
+            f"{shown}: changed, damaged or cut off since nnrg wrote it, or not results of nnrg: "
+            "the checksum at its end is missing or wrong; make it again with nnrg flow"
+        )
+    if not sound:
+        raise FormatError(
+            f"{shown}: damaged text, or larger than results are (512 MB); "
+            "make it again with nnrg flow"
         )
     try:
         with h5py.File(source, "r", locking=False) as file:
