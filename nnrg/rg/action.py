@@ -19,7 +19,7 @@ from nnrg.rg.level_fit import LevelFit, fit_level
 from nnrg.rg.moments import observe
 from nnrg.rg.nulls import NullModel, measure_null, null_models
 from nnrg.rg.observables import Observables
-from nnrg.rg.record import correlated_regions, describe_flow
+from nnrg.rg.record import describe_flow, flag_groups
 from nnrg.stats.estimate import format_value_error
 from nnrg.stats.jackknife import Jackknife, jackknife_bias
 
@@ -229,7 +229,7 @@ def _couplings(
         name: np.full(len(flow), np.nan) for name in [*kinds, *(f"residual:{t}" for t in tests)]
     }
     flags = []
-    regions = correlated_regions(flow)
+    regions = flag_groups(flow)
     for level, fit in enumerate(fits):
         notes = [*fit.flags, *([regions] if regions else [])]
         if fit.refused:

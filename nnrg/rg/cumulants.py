@@ -15,7 +15,7 @@ from nnrg.rg.flow import Flow
 from nnrg.rg.moments import cumulant_names, flag_ratios, observe
 from nnrg.rg.nulls import NullModel, measure_null, null_models
 from nnrg.rg.observables import Observables
-from nnrg.rg.record import correlated_regions, describe_flow
+from nnrg.rg.record import describe_flow, flag_groups
 from nnrg.stats.estimate import format_value_error
 from nnrg.stats.jackknife import jackknife_covariance
 from nnrg_kernels.pyramid import Pyramid
@@ -190,7 +190,7 @@ def assemble(
         sites=[s.n_sites for s in flow.sites],
         draws=draws,
         attrs=describe_flow(flow, seed),
-        flag=correlated_regions(flow),
+        flag=flag_groups(flow),
         factor=flow.factors(),
     )
 
@@ -211,8 +211,8 @@ def from_statistics(
     names = cumulant_names(order, statistics.gradients.shape[2])
     # A permutation keeps every value at b = 1: what its draws differ by there is rounding.
     one_point = [i for i, name in enumerate(names) if not name.startswith("neighbour")]
-    for drawn in draws.values():
-        drawn[:, 0, one_point] = numbers[0, 0, one_point]
+    if "permutation" in draws:
+        draws["permutation"][:, 0, one_point] = numbers[0, 0, one_point]
     return Cumulants(
         scales=np.array(scales, dtype=np.int64),
         names=names,

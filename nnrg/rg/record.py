@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from nnrg.rg.flow import Flow, field_exponent
 
-__all__ = ["CORRELATED", "correlated_regions", "describe_flow"]
+__all__ = ["CORRELATED", "describe_flow", "flag_groups"]
 
 # Correlation of half regions above which the jackknife's regions are called dependent.
 CORRELATED = 0.2
@@ -36,7 +36,7 @@ def describe_flow(flow: Flow, seed: np.random.SeedSequence) -> dict[str, str | i
     }
 
 
-def correlated_regions(flow: Flow) -> str:
+def flag_groups(flow: Flow) -> str:
     """Return a flag if the groups that the jackknife leaves out are few or dependent, else "".
 
     Regions must be two correlation lengths wide. The coarsest blocks that fit half a region are
