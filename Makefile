@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test test-slow bench lint docs clean
+.PHONY: help demo test test-slow checks bench lint docs clean
 
 help:            ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:[^#]*##/\t/'
@@ -30,6 +30,9 @@ test: $(VENV)/.installed-test     ## the whole default suite
 
 test-slow: $(VENV)/.installed-test  ## the long physics tests and the large downloads
 	$(BIN)/python -m pytest -m slow
+
+checks: $(VENV)/.installed-test   ## the tests of physics, long ones too; their known answers into the documentation
+	$(BIN)/python -m pytest tests/physics -m 'slow or not slow' --checks docs/checks.json
 
 bench: $(VENV)/.installed-bench $(VENV)/.installed-test  ## benchmarks, as ratios measured in one run
 	$(BIN)/python -m pytest tests/benchmarks -m benchmark -s

@@ -17,6 +17,7 @@ os.environ["PYTHONPATH"] = os.pathsep.join(  # of the kernels that run the pages
     [str(HERE), *filter(None, [os.environ.get("PYTHONPATH")])]
 )
 
+from _checks import known_answers  # noqa: E402
 from _cli_reference import commands  # noqa: E402
 
 import nnrg  # noqa: E402
@@ -98,10 +99,12 @@ def escape_plain(app, what, name, obj, options, lines):
     lines[:] = [line if "`" in line else _PLAIN.sub(r"\\\g<0>", line) for line in lines]
 
 
-def insert_commands(app, docname, source):
-    """Put the commands of the parser into the page that describes them."""
+def insert_generated(app, docname, source):
+    """Put commands of the parser and known answers into the pages that describe them."""
     if docname == "reference/cli":
         source[0] = source[0].replace("%COMMANDS%", commands())
+    if docname == "explanation/checked":
+        source[0] = source[0].replace("%KNOWN_ANSWERS%", known_answers())
 
 
 def read_all(app, env, added, changed, removed):
@@ -123,7 +126,7 @@ def refuse_network(app, exception):
 def setup(app):
     """Register the MathML writer, the command reference and the check for network assets."""
     app.add_html_math_renderer("mathml", (visit_math, None), (visit_displaymath, None))
-    app.connect("source-read", insert_commands)
+    app.connect("source-read", insert_generated)
     app.connect("env-get-outdated", read_all)
     app.connect("autodoc-process-docstring", escape_plain, priority=100)
     app.connect("build-finished", refuse_network)

@@ -18,12 +18,13 @@ if TYPE_CHECKING:
     from nnrg.pipeline import flow_network as flow_network
     from nnrg.results import Run as Run
     from nnrg.results import open_results as open_results
-    from nnrg.rg.action import Couplings as Couplings
     from nnrg.rg.action import fit_couplings as fit_couplings
     from nnrg.rg.basis import Basis as Basis
     from nnrg.rg.blocks import GridBlocks as GridBlocks
     from nnrg.rg.blocks import RandomBlocks as RandomBlocks
+    from nnrg.rg.couplings import Couplings as Couplings
     from nnrg.rg.cumulants import Cumulants as Cumulants
+    from nnrg.rg.custom_operator import CustomOperator as CustomOperator
     from nnrg.rg.flow import Flow as Flow
     from nnrg.rg.flow import renormalize as renormalize
     from nnrg.rg.nulls import NullModel as NullModel
@@ -34,8 +35,9 @@ if TYPE_CHECKING:
 # Where each public name lives; imported on first use, so that `import nnrg` costs nothing.
 _HOMES = {
     "Basis": "nnrg.rg.basis",
-    "Couplings": "nnrg.rg.action",
+    "Couplings": "nnrg.rg.couplings",
     "Cumulants": "nnrg.rg.cumulants",
+    "CustomOperator": "nnrg.rg.custom_operator",
     "Estimate": "nnrg.stats.estimate",
     "Flow": "nnrg.rg.flow",
     "GridBlocks": "nnrg.rg.blocks",
@@ -59,6 +61,7 @@ __all__ = [
     "Basis",
     "Couplings",
     "Cumulants",
+    "CustomOperator",
     "Estimate",
     "Flow",
     "GridBlocks",

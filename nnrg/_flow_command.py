@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["flow"]
 
 # Flags that refuse a number or say that the action does not describe the field.
-_GATES = ("poor fit", "too few", "hard edge", "discrete", "atom", "ill-conditioned", "unstable")
+_GATES = ("poor fit", "too few", "discrete", "atom", "ill-conditioned", "unstable")
 _PARTS = ".nnrg-parts"
 # Numbers through one null draw in a second on two cores, to a factor of two: for a warning only.
 _NUMBERS_PER_SECOND = 2.5e7
@@ -97,7 +97,10 @@ def _options(arguments: argparse.Namespace) -> dict[str, Any]:
         "blocks": GridBlocks(lengths[0] if len(lengths) == 1 else lengths),
         "levels": arguments.levels,
         "rescale": _rescale(arguments.rescale),
-        "basis": Basis.scalar(order=arguments.order),
+        "standardise": arguments.standardise,
+        "basis": Basis.scalar(
+            order=arguments.order, shells=arguments.shells, quartic=arguments.quartic
+        ),
         "nulls": (NullModel("permutation", arguments.draws),) if arguments.draws else (),
         "rng": arguments.seed,
         "command": shlex.join(["nnrg", *arguments.words]),

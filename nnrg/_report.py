@@ -11,7 +11,7 @@ from nnrg.rg.cumulants import align
 
 if TYPE_CHECKING:
     from nnrg.results import Measurement, Run
-    from nnrg.rg.action import Couplings
+    from nnrg.rg.couplings import Couplings
     from nnrg.rg.cumulants import Cumulants
 
 __all__ = ["measurement_report", "run_report", "verdict"]

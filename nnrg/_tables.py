@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from nnrg._netcdf_reader import Arrays
-from nnrg.rg.action import Couplings
-from nnrg.rg.basis import Operator
+from nnrg.rg.couplings import Couplings
 from nnrg.rg.cumulants import Cumulants
 from nnrg.rg.moments import cumulant_names
 from nnrg.rg.observables import Observables
+from nnrg.rg.operators import HIGHEST_POWER, is_operator_name
 
 __all__ = ["from_arrays"]
 
@@ -77,7 +77,7 @@ def from_arrays(cls: type[O], group: Arrays) -> O:
     for key, kind in _ATTRIBUTES.items():
         if not isinstance(attrs[key], kind):
             raise ValueError(f"attribute {key}")
-    _check_names(cls, [str(n) for n in names])
+    _check_names(cls, [str(n) for n in names], attrs)
     return cls(
         scales=scales,
         names=tuple(str(n) for n in names),
@@ -92,10 +92,13 @@ def from_arrays(cls: type[O], group: Arrays) -> O:
     )
 
 
-def _check_names(cls: type[Observables], names: list[str]) -> None:
+def _check_names(cls: type[Observables], names: list[str], attrs: dict[str, Any]) -> None:
     if issubclass(cls, Couplings):
-        for name in names:
-            Operator(name)  # raises where there is no such operator
+        fields = [int(word) for word in str(attrs["fields"]).split()]
+        if len(fields) != len(names) or not all(0 <= n <= HIGHEST_POWER for n in fields):
+            raise ValueError("powers of the operators")
+        if len(set(names)) < len(names) or not all(map(is_operator_name, names)):
+            raise ValueError("names of operators")
     elif issubclass(cls, Cumulants):
         order = sum(n.startswith("kappa_") for n in names)
         dimension = sum(n.startswith("neighbour:") for n in names)

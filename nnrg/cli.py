@@ -117,6 +117,11 @@ def _add_flow(flow: argparse.ArgumentParser) -> None:
         metavar="[PATTERN=]LxM",
         help="lattice of an axis the file says nothing about, e.g. fc1.weight=28x28",
     )
+    flow.add_argument(
+        "--standardise",
+        action="store_true",
+        help="take out mean and standard deviation of each site over the samples first",
+    )
     flow.add_argument("--blocks", default="2", metavar="B", help="block length: 2, or 2,1 by axis")
     flow.add_argument("--levels", type=int, metavar="N", help="number of scales, b = 1 included")
     flow.add_argument(
@@ -127,6 +132,20 @@ def _add_flow(flow: argparse.ArgumentParser) -> None:
     )
     flow.add_argument(
         "--order", type=int, default=6, choices=(2, 4, 6, 8), help="highest power of phi (6)"
+    )
+    flow.add_argument(
+        "--shells",
+        type=int,
+        default=0,
+        metavar="N",
+        help="quadratic couplings J(r) at the N shortest distances beyond the nearest (0)",
+    )
+    flow.add_argument(
+        "--quartic",
+        type=int,
+        default=0,
+        metavar="N",
+        help="quartic couplings U(r) at the N shortest distances, nearest neighbours first (0)",
     )
     flow.add_argument(
         "--draws",

@@ -38,6 +38,7 @@ _FEWEST_TAPS = 4
 class _Policy:
     """What is done alike with every tensor."""
 
+    standardise: bool
     blocks: Blocks | None
     levels: int | None
     rescale: str | float
@@ -52,6 +53,7 @@ def flow_network(
     *,
     tensors: Sequence[str] = ("*",),
     sites: Sites = None,
+    standardise: bool = False,
     blocks: Blocks | None = None,
     levels: int | None = None,
     rescale: str | float = "variance",
@@ -74,6 +76,9 @@ def flow_network(
     sites : Lattice, or mapping from name pattern to Lattice
         Lattices for axes that the file says nothing about, such as the pixels of an image. A
         tensor that a wildcard found, and that has no such axis, keeps its own.
+    standardise : bool
+        Whether mean and standard deviation of each site over the samples are taken out first; a
+        field that has too few samples is left out with the reason.
     blocks, levels, rescale, errors
         As in `nnrg.renormalize`.
     basis, nulls
@@ -124,6 +129,7 @@ def flow_network(
         "errors": repr(errors or Jackknife()),
         "nulls": repr(models),
         "sites": repr(sites),
+        "standardise": repr(bool(standardise)),
     }
     chosen = _choose(net, tensors)
     _check_sites(sites, chosen)
@@ -132,7 +138,7 @@ def flow_network(
     seed = as_seed(parts.seed() if rng is None else rng)
     entropy = int(seed.entropy) if isinstance(seed.entropy, int) else 0
     parts.use_seed(entropy)
-    policy = _Policy(blocks, levels, rescale, basis, errors, models, seed)
+    policy = _Policy(standardise, blocks, levels, rescale, basis, errors, models, seed)
 
     done: dict[str, Measurement] = {}
     refused: dict[str, AnalysisError | ArgumentError] = {}
@@ -191,6 +197,8 @@ def _measure(
     field = _field(net, name, sites, by_name=name in tensors)
     if tensors == ("*",) and field.sites.dimension == 1 and not field.natural:
         raise AnalysisError(_VECTOR)
+    if policy.standardise:
+        field = field.standardised()
     flow = renormalize(field, policy.blocks, policy.levels, policy.rescale, errors=policy.errors)
     key = (*policy.seed.spawn_key, *name.encode("utf-8", "surrogatepass"))
     return Measurement(

@@ -14,7 +14,7 @@ from nnrg._netcdf_reader import Arrays, read
 from nnrg._tables import from_arrays
 from nnrg.errors import AnalysisError, ArgumentError, FormatError
 from nnrg.networks._label import file_label, label
-from nnrg.rg.action import Couplings
+from nnrg.rg.couplings import Couplings
 from nnrg.rg.cumulants import Cumulants
 
 __all__ = ["Measurement", "Run", "open_results"]

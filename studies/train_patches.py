@@ -21,6 +21,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.resources import files
@@ -163,8 +164,18 @@ def gradients(weights: Weights, clean: Array, noisy: Array, sparsity: float) -> 
     }
 
 
-def train(weights: Weights, part: Array, settings: Settings, rng: np.random.Generator) -> Weights:
-    """Adam; the rate is constant for half of the steps, then falls linearly to zero."""
+def train(
+    weights: Weights,
+    part: Array,
+    settings: Settings,
+    rng: np.random.Generator,
+    keep: Collection[int] = (),
+) -> dict[int, Weights]:
+    """Adam; the rate is constant for half of the steps, then falls linearly to zero.
+
+    Returns the weights after each of the steps to `keep`, and after the last one.
+    """
+    kept: dict[int, Weights] = {}
     weights = {name: value.copy() for name, value in weights.items()}
     first = {name: np.zeros_like(value) for name, value in weights.items()}
     second = {name: np.zeros_like(value) for name, value in weights.items()}
@@ -182,7 +193,9 @@ def train(weights: Weights, part: Array, settings: Settings, rng: np.random.Gene
         if step % max(1, settings.steps // 10) == 0:
             elapsed = time.monotonic() - start
             print(f"step {step}/{settings.steps}, {elapsed:.0f} s", file=sys.stderr)
-    return weights
+        if step in keep or step == settings.steps:
+            kept[step] = {name: value.copy() for name, value in weights.items()}
+    return kept
 
 
 def wiener(part: Array, settings: Settings, rng: np.random.Generator) -> Array:
@@ -225,7 +238,7 @@ def run(seed: int, settings: Settings, output: Path) -> None:
     children = np.random.SeedSequence(seed).spawn(4)
     weight_rng, train_rng, test_rng, linear_rng = map(np.random.default_rng, children)
     initial = initialise(settings, weight_rng)
-    trained = train(initial, part, settings, train_rng)
+    trained = train(initial, part, settings, train_rng)[settings.steps]
 
     clean = draw_patches(held_out, settings.held_out, test_rng)
     noise = test_rng.standard_normal(clean.shape, dtype=np.float32)

@@ -23,3 +23,9 @@ def rng(request: pytest.FixtureRequest) -> np.random.Generator:
 
 def pytest_report_header() -> str:
     return f"seed of the session: {SEED}"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--checks", metavar="FILE", help="write known answers and what was obtained to this file"
+    )

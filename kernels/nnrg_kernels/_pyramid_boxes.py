@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from nnrg_kernels._jit import borrowing_kernel
 from nnrg_kernels._load import load
-from nnrg_kernels._pyramid_faces import box_extent, save_faces, stitch
+from nnrg_kernels._pyramid_faces import place_box, save_faces
 from nnrg_kernels._pyramid_rows import block_row, copy_run, run_statistics
 from nnrg_kernels._pyramid_table import (
     BLOCK,
@@ -34,7 +34,7 @@ from nnrg_kernels._pyramid_table import (
     Reals,
 )
 
-__all__ = ["line_size", "sweep"]
+__all__ = ["line_size", "sweep", "sweep_bands", "sweep_level"]
 
 # Planes are taken in runs of about this many bytes, and planes of one very long row are cut into
 # segments, so that a run with the plane before it stays in L2. Shorter segments would stay in L1,
@@ -148,7 +148,7 @@ def _planes_of_run(plane: int, factor: int, itemsize: int) -> int:
 
 
 @borrowing_kernel
-def _level(
+def sweep_level(
     geometry: Geometry,
     buffers: Buffers,
     k: Integer,
@@ -220,32 +220,28 @@ def _level(
 
 
 @borrowing_kernel
-def _box(
-    geometry: Geometry, buffers: Buffers, sums: Floats, line: Reals, scratch: Floats, work: Ints
+def sweep_bands(
+    geometry: Geometry,
+    buffers: Buffers,
+    low: int,
+    in_band: int,
+    lowest: Integer,
+    sums: Floats,
+    scratch: Floats,
+    work: Ints,
 ) -> None:
-    """Add the statistics of one box, except bonds across its faces, to `sums`.
-
-    `line` holds a run of the first level, in float64 or float32; all other levels are float64.
-    """
+    """Do the levels from `lowest` up of a band whose planes `scratch` holds on the lowest."""
     table = geometry.table
-    box = work[BOX]
-    for k in range(geometry.levels):
-        box_extent(geometry.cuts, table[k], box, work[EXTENTS + k])
-    height = work[EXTENTS, 4]
-    bottom = np.int64(0)  # a literal would be compiled as a case of its own
-    for low in range(0, height, geometry.band):
-        in_band = min(geometry.band, height - low)
-        _level(geometry, buffers, bottom, line, low, in_band, sums[0], scratch, work)
-        for k in range(1, geometry.levels):
-            extent = work[EXTENTS + k]
-            plane = extent[5] * extent[6] * extent[7]
-            planes = in_band // table[k, BLOCK]
-            if plane == 0 or planes == 0:
-                break
-            x = scratch[table[k, SCRATCH_AT] :]
-            below = low // table[k, BLOCK]
-            _level(geometry, buffers, k, x, below, planes, sums[k], scratch, work)
-            copy_run(x[planes * plane :], x[:plane])
+    for k in range(lowest, geometry.levels):
+        extent = work[EXTENTS + k]
+        plane = extent[5] * extent[6] * extent[7]
+        planes = in_band // table[k, BLOCK]
+        if plane == 0 or planes == 0:
+            break
+        x = scratch[table[k, SCRATCH_AT] :]
+        below = low // table[k, BLOCK]
+        sweep_level(geometry, buffers, k, x, below, planes, sums[k], scratch, work)
+        copy_run(x[planes * plane :], x[:plane])
 
 
 @borrowing_kernel
@@ -254,21 +250,21 @@ def sweep(
     buffers: Buffers,
     first: int,
     last: int,
-    stitching: bool,
     line: Reals,
     scratch: Floats,
     work: Ints,
 ) -> None:
-    """Do the chunks of work from `first` up to `last`, each with accumulators of its own."""
-    box = work[BOX]
+    """Do the chunks of work from `first` up to `last`, each with accumulators of its own.
+
+    All statistics of the boxes but the bonds across their faces are added. `line` holds a run of
+    the first level, in float64 or float32; all other levels are float64.
+    """
+    bottom, second = np.int64(0), np.int64(1)  # literals would be compiled as cases of their own
     for i in range(geometry.chunks[first], geometry.chunks[last]):
-        number = geometry.boxes[i]
-        for a in range(3, -1, -1):
-            box[a] = number % geometry.n_boxes[a]
-            number //= geometry.n_boxes[a]
-        box[4] = number
+        place_box(geometry, geometry.boxes[i], work)
         sums = buffers.sums[geometry.segments[i]]
-        if stitching:
-            stitch(geometry, buffers.faces, sums, work)
-        else:
-            _box(geometry, buffers, sums, line, scratch, work)
+        height = work[EXTENTS, 4]
+        for low in range(0, height, geometry.band):
+            in_band = min(geometry.band, height - low)
+            sweep_level(geometry, buffers, bottom, line, low, in_band, sums[0], scratch, work)
+            sweep_bands(geometry, buffers, low, in_band, second, sums, scratch, work)

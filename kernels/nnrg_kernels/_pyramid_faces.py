@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nnrg_kernels._jit import borrowing_kernel
-from nnrg_kernels._pyramid_rows import copy_run
+from nnrg_kernels._pyramid_rows import copy_run, squared_distance
 from nnrg_kernels._pyramid_table import (
     BLOCK,
     BOX,
@@ -16,22 +16,35 @@ from nnrg_kernels._pyramid_table import (
     STRIDE,
     WIDTH,
     WRAPS,
+    Buffers,
     Floats,
     Geometry,
     Ints,
     Reals,
 )
 
-__all__ = ["box_extent", "save_faces", "stitch"]
+__all__ = ["place_box", "save_faces", "stitch"]
 
 
 @borrowing_kernel
-def box_extent(cuts: Ints, level: Ints, box: Ints, extent: Ints) -> None:
+def _box_extent(cuts: Ints, level: Ints, box: Ints, extent: Ints) -> None:
     """Write where a box starts on a level, and its sites, along each axis."""
     for a in range(4):
         block = level[BLOCK + a]
         extent[a] = cuts[a, box[a]] // block
         extent[4 + a] = cuts[a, box[a] + 1] // block - extent[a]
+
+
+@borrowing_kernel
+def place_box(geometry: Geometry, number: int, work: Ints) -> None:
+    """Write the coordinates of a box among boxes, and its place on each level, to `work`."""
+    box = work[BOX]
+    for a in range(3, -1, -1):
+        box[a] = number % geometry.n_boxes[a]
+        number //= geometry.n_boxes[a]
+    box[4] = number
+    for k in range(geometry.levels):
+        _box_extent(geometry.cuts, geometry.table[k], box, work[EXTENTS + k])
 
 
 @borrowing_kernel
@@ -83,13 +96,13 @@ def save_faces(
 
 
 @borrowing_kernel
-def stitch(geometry: Geometry, faces: Floats, sums: Floats, work: Ints) -> None:
+def _stitch(geometry: Geometry, faces: Floats, sums: Floats, work: Ints) -> None:
     """Add the bonds from the last planes of a box to the first planes of the boxes after it."""
     box, other = work[BOX], work[OTHER]
     extent, beyond = work[EXTENTS], work[EXTENTS + 1]
     for k in range(geometry.levels):
         level = geometry.table[k]
-        box_extent(geometry.cuts, level, box, extent)
+        _box_extent(geometry.cuts, level, box, extent)
         for a in range(4):
             following = box[a] + 1
             if following == geometry.n_boxes[a]:
@@ -99,7 +112,7 @@ def stitch(geometry: Geometry, faces: Floats, sums: Floats, work: Ints) -> None:
             for b in range(5):
                 other[b] = box[b]
             other[a] = following
-            box_extent(geometry.cuts, level, other, beyond)
+            _box_extent(geometry.cuts, level, other, beyond)
             if level[FACE_AT + a] < 0 or extent[4 + a] == 0 or beyond[4 + a] == 0:
                 continue
             base = level[FACE_AT + a]
@@ -118,8 +131,14 @@ def stitch(geometry: Geometry, faces: Floats, sums: Floats, work: Ints) -> None:
                         at = i * s0 + j * s1 + m * s2
                         lower = faces[lower_at + at : lower_at + at + extent[7]]
                         upper = faces[upper_at + at : upper_at + at + extent[7]]
-                        for n in range(lower.size):
-                            step = upper[n] - lower[n]
-                            total += step * step
+                        total += squared_distance(lower, upper)
             sums[k, 8 + a] += total
-            box_extent(geometry.cuts, level, box, extent)
+            _box_extent(geometry.cuts, level, box, extent)
+
+
+@borrowing_kernel
+def stitch(geometry: Geometry, buffers: Buffers, first: int, last: int, work: Ints) -> None:
+    """Add the bonds across cuts for the chunks of work from `first` up to `last`."""
+    for i in range(geometry.chunks[first], geometry.chunks[last]):
+        place_box(geometry, geometry.boxes[i], work)
+        _stitch(geometry, buffers.faces, buffers.sums[geometry.segments[i]], work)

@@ -21,6 +21,8 @@ Ints = npt.NDArray[np.int64]
 LARGEST_BLOCK = 2**10
 # Sites of a row of a box in one, two and more dimensions, of a plane, and of one band.
 ROWS, PLANE, BAND = (2**13, 2**13, 2**7, 2**7), 2**13, 2**14
+# Sites of a box of a run of rows, which is one thread's own: fewer faces, fewer rows stored twice.
+STREAM_BOX = 2**20
 # Samples with fewer sites than this are swept many at a time.
 SMALL_SAMPLE = 2**13
 # Chunks of work: enough to keep two to a few tens of threads evenly busy.
@@ -35,11 +37,17 @@ class Round:
     ----------
     axes : tuple of int
         Which of the four axes are those of the lattice.
+    group_of_segment : ndarray, shape (segments,)
+        Group of each accumulator, ascending.
+    groups, first_segments : ndarray
+        Groups that have accumulators, and the first one of each.
     """
 
     geometry: Geometry
     axes: tuple[int, ...]
     group_of_segment: Ints
+    groups: Ints
+    first_segments: Ints
     top_size: int
     fields_size: int
     line_size: int
@@ -88,7 +96,8 @@ def plan_round(
         sample_group, n_samples = sample_group[all_edges[0][:-1]], 1
 
     blocks = np.array([f**level for level in range(levels + 1)], np.int64)
-    targets = _targets(n_samples, n, blocks[-1], stacked)
+    smallest = STREAM_BOX if open_faces else 2 * BAND
+    targets = _targets(n_samples, n, blocks[-1], stacked, smallest)
     cut = [_cut(all_edges[a], int(blocks[-1, a]), targets[a]) for a in range(4)]
     n_boxes = np.array([cells.size for _, cells in cut], np.int64)
     cuts = np.zeros((4, int(n_boxes.max()) + 1), np.int64)
@@ -139,12 +148,15 @@ def plan_round(
         stacked=stacked,
         row_size=row_size,
     )
+    groups, first_segments = np.unique(group[starts], return_index=True)
     top_size = int(kept[-1]) if len(wraps) == levels else 0
     fields_size = int(kept.sum()) if keep else 0
     return Round(
         geometry=geometry,
         axes=axes,
         group_of_segment=group[starts],
+        groups=groups,
+        first_segments=first_segments,
         top_size=top_size,
         fields_size=fields_size,
         line_size=line_size,
@@ -172,7 +184,9 @@ def _cut(edges: Ints, unit: int, target: int) -> tuple[Ints, Ints]:
     return np.concatenate(cuts), np.concatenate(cells)
 
 
-def _targets(n_samples: int, shape: Ints, unit: Ints, stacked: bool) -> tuple[int, int, int, int]:
+def _targets(
+    n_samples: int, shape: Ints, unit: Ints, stacked: bool, smallest: int
+) -> tuple[int, int, int, int]:
     """Return the sites along each axis that a box should have."""
     d = 1 + int((shape[:3] > 1).sum()) - stacked
     row = int(min(shape[3], max(unit[3], ROWS[d - 1])))
@@ -184,7 +198,7 @@ def _targets(n_samples: int, shape: Ints, unit: Ints, stacked: bool) -> tuple[in
         if axis < 3:
             plane *= min(int(shape[axis]), max(target, int(unit[axis])))
     depth = -(-int(shape[0]) * boxes // CHUNKS)
-    return max(depth, int(unit[0]), -(-2 * BAND // plane)), middle, middle, row
+    return max(depth, int(unit[0]), -(-smallest // plane)), middle, middle, row
 
 
 def _lay_out_scratch(
@@ -208,7 +222,10 @@ def _lay_out_scratch(
     sizes = -(-sizes // 8) * 8
     ends = np.cumsum(sizes)
     table[:, columns.SCRATCH_AT] = ends - sizes
-    return band, row, line_size(plane, row, f0, int(factors[3])) + row, int(ends[-1]) + row
+    line = line_size(plane, row, f0, int(factors[3])) + row
+    if len(table) > 1:
+        line = max(line, int(sizes[1]) + row)
+    return band, row, line, int(ends[-1]) + row
 
 
 def _lay_out_faces(table: Ints, wrapped: Ints, joined: npt.NDArray[np.bool_], slabs: Ints) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -13,11 +14,21 @@ import numpy.typing as npt
 
 from nnrg_kernels._load import as_bytes
 from nnrg_kernels._pyramid_boxes import sweep
+from nnrg_kernels._pyramid_faces import stitch
+from nnrg_kernels._pyramid_pairs import SPARE, goes_in_pairs, sweep_pairs
 from nnrg_kernels._pyramid_plan import Round
 from nnrg_kernels._pyramid_rows import MAX_ORDER, STATISTICS
-from nnrg_kernels._pyramid_table import EXTENT_COLUMNS, EXTENTS, Buffers, Geometry
+from nnrg_kernels._pyramid_table import EXTENT_COLUMNS, EXTENTS, Buffers
 
-__all__ = ["Swept", "as_used", "lattice_sums", "location_and_scale", "sweep_round"]
+__all__ = [
+    "Swept",
+    "Workspace",
+    "as_used",
+    "lattice_sums",
+    "location_and_scale",
+    "sweep_round",
+    "threads_for",
+]
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
@@ -51,6 +62,45 @@ class Swept:
     top: Floats
 
 
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """Memory of a round that a next round of the same shape can use again, for each thread.
+
+    Fresh pages from the system cost a third of the time of a round of 4 MiB.
+    """
+
+    line: Array
+    spare: npt.NDArray[np.uint32]
+    scratch: Floats
+    work: Ints
+
+    @classmethod
+    def of(cls, plan: Round, dtype: np.dtype[Any], n_threads: int) -> Workspace:
+        """Return what `plan` needs to sweep numbers of a type."""
+        return cls(
+            line=np.empty((n_threads, plan.line_size), line_type(dtype)),
+            spare=np.empty((n_threads, SPARE), np.uint32),
+            scratch=np.empty((n_threads, plan.scratch_size)),
+            work=np.empty(
+                (n_threads, EXTENTS + plan.geometry.levels + 1, EXTENT_COLUMNS), np.int64
+            ),
+        )
+
+    def serves(self, plan: Round, n_threads: int) -> bool:
+        """Return whether there is room for a round on so many threads."""
+        return (
+            len(self.line) == n_threads
+            and self.line.shape[1] >= plan.line_size
+            and self.scratch.shape[1] >= plan.scratch_size
+            and self.work.shape[1] > EXTENTS + plan.geometry.levels
+        )
+
+
+def threads_for(n_sites: int) -> int:
+    """Return on how many threads to sweep so many sites."""
+    return numba.get_num_threads() if n_sites >= SERIAL_SITES else 1
+
+
 def sweep_round(
     values: Array,
     plan: Round,
@@ -59,47 +109,50 @@ def sweep_round(
     field_map: tuple[float, float],
     order: int,
     top: Floats | None = None,
-    threads: int | None = None,
+    faces: Floats | None = None,
+    space: Workspace | None = None,
 ) -> Swept:
-    """Run `plan` over `values`, on `threads` threads or as many as Numba is set to.
+    """Run `plan` over `values`, on as many threads as Numba is set to or as `space` is for.
 
     The maps are (shift, scale): `read_map` of the values read to the numbers whose powers are
-    summed, `field_map` of these to the field. `top` is where to write its numbers, if given.
+    summed, `field_map` of these to the field. `top` and `faces` are where to write these, if given.
     """
     geometry = plan.geometry
+    space = space or Workspace.of(plan, values.dtype, threads_for(values.size))
+    n_threads = len(space.line)
     if top is None:
         top = np.empty(plan.top_size)
+    if faces is None:
+        faces = np.empty(plan.faces_size)
     fields = np.empty(plan.fields_size)
-    faces = np.empty(plan.faces_size)
     sums = np.zeros((plan.group_of_segment.size, geometry.levels, STATISTICS))
     raw, code = as_bytes(values)
     buffers = Buffers(raw, code, *read_map, *field_map, order, faces, fields, top, sums)
-    n_threads = threads or (numba.get_num_threads() if values.size >= SERIAL_SITES else 1)
-    line = np.empty((n_threads, plan.line_size), line_type(values.dtype))
-    scratch = np.empty((n_threads, plan.scratch_size))
-    work = np.empty((n_threads, EXTENTS + geometry.levels + 1, EXTENT_COLUMNS), np.int64)
-    _share(geometry, buffers, False, line, scratch, work)
+    in_pairs = goes_in_pairs(raw, code, buffers.scale, geometry)
+
+    def sweep_share(thread: int, first: int, last: int) -> None:
+        own = space.line[thread], space.scratch[thread], space.work[thread]
+        if in_pairs:
+            sweep_pairs(geometry, buffers, first, last, own[0], space.spare[thread], *own[1:])
+        else:
+            sweep(geometry, buffers, first, last, *own)
+
+    def stitch_share(thread: int, first: int, last: int) -> None:
+        stitch(geometry, buffers, first, last, space.work[thread])
+
+    _share(n_threads, geometry.chunks.size - 1, sweep_share)
     if plan.faces_size:
-        _share(geometry, buffers, True, line, scratch, work)
+        _share(n_threads, geometry.chunks.size - 1, stitch_share)
     grouped = np.zeros((n_groups, geometry.levels, STATISTICS))
-    if plan.group_of_segment.size:
-        groups, starts = np.unique(plan.group_of_segment, return_index=True)
-        grouped[groups] = np.add.reduceat(sums, starts, axis=0)
+    if plan.groups.size:
+        grouped[plan.groups] = np.add.reduceat(sums, plan.first_segments, axis=0)
     return Swept(grouped.swapaxes(0, 1), faces, fields, top)
 
 
-def _share(
-    geometry: Geometry,
-    buffers: Buffers,
-    stitching: bool,
-    line: Array,
-    scratch: Floats,
-    work: Ints,
-) -> None:
+def _share(n_threads: int, n_chunks: int, do: Callable[[int, int, int], None]) -> None:
     """Share chunks of work among threads; whichever takes a chunk, its sums are the same."""
-    n_threads, n_chunks = len(scratch), geometry.chunks.size - 1
     if n_threads == 1:
-        sweep(geometry, buffers, 0, n_chunks, stitching, line[0], scratch[0], work[0])
+        do(0, 0, n_chunks)
         return
     n_shares = min(n_chunks, SHARES * n_threads)
     ends = [share * n_chunks // n_shares for share in range(n_shares + 1)]
@@ -107,8 +160,7 @@ def _share(
 
     def work_off(thread: int) -> None:
         for first, last in pending:
-            own = line[thread], scratch[thread], work[thread]
-            sweep(geometry, buffers, first, last, stitching, *own)
+            do(thread, first, last)
 
     with ThreadPoolExecutor(n_threads) as pool:
         list(pool.map(work_off, range(n_threads)))

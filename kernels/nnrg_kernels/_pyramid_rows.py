@@ -18,6 +18,7 @@ __all__ = [
     "block_row",
     "copy_run",
     "run_statistics",
+    "squared_distance",
     "squared_steps",
 ]
 
@@ -131,6 +132,17 @@ def squared_steps(x: Reals, stride: Integer) -> Real:
     total = x.dtype.type(0)
     for i in range(upper.size):
         step = upper[i] - lower[i]
+        total += step * step
+    return total
+
+
+@borrowing_kernel
+def squared_distance(x: Floats, y: Floats) -> float:
+    """Return the sum of ``(y[i] - x[i]) ** 2``."""
+    other = y[: x.size]
+    total = 0.0
+    for i in range(x.size):
+        step = other[i] - x[i]
         total += step * step
     return total
 

@@ -15,7 +15,8 @@ import numpy.typing as npt
 from nnrg_kernels import _pyramid_table as columns
 from nnrg_kernels._pyramid_ladder import Ladder, Pyramid, climb
 from nnrg_kernels._pyramid_plan import Round, levels_at_once, plan_round
-from nnrg_kernels._pyramid_round import as_used, lattice_sums, sweep_round
+from nnrg_kernels._pyramid_round import Workspace, as_used, lattice_sums, sweep_round, threads_for
+from nnrg_kernels._pyramid_rows import squared_distance
 
 __all__ = ["PyramidStream"]
 
@@ -27,12 +28,13 @@ ONE_SAMPLE = np.zeros(1, np.int64)
 
 
 class _Part(NamedTuple):
-    """What one run of rows adds: sums, and its first and last row at each level."""
+    """What one run of rows adds: sums, and its first and last row at each level, in `faces`."""
 
     stop: int
     sums: Floats
     gradients: Floats
     ends: list[tuple[Floats, Floats] | None]
+    faces: Floats
 
 
 class PyramidStream:
@@ -115,12 +117,19 @@ class PyramidStream:
         self._last: list[Floats | None] = [None] * n_levels
         top = 0 if self._final else math.prod(self._ladder.shapes[self._steps])
         self._top = np.empty(top)
-        self._plan: tuple[object, Round] | None = None
+        self._plans: dict[object, Round] = {}
+        self._space: Workspace | None = None
+        # Faces are large enough for fresh ones to cost as much as a tenth of the sweep: those of
+        # the last run merged are in use, those of the runs before it are free.
+        self._faces = np.empty(0)
+        self._free_faces: list[Floats] = []
         self.row_multiple = self._ladder.blocks[self._steps][0]
 
     def feed(self, rows: Array) -> None:
         """Take the next rows, shape (m, ``*shape[1:]``), C-contiguous."""
-        self._merge(self._swept(self._rows, rows, None))
+        plan = self._planned(self._rows, rows)
+        self._space = self._room(plan, self._space, threads_for(rows.size))
+        self._merge(self._swept(self._rows, rows, plan, self._space))
 
     def pull(self, read: Callable[[int, Array], None], rows: int) -> None:
         """Read all rows and take them, on as many threads as Numba is set to.
@@ -143,6 +152,7 @@ class PyramidStream:
 
         def work(_: int) -> None:
             buffer = np.empty((rows, *row_shape), self._dtype)
+            space = None
             while True:
                 with reading:
                     start = next(starts, None)
@@ -150,7 +160,9 @@ class PyramidStream:
                         return
                     run = buffer[: min(rows, total - start)]
                     read(start, run)
-                part = self._swept(start, run, 1)
+                plan = self._planned(start, run)
+                space = self._room(plan, space, 1)
+                part = self._swept(start, run, plan, space)
                 with merging:
                     done[start] = part
                     while self._rows in done:
@@ -163,28 +175,29 @@ class PyramidStream:
         with ThreadPoolExecutor(threads) as pool:
             list(pool.map(work, range(threads)))
 
-    def _swept(self, start: int, rows: Array, threads: int | None) -> _Part:
+    def _room(self, plan: Round, space: Workspace | None, n_threads: int) -> Workspace:
+        """Return the memory of the run before if it serves this one too."""
+        if space is not None and space.serves(plan, n_threads):
+            return space
+        return Workspace.of(plan, self._dtype, n_threads)
+
+    def _swept(self, start: int, rows: Array, plan: Round, space: Workspace) -> _Part:
         """Sum a run of rows; nothing of the stream is changed but its own part of the top."""
         stop = start + rows.shape[0]
-        edges = self._ladder.edges[0]
-        inner = edges[(edges > start) & (edges < stop)] - start
-        plan = self._planned(rows.shape[0], inner)
         row_size = math.prod(self._ladder.shapes[self._steps][1:])
         block = self.row_multiple
-        top = self._top[start // block * row_size : stop // block * row_size]
-        n_groups = inner.size + 1
+        top = None
+        if not self._final:
+            top = self._top[start // block * row_size : stop // block * row_size]
+        n_groups = len(plan.groups)
+        faces = self._free_faces.pop() if self._free_faces else np.empty(0)
+        if faces.size < plan.faces_size:
+            faces = np.empty(plan.faces_size)
         swept = sweep_round(
-            rows,
-            plan,
-            n_groups,
-            self._map,
-            self._map,
-            self._order,
-            None if self._final else top,
-            threads,
+            rows, plan, n_groups, self._map, self._map, self._order, top, faces, space
         )
         sums, gradients = lattice_sums(swept.sums, plan.axes, self._order)
-        return _Part(stop, sums, gradients, self._ends(plan, swept.faces))
+        return _Part(stop, sums, gradients, self._ends(plan, faces), faces)
 
     def _merge(self, part: _Part) -> None:
         """Add the sums of the next run of rows, and the bonds that lead to it."""
@@ -199,10 +212,12 @@ class PyramidStream:
                 continue
             last = self._last[level]
             if last is None:
-                self._first[level] = ends[0]
+                self._first[level] = ends[0].copy()
             else:
                 self._add_bonds(level, before, last, ends[0])
             self._last[level] = ends[1]
+        self._free_faces.append(self._faces)
+        self._faces = part.faces
         self._rows = part.stop
 
     def finish(self) -> Pyramid:
@@ -219,14 +234,17 @@ class PyramidStream:
             climb(top, ladder, self._steps, self._map, self._order, result)
         return result
 
-    def _planned(self, n_rows: int, inner: Ints) -> Round:
-        """Return the plan for so many rows; runs of rows mostly differ in nothing."""
+    def _planned(self, start: int, rows: Array) -> Round:
+        """Return the plan for a run of rows; most runs have that of others before them."""
+        edges = self._ladder.edges[0]
+        n_rows = rows.shape[0]
+        inner = edges[(edges > start) & (edges < start + n_rows)] - start
         key = (n_rows, inner.tobytes())
-        kept = self._plan
-        if kept is None or kept[0] != key:
+        plan = self._plans.get(key)
+        if plan is None:
             wraps = self._ladder.wraps[: len(self._first)].copy()
             wraps[:, 0] = False
-            plan = plan_round(
+            plan = self._plans[key] = plan_round(
                 (n_rows, *self._ladder.shape[1:]),
                 self._ladder.factors,
                 self._steps,
@@ -236,8 +254,7 @@ class PyramidStream:
                 keep=False,
                 open_faces=True,
             )
-            kept = self._plan = (key, plan)
-        return kept[1]
+        return plan
 
     def _ends(self, plan: Round, faces: Floats) -> list[tuple[Floats, Floats] | None]:
         """Return the first and the last row of a run at each level, None where it has none."""
@@ -251,9 +268,8 @@ class PyramidStream:
             size = row[columns.FACE_SIZE + axis]
             at = row[columns.FACE_AT + axis]
             end = at + 2 * plan.geometry.n_boxes[axis] * size
-            ends.append((faces[at : at + size].copy(), faces[end - size : end].copy()))
+            ends.append((faces[at : at + size], faces[end - size : end]))
         return ends
 
     def _add_bonds(self, level: int, group: int, lower: Floats, upper: Floats) -> None:
-        # Not a dot product: threads of BLAS would go on spinning beside the kernels.
-        self._result.gradients[level, group, 0] += float(np.sum((upper - lower) ** 2))
+        self._result.gradients[level, group, 0] += squared_distance(lower, upper)

@@ -11,14 +11,14 @@ import numpy.typing as npt
 
 from nnrg_kernels._jit import borrowing_kernel
 
-__all__ = ["add_row_products"]
+__all__ = ["fill_powers", "multiply_rows", "weigh_rows"]
 
 Floats = npt.NDArray[np.float64]
 
 
 @borrowing_kernel
-def add_row_products(rows: Floats, n: int, channels: int, products: Floats) -> None:
-    """Fill in the powers of y, then add all products of rows, summed over the first `n` sites.
+def fill_powers(rows: Floats, n: int, channels: int, products: Floats) -> None:
+    """Fill in the powers of y and add the sums of all rows to the last column of `products`.
 
     Parameters
     ----------
@@ -28,43 +28,62 @@ def add_row_products(rows: Floats, n: int, channels: int, products: Floats) -> N
         Sites that are filled.
     channels : int
         Number C of derivatives.
-    products : (K + C, 2 + C) array
-        To the first 1 + C columns, products with each of the first 1 + C rows are added; to the
-        last column, sums of the rows. The square at the top is complete on and above its diagonal.
+    products : (K + C, any) array
+        What `multiply_rows` adds to, and one column more.
     """
     total = rows.shape[0]
     head = 1 + channels
     y = rows[head if total > head else 0, :n]
-    for r in range(1, head + 1):
-        row = rows[r if total > head or r < head else 0, :n]
+    for r in range(1, total + 1):
+        row = rows[r if r < total else 0, :n]
         plain = 0.0
-        for i in range(n):
-            plain += row[i]
-        products[r if total > head or r < head else 0, head] += plain
-    for r in range(head + 1, total + 1):
-        power, before = rows[r if r < total else 0, :n], rows[r - 1, :n]
-        plain = 0.0
-        for i in range(n):
-            x = before[i] * y[i]
-            power[i] = x
-            plain += x
-        products[r if r < total else 0, head] += plain
+        if r > head:
+            before = rows[r - 1, :n]
+            for i in range(n):
+                x = before[i] * y[i]
+                row[i] = x
+                plain += x
+        else:
+            for i in range(n):
+                plain += row[i]
+        products[r if r < total else 0, -1] += plain
 
+
+@borrowing_kernel
+def weigh_rows(rows: Floats, weight: Floats, n: int, weighted: Floats) -> None:
+    """Multiply the first rows, all but the last two of `weighted`, with the weight of each site."""
+    for r in range(weighted.shape[0] - 2):
+        row, product = rows[r, :n], weighted[r, :n]
+        for i in range(n):
+            product[i] = weight[i] * row[i]
+
+
+@borrowing_kernel
+def multiply_rows(
+    rows: Floats, n: int, channels: int, others: Floats, columns: int, products: Floats
+) -> None:
+    """Add the products of all rows with the first `columns` rows of `others`.
+
+    The first 1 + C rows of `others` are those of `rows`, as they are or times a weight. The square
+    at the top of `products` is complete on and above its diagonal.
+    """
+    total = rows.shape[0]
+    head = 1 + channels
     # The head is multiplied with itself from the diagonal on, so its pairs are kept to themselves.
     head_pairs = (head + 1) // 2
     for pair in range(head_pairs + (total - head + 1) // 2):
         if pair < head_pairs:
             first, second = 2 * pair, min(2 * pair + 1, head - 1)
-            j = min(first, head - 2)
+            j = max(0, min(first, columns - 2))
         else:
             first = head + 2 * (pair - head_pairs)
             second = min(first + 1, total - 1)
             j = 0
         a, b = rows[first, :n], rows[second, :n]
-        while j < head:
-            u, v = rows[j, :n], rows[j + 1, :n]
+        while j < columns:
+            u, v = others[j, :n], others[min(j + 1, columns - 1), :n]
             au = av = aw = bu = bv = bw = 0.0
-            if head - j == 2 or head - j == 4:
+            if columns - j < 3 or columns - j == 4:
                 for i in range(n):
                     au += a[i] * u[i]
                     av += a[i] * v[i]
@@ -72,7 +91,7 @@ def add_row_products(rows: Floats, n: int, channels: int, products: Floats) -> N
                     bv += b[i] * v[i]
                 width = 2
             else:
-                w = rows[j + 2, :n]
+                w = others[j + 2, :n]
                 for i in range(n):
                     au += a[i] * u[i]
                     av += a[i] * v[i]
@@ -85,8 +104,10 @@ def add_row_products(rows: Floats, n: int, channels: int, products: Floats) -> N
                     products[second, j + 2] += bw
                 width = 3
             products[first, j] += au
-            products[first, j + 1] += av
             if second > first:
                 products[second, j] += bu
-                products[second, j + 1] += bv
+            if columns > 1:
+                products[first, j + 1] += av
+                if second > first:
+                    products[second, j + 1] += bv
             j += width

@@ -1,82 +1,154 @@
 """Checkerboard Metropolis sweeps of the lattice phi^4 field in one to three dimensions.
 
 Random numbers are a hash of (key, sweep, site): the field after a sweep is the same for any number
-of threads. Sites of one colour do not interact, so their order does not matter either.
+of threads. Sites of one colour do not interact, so their order does not matter either. The colours
+are stored apart, so that neighbours in memory are updated together.
 """
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
-from nnrg_kernels._jit import kernel, parallel_kernel
+from nnrg_kernels._bands import half_sweeps, threads_for
+from nnrg_kernels._exp import exp_of_negative
+from nnrg_kernels._jit import borrowing_kernel
+from nnrg_kernels._random import uniforms
 
-__all__ = ["sweep", "sweep_parallel", "uniforms"]
+__all__ = ["merge_colours", "split_colours", "sweep"]
 
-
-@kernel
-def uniforms(key: np.uint64, counter: np.uint64) -> tuple[float, float]:
-    """Return two numbers in (0, 1), halves of one output of SplitMix64 seeded by `key`.
-
-    `counter` is the number of the output, 1 for the first (G. L. Steele, D. Lea and C. H. Flood,
-    OOPSLA 2014, doi:10.1145/2660193.2660195). Every step is cast: a signed operand would turn the
-    whole into floating point.
-    """
-    z = np.uint64(key + np.uint64(counter * np.uint64(0x9E3779B97F4A7C15)))
-    z = np.uint64(np.uint64(z ^ np.uint64(z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9))
-    z = np.uint64(np.uint64(z ^ np.uint64(z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB))
-    z = np.uint64(z ^ np.uint64(z >> np.uint64(31)))
-    high = np.int64(z >> np.uint64(32))
-    low = np.int64(z & np.uint64(0xFFFFFFFF))
-    return (high + 0.5) * 2.0**-32, (low + 0.5) * 2.0**-32
+Floats = npt.NDArray[np.float64]
 
 
-@kernel
-def _update_row(
-    phi: npt.NDArray[np.float64],
-    row: int,
-    colour: int,
-    couplings: npt.NDArray[np.float64],
+@borrowing_kernel
+def split_colours(phi: Floats, colours: Floats) -> None:
+    """Copy the sites of either colour of each row: (n0, n1, n2) to (2, n0, n1, n2 / 2)."""
+    n0, n1, _ = phi.shape
+    for i in range(n0):
+        for j in range(n1):
+            row, odd = phi[i, j], (i + j) % 2
+            first, second = colours[odd, i, j], colours[1 - odd, i, j]
+            for m in range(first.size):
+                first[m] = row[2 * m]
+                second[m] = row[2 * m + 1]
+
+
+@borrowing_kernel
+def merge_colours(colours: Floats, phi: Floats) -> None:
+    """Undo `split_colours`."""
+    n0, n1, _ = phi.shape
+    for i in range(n0):
+        for j in range(n1):
+            row, odd = phi[i, j], (i + j) % 2
+            first, second = colours[odd, i, j], colours[1 - odd, i, j]
+            for m in range(first.size):
+                row[2 * m] = first[m]
+                row[2 * m + 1] = second[m]
+
+
+@borrowing_kernel
+def _update_run(
+    own: Floats,
+    near: Floats,
+    far: Floats,
+    up: Floats,
+    down: Floats,
+    north: Floats,
+    south: Floats,
+    weights: tuple[float, float, float, float, float],
     width: float,
     key: np.uint64,
-    counter: np.uint64,
+    first: np.uint64,
 ) -> int:
-    n0, n1, n2 = phi.shape
-    i, j = row // n1, row % n1
-    here = phi[i, j]
-    up, down = phi[(i + 1) % n0, j], phi[(i + n0 - 1) % n0, j]
-    north, south = phi[i, (j + 1) % n1], phi[i, (j + n1 - 1) % n1]
-    # An axis of length one is no axis: its neighbours do not count.
-    stiffness = couplings[2]
-    along0 = stiffness if n0 > 1 else 0.0
-    along1 = stiffness if n1 > 1 else 0.0
-    quadratic = 0.5 * couplings[0] + stiffness + along0 + along1
-    quartic = couplings[1] / 24.0
-    first = np.uint64(counter + np.uint64(row * n2))
+    along0, along1, along2, quadratic, quartic = weights
     accepted = 0
-    for k in range((i + j + colour) % 2, n2, 2):
-        right = here[k + 1 if k + 1 < n2 else 0]
-        left = here[k - 1 if k > 0 else n2 - 1]
-        force = stiffness * (left + right)
-        force += along0 * (up[k] + down[k]) + along1 * (north[k] + south[k])
-        old = here[k]
-        a, b = uniforms(key, np.uint64(first + np.uint64(k)))
+    for m in range(own.size):
+        force = along2 * (near[m] + far[m])
+        force += along1 * (north[m] + south[m]) + along0 * (up[m] + down[m])
+        old = own[m]
+        a, b = uniforms(key, np.uint64(first + np.uint64(2 * m)))
         step = width * (2.0 * a - 1.0)
         new = old + step
         square, before = new * new, old * old
         rise = (square - before) * (quadratic + quartic * (square + before)) - force * step
         # No branch: half the guesses of one would be wrong.
-        keep = b < np.exp(-rise)
-        here[k] = new if keep else old
+        keep = b < exp_of_negative(min(-rise, 0.0))
+        own[m] = new if keep else old
         accepted += keep
     return accepted
 
 
-@kernel
+@borrowing_kernel
+def _shift(near: Floats, far: Floats, odd: int) -> None:
+    """Copy a row, shifted by one site and periodic: a loop, for an assignment would allocate."""
+    last = near.size - 1
+    source, target = (near[1:], far[:last]) if odd else (near[:last], far[1:])
+    for m in range(source.size):
+        target[m] = source[m]
+    if odd:
+        far[last] = near[0]
+    else:
+        far[0] = near[last]
+
+
+@borrowing_kernel
+def _update_rows(
+    colours: Floats,
+    couplings: Floats,
+    width: float,
+    key: np.uint64,
+    number: int,
+    colour: int,
+    first_row: int,
+    last_row: int,
+    far: Floats,
+) -> int:
+    _, n0, n1, half = colours.shape
+    r, u, stiffness = couplings[0], couplings[1], couplings[2]
+    # An axis of length one is no axis: its neighbours do not count.
+    along0 = stiffness if n0 > 1 else 0.0
+    along1 = stiffness if n1 > 1 else 0.0
+    weights = (along0, along1, stiffness, 0.5 * r + stiffness + along0 + along1, u / 24.0)
+    mine, others = colours[colour], colours[1 - colour]
+    accepted = 0
+    for row in range(first_row, last_row):
+        i, j = row // n1, row % n1
+        own, near = mine[i, j], others[i, j]
+        up, down = others[(i + 1) % n0, j], others[(i + n0 - 1) % n0, j]
+        north, south = others[i, (j + 1) % n1], others[i, (j + n1 - 1) % n1]
+        odd = (i + j + colour) % 2
+        counter = np.uint64(np.uint64(number) * np.uint64(2 * n0 * n1 * half))
+        counter = np.uint64(counter + np.uint64(row * 2 * half + odd))
+        # The other neighbours along the row: one step back, or on where the row begins with the
+        # other colour.
+        _shift(near, far, odd)
+        accepted += _update_run(
+            own, near, far, up, down, north, south, weights, width, key, counter
+        )
+    return accepted
+
+
+@borrowing_kernel
+def _sweep_all(
+    colours: Floats,
+    couplings: Floats,
+    width: float,
+    key: np.uint64,
+    start: int,
+    stop: int,
+    far: Floats,
+) -> int:
+    rows = colours.shape[1] * colours.shape[2]
+    accepted = 0
+    for number in range(start, stop):
+        for colour in range(2):
+            accepted += _update_rows(colours, couplings, width, key, number, colour, 0, rows, far)
+    return accepted
+
+
 def sweep(
-    phi: npt.NDArray[np.float64],
-    couplings: npt.NDArray[np.float64],
+    colours: Floats,
+    couplings: Floats,
     width: float,
     key: np.uint64,
     start: int,
@@ -86,8 +158,9 @@ def sweep(
 
     Parameters
     ----------
-    phi : float64 array of shape (n0, n1, n2), C-contiguous
-        Periodic; each length is even or, for an axis that is none, 1; n2 > 1. Overwritten.
+    colours : float64 array of shape (2, n0, n1, n2 / 2), C-contiguous
+        What `split_colours` makes of a periodic field of shape (n0, n1, n2); each length is even
+        or, for an axis that is none, 1; n2 > 1. Overwritten.
     couplings : float64 array of shape (3,)
         r, u, Z of :math:`S = \sum_x \frac Z2 \sum_\mu (\phi_{x+\mu} - \phi_x)^2 + \frac r2 \phi^2
         + \frac u{24} \phi^4`.
@@ -98,40 +171,15 @@ def sweep(
     start, stop : int
         Numbers of the sweeps; no random number of one is used in another.
     """
-    n0, n1, n2 = phi.shape
+    _, n0, n1, half = colours.shape
     rows = n0 * n1
-    accepted = 0
-    for number in range(start, stop):
-        counter = np.uint64(np.uint64(number) * np.uint64(rows * n2))
-        for colour in range(2):
-            for row in range(rows):
-                accepted += _update_row(phi, row, colour, couplings, width, key, counter)
-    return accepted
+    threads = threads_for(rows, colours.size)
+    far = np.empty((threads, half))
+    fixed = colours, couplings, width, key
+    if threads == 1:
+        return int(_sweep_all(*fixed, start, stop, far[0]))
 
+    def update(number: int, colour: int, band: int, first: int, last: int) -> int:
+        return int(_update_rows(*fixed, number, colour, first, last, far[band]))
 
-@parallel_kernel
-def sweep_parallel(
-    phi: npt.NDArray[np.float64],
-    couplings: npt.NDArray[np.float64],
-    width: float,
-    key: np.uint64,
-    start: int,
-    stop: int,
-    accepted: npt.NDArray[np.int64],
-) -> None:
-    """Do what `sweep` does, rows in parallel; add the accepted proposals of each row.
-
-    Parameters
-    ----------
-    phi, couplings, width, key, start, stop
-        As for `sweep`.
-    accepted : int64 array of shape (n0 * n1,)
-        Added to, row by row.
-    """
-    n0, n1, n2 = phi.shape
-    rows = n0 * n1
-    for number in range(start, stop):
-        counter = np.uint64(np.uint64(number) * np.uint64(rows * n2))
-        for colour in range(2):
-            for row in numba.prange(rows):
-                accepted[row] += _update_row(phi, row, colour, couplings, width, key, counter)
+    return half_sweeps(update, rows, threads, start, stop)

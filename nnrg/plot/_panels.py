@@ -12,8 +12,7 @@ import numpy.typing as npt
 from nnrg.errors import ArgumentError
 from nnrg.networks._label import label
 from nnrg.plot._style import new_figure
-from nnrg.rg.action import Couplings
-from nnrg.rg.basis import field_powers
+from nnrg.rg.couplings import Couplings
 from nnrg.rg.cumulants import Cumulants
 from nnrg.rg.observables import Observables
 
@@ -284,7 +283,7 @@ def couplings(
             f"no operator {unknown[0] if unknown else ''!r}; there are {', '.join(result.names)}"
         )
     ax = _axes(ax)
-    factor = result.series["sigma"][:, None] ** field_powers(names)
+    factor = result.series["sigma"][:, None] ** result.fields[[result.names.index(n) for n in names]]
     ax.axhline(0, color="0.6", lw=0.5)
     if _curves(ax, result, names, factor):
         _signed_log(ax, result.values[:, [result.names.index(n) for n in names]] * factor)

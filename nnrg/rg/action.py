@@ -1,101 +1,28 @@
-"""The effective action at every scale: couplings by Schwinger-Dyson equations, with errors."""
+"""Measuring the effective action of a flow at every scale, by Schwinger-Dyson equations."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from nnrg._random import as_seed
 from nnrg.errors import ArgumentError
-from nnrg.rg.basis import Basis, field_powers
-from nnrg.rg.cumulants import Cumulants, align, assemble
+from nnrg.rg.basis import Basis
+from nnrg.rg.couplings import Couplings
+from nnrg.rg.cumulants import Cumulants, assemble
 from nnrg.rg.flow import Flow, rescaling_factors, with_errors
 from nnrg.rg.level_fit import LevelFit, fit_level
 from nnrg.rg.moments import observe
 from nnrg.rg.nulls import NullModel, measure_null, null_models
-from nnrg.rg.observables import Observables
 from nnrg.rg.record import describe_flow, flag_groups
-from nnrg.stats.estimate import format_value_error
 from nnrg.stats.jackknife import Jackknife, jackknife_bias
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-__all__ = ["Couplings", "fit_couplings", "measure"]
+__all__ = ["fit_couplings", "measure"]
 
 Array = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Couplings(Observables):
-    """g_a(b) of the rescaled block field, with errors, nulls, goodness of fit and flags.
-
-    ``series`` holds, for each scale: ``chi2``, ``dof`` and ``p`` of the fit on functions outside
-    the basis and their studentised residuals (``residual:phi^4``), ``condition`` of the scaled
-    matrix, ``sites`` used, ``factor`` of the rescaling, ``sigma`` the standard deviation of the
-    rescaled field, and the spreads of variance over samples and over sites.
-    """
-
-    kind: ClassVar[str] = "couplings"
-
-    def to_dataframe(self) -> pd.DataFrame:
-        """Return one row for each scale and operator.
-
-        Columns: scale, operator, value, error, n_samples, null (mean over the draws of the first
-        null model), z, flag.
-        """
-        import pandas as pd
-
-        k, a = self.values.shape
-        return pd.DataFrame(
-            {
-                "scale": np.repeat(self.scales, a),
-                "operator": list(self.names) * k,
-                "value": self.values.ravel(),
-                "error": self.errors().ravel(),
-                "n_samples": np.repeat(self.n_samples, a),
-                "null": self.null_mean().ravel(),
-                "z": self.z().ravel(),
-                "flag": [f for row in self.flags for f in row],
-            }
-        )
-
-    def __str__(self) -> str:
-        return self.table()
-
-    def table(self) -> str:
-        """Return dimensionless couplings, their z-scores and the goodness of fit as text.
-
-        Numbers are g_n sigma^n, with sigma the standard deviation of the rescaled field at that
-        scale: free of the unit of the weights. `to_dataframe` has them in that unit.
-        """
-        sigma = self.series["sigma"][:, None] ** field_powers(self.names)
-        values, errors = self.values * sigma, self.errors() * sigma
-        lines = [[" b", *self.names, "chi2/dof", "p", "flags"]]
-        keys: dict[str, str] = {}
-        for level, b in enumerate(self.scales):
-            chi2, dof, p = (self.series[s][level] for s in ("chi2", "dof", "p"))
-            cells = [
-                format_value_error(v, e) for v, e in zip(values[level], errors[level], strict=True)
-            ]
-            fit = ["", ""] if np.isnan(chi2) else [f"{chi2:.1f}/{dof:.0f}", f"{p:.2g}"]
-            here = [f.partition(":")[0] for f in self.flags[level][0].split("; ") if f]
-            letters = [keys.setdefault(flag, chr(ord("a") + len(keys))) for flag in here]
-            lines.append([f"{b:>2d}", *cells, *fit, ",".join(letters)])
-        text = align(lines, left=(len(self.names) + 3,))
-        if keys:
-            text += "\n  " + "; ".join(f"{letter}: {flag}" for flag, letter in keys.items())
-        for null, draws in self.nulls.items():
-            scores = [[" b", *self.names]]
-            for b, row in zip(self.scales, self.z(null), strict=True):
-                scores.append([f"{b:>2d}", *("" if np.isnan(s) else f"{s:+.1f}" for s in row)])
-            text += f"\n\nz against {draws.shape[0]} draws of {null}:\n{align(scores)}"
-        return text
 
 
 def fit_couplings(
@@ -185,7 +112,8 @@ def measure(
     coupling_draws: dict[str, Array] = {}
     for model in models:
         drawn = []
-        for pair in measure_null(flow, model, seed, partial(_null_numbers, basis=on, order=order)):
+        numbers = partial(_null_numbers, fits=fits, basis=on, order=order)
+        for pair in measure_null(flow, model, seed, numbers):
             drawn.append(pair)
             done += 1
             tick(done, total)
@@ -197,10 +125,12 @@ def measure(
     )
 
 
-def _null_numbers(null: Flow, *, basis: Basis, order: int) -> tuple[Array, Array]:
+def _null_numbers(
+    null: Flow, *, fits: list[LevelFit], basis: Basis, order: int
+) -> tuple[Array, Array]:
     """Return cumulants and couplings of one null draw, each of shape (n_scales, n_names)."""
     kappa = observe(null.statistics, order, replicates=False)
-    g = np.stack([fit_level(null, k, basis, check=False).whole for k in range(len(null))])
+    g = np.stack([fit_level(null, k, basis, like=fit).whole for k, fit in enumerate(fits)])
     return kappa[0], g * _units(null, basis, kappa[:, :, 1])[0]
 
 
@@ -211,7 +141,7 @@ def _units(flow: Flow, basis: Basis, variances: Array) -> Array:
     """
     factors = rescaling_factors(flow.rescale, flow.lengths, variances, flow.field.sites.dimension)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        return np.asarray(factors[..., None] ** -field_powers(basis.names))
+        return np.asarray(factors[..., None] ** -basis.fields)
 
 
 def _couplings(
@@ -241,7 +171,8 @@ def _couplings(
             numbers[0, level] -= bias
             for drawn in draws.values():
                 drawn[:, level] -= bias
-            if np.isnan(numbers[0, level]).any():
+            told = [a for a, name in enumerate(basis.names) if name not in fit.dropped]
+            if np.isnan(numbers[0, level, told]).any():
                 notes.append("unstable: there is no solution without some of the groups")
         series["condition"][level], series["sites"][level] = fit.condition, fit.system.sites
         for over, (spread, _) in fit.spreads.items():
@@ -251,7 +182,8 @@ def _couplings(
                 series[name][level] = getattr(fit.quality, name)
             for test, residual in fit.residuals.items():
                 series[f"residual:{test}"][level] = residual
-        flags.append(("; ".join(notes),) * len(basis))
+        shared = "; ".join(notes)
+        flags.append(tuple(fit.dropped.get(name, shared) for name in basis.names))
     return Couplings(
         scales=np.array(flow.scales, dtype=np.int64),
         names=basis.names,
@@ -265,6 +197,8 @@ def _couplings(
             **describe_flow(flow, seed),
             "tests_outside_basis": ", ".join(tests),
             "bias": "jackknife estimate subtracted",
+            "fields": " ".join(map(str, basis.fields)),
+            "ranges": " ".join(f"{o.range:.6g}" for o in basis),
         },
         series={
             **series,

@@ -1,76 +1,22 @@
-"""Operators of the effective action, and the set of them that is fitted."""
+"""The set of operators that is fitted together, and what of it a small lattice can tell apart."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from math import factorial
 
 import numpy as np
 import numpy.typing as npt
 
 from nnrg._validate import as_count, shown
 from nnrg.errors import ArgumentError
+from nnrg.fields import Lattice
+from nnrg.rg.custom_operator import CustomOperator
+from nnrg.rg.operators import HIGHEST_POWER, Operator
 
-__all__ = ["Basis", "Operator", "field_powers"]
+__all__ = ["Basis"]
 
-_HIGHEST = 8
-_NAME = re.compile(r"phi([2-8]?)|grad2(?::([0-3]))?")
-
-
-@dataclass(frozen=True, slots=True)
-class Operator:
-    """One term O_a[phi] of the action S = sum_a g_a O_a.
-
-    ``phi``, ``phi2``, .. ``phi8`` are sum_x phi^n / n! (so that phi2 is r and phi4 is u);
-    ``grad2:mu`` is 1/2 sum_x (phi_{x+mu} - phi_x)^2, ``grad2`` one such term for each axis.
-
-    Examples
-    --------
-    >>> from nnrg.rg.basis import Operator
-    >>> Operator("phi4").fields, Operator("phi4").even
-    (4, True)
-    """
-
-    name: str
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
-            raise ArgumentError(
-                f"unknown operator {shown(self.name)}: expected phi, phi2 .. phi{_HIGHEST}, "
-                "grad2 (every axis) or grad2:0 (one axis)"
-            )
-
-    @property
-    def local(self) -> bool:
-        """Whether it couples no two sites."""
-        return self.name.startswith("phi")
-
-    @property
-    def fields(self) -> int:
-        """Number of powers of phi."""
-        return int(self.name[3:] or 1) if self.local else 2
-
-    @property
-    def even(self) -> bool:
-        """Whether it is unchanged by phi -> -phi."""
-        return self.fields % 2 == 0
-
-    @property
-    def coefficient(self) -> float:
-        """The factor 1/n! of a local term, 1/2 of a kinetic one."""
-        return 1 / factorial(self.fields)
-
-    def engineering_dimension(self, dimension: int) -> float:
-        """Return y of its coupling at the Gaussian fixed point: d - n (d-2)/2, or 0 if kinetic."""
-        return dimension - self.fields * (dimension - 2) / 2 if self.local else 0.0
-
-    def along_axes(self, dimension: int) -> tuple[Operator, ...]:
-        """Return the operator, or one for each axis if it names none."""
-        if self.name != "grad2":
-            return (self,)
-        return tuple(Operator(f"grad2:{a}") for a in range(dimension))
+_DEPENDENT = {"phi4", "U:1", "phi3phi:1", "phi2grad2"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,48 +25,59 @@ class Basis:
 
     Parameters
     ----------
-    operators : sequence of Operator or str
-        A single one stands for itself.
+    operators : sequence of Operator, CustomOperator or str
+        A single one stands for itself; see `Operator` for the names.
 
     Raises
     ------
     ArgumentError
-        If an operator is unknown, named twice, or there is none.
+        If an operator is unknown, named twice or a combination of others, or there is none.
 
     Examples
     --------
     >>> from nnrg.rg.basis import Basis
     >>> Basis.scalar(order=6).names
     ('phi', 'phi2', 'phi3', 'phi4', 'phi6', 'grad2')
+    >>> Basis.scalar(order=4, odd=False, shells=2, quartic=1).on(2).names
+    ('phi2', 'phi4', 'grad2:0', 'grad2:1', 'J:1.414', 'J:2', 'U:1')
     >>> Basis(("phi2", "phi4", "grad2:0")).names
     ('phi2', 'phi4', 'grad2:0')
     """
 
-    operators: tuple[Operator, ...]
+    operators: tuple[Operator | CustomOperator, ...]
 
     def __post_init__(self) -> None:
         given: object = self.operators
-        if isinstance(given, str | Operator):
+        if isinstance(given, str | Operator | CustomOperator):
             given = (given,)
         if not isinstance(given, Iterable):
             raise ArgumentError(
                 f"operators must be a sequence of names such as ('phi2', 'phi4'), got "
                 f"{shown(given)}; try Basis.scalar(order=4)"
             )
-        items = tuple(o if isinstance(o, Operator) else Operator(o) for o in given)
+        items = tuple(o if isinstance(o, Operator | CustomOperator) else Operator(o) for o in given)
         if not items:
             raise ArgumentError("a basis needs at least one operator, such as 'phi2'")
         names = [o.name for o in items]
-        if len(set(names)) < len(names) or ("grad2" in names and any(":" in n for n in names)):
+        twice = len(set(names)) < len(names)
+        if twice or ("grad2" in names and any(n.startswith("grad2:") for n in names)):
             raise ArgumentError(f"an operator is in the basis twice: {', '.join(names)}")
+        if "J:1" in names and any(n.startswith("grad2") for n in names):
+            raise ArgumentError("J:1 is the sum of grad2 over the axes: leave one of them out")
+        if set(names) >= _DEPENDENT:
+            raise ArgumentError(
+                "phi2grad2 is U:1 - 3 phi3phi:1 + 12 d phi4: leave one of the four out"
+            )
         object.__setattr__(self, "operators", items)
 
     @classmethod
-    def scalar(cls, order: int = 6, *, odd: bool = True) -> Basis:
-        """Return the local terms of a scalar field to `order` and the stiffness of every axis.
+    def scalar(
+        cls, order: int = 6, *, odd: bool = True, shells: int = 0, quartic: int = 0
+    ) -> Basis:
+        """Return the local terms of a scalar field, its stiffness, and terms between sites.
 
         Odd terms phi and phi^3 are on by default: trained weights have no symmetry under
-        phi -> -phi. phi^5 and phi^7 are kept out, and serve the goodness of fit.
+        phi -> -phi. phi^5 and phi^7 are kept out.
 
         Parameters
         ----------
@@ -128,37 +85,74 @@ class Basis:
             Highest power of phi.
         odd : bool
             Whether phi and (from order 4) phi^3 are in.
+        shells : int
+            How many J(r), from the shortest distance beyond the nearest neighbours on.
+        quartic : int
+            How many U(r), from the nearest neighbours on.
 
         Raises
         ------
         ArgumentError
-            If the order is none of these.
+            If the order is none of these, or a number of shells is no integer from 0 to 99.
         """
-        order = as_count("order", order, 2, _HIGHEST, hint="2, 4, 6 and 8 are the even ones")
+        order = as_count("order", order, 2, HIGHEST_POWER, hint="2, 4, 6 and 8 are the even ones")
         if order % 2:
             raise ArgumentError(f"order must be 2, 4, 6 or 8, got {order}; try {order + 1}")
+        shells = as_count("shells", shells, 0, 99, hint="try 3")
+        quartic = as_count("quartic", quartic, 0, 99, hint="try 1")
         powers = [n for n in (1, 2, 3, 4, 6, 8) if n <= order and (odd or n % 2 == 0)]
-        return cls((*(Operator("phi" if n == 1 else f"phi{n}") for n in powers), Operator("grad2")))
+        names = ["phi" if n == 1 else f"phi{n}" for n in powers]
+        names += ["grad2", *([f"J[{shells}]"] if shells else [])]
+        return cls(tuple(Operator(n) for n in (*names, *([f"U[{quartic}]"] if quartic else []))))
 
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the operators."""
         return tuple(o.name for o in self.operators)
 
-    def on(self, dimension: int) -> Basis:
-        """Return the basis with the kinetic term of every axis of a `dimension`-d lattice."""
-        for o in self.operators:
-            if ":" in o.name and int(o.name[-1]) >= dimension:
-                raise ArgumentError(f"{o.name} names an axis that a {dimension}-d lattice has not")
-        return Basis(tuple(x for o in self.operators for x in o.along_axes(dimension)))
+    @property
+    def fields(self) -> npt.NDArray[np.int64]:
+        """Number of powers of phi in each operator, shape (n_operators,)."""
+        return np.array([o.fields for o in self.operators], dtype=np.int64)
 
-    def __iter__(self) -> Iterator[Operator]:
+    def on(self, dimension: int) -> Basis:
+        """Return the basis on a `dimension`-d lattice: every axis, every distance asked for.
+
+        Raises
+        ------
+        ArgumentError
+            If there is no such axis or distance.
+        """
+        return Basis(tuple(x for o in self.operators for x in o.on(dimension)))
+
+    def out_of_room(self, lattice: Lattice) -> Mapping[str, str]:
+        """Return the operators that a lattice is too small to tell, each with the reason.
+
+        On a periodic axis of L <= 2r sites the neighbours at +r and -r are one site or overlap with
+        those of a shorter distance; on an open axis fewer than half of the sites have neighbours at
+        a distance above L/4 on both sides. Nearest neighbours are never counted out.
+        """
+        reasons = {}
+        for o in self.operators:
+            reach = o.reach(lattice.dimension)
+            if reach <= 1 and o.squared <= 1:
+                continue
+            for length, wraps in zip(lattice.shape, lattice.periodic, strict=True):
+                if wraps and length <= 2 * reach:
+                    reasons[o.name] = (
+                        f"redundant: distance {o.range:.4g} on {length} periodic sites"
+                    )
+                elif not wraps and reach > 1 and length < 4 * reach:
+                    reasons[o.name] = f"no room: distance {o.range:.4g} on {length} open sites"
+        return reasons
+
+    def without(self, names: Iterable[str]) -> Basis:
+        """Return the basis without some of its operators; one at least must be left."""
+        gone = set(names)
+        return Basis(tuple(o for o in self.operators if o.name not in gone))
+
+    def __iter__(self) -> Iterator[Operator | CustomOperator]:
         return iter(self.operators)
 
     def __len__(self) -> int:
         return len(self.operators)
-
-
-def field_powers(names: Sequence[str]) -> npt.NDArray[np.int64]:
-    """Return how many fields each operator has."""
-    return np.array([Operator(n).fields for n in names])

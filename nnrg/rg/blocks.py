@@ -5,23 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import prod
-from typing import Protocol, cast, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+import numpy.typing as npt
 
 from nnrg._validate import as_count, shown
 from nnrg.errors import ArgumentError
 from nnrg.fields import Lattice, SynapticField
+from nnrg.rg._lattice_blocks import LatticeBlocks
 
-__all__ = ["Blocks", "GridBlocks", "RandomBlocks", "as_blocks", "permute_sites"]
-
-# The compiled loops count sites in 64 bits: the product of two lengths must fit.
-_LONGEST = 2**31 - 1
+__all__ = ["Blocks", "Coarsening", "GridBlocks", "RandomBlocks", "as_blocks", "permute_sites"]
 
 
 @runtime_checkable
 class Blocks(Protocol):
-    """A rule that gathers sites into blocks, again and again."""
+    """A rule that gathers sites into blocks, again and again.
+
+    The block field is the mean over each block, unless the rule is a `Coarsening`.
+    """
 
     @property
     def provenance(self) -> str:
@@ -37,6 +39,39 @@ class Blocks(Protocol):
         ...
 
 
+@runtime_checkable
+class Coarsening(Blocks, Protocol):
+    """Blocks whose field is not the mean over the sites of a block."""
+
+    @property
+    def singular(self) -> str:
+        """Why a block field has no density on its sites, or "" where it has one."""
+        ...
+
+    def coarsen(
+        self, field: SynapticField, n_levels: int
+    ) -> Iterable[tuple[npt.NDArray[np.floating[Any]], Lattice]]:
+        """Return values, of shape (n_samples, *shape), and lattice at b, b^2, ..: one level less.
+
+        The values are normalised like block means: a constant field keeps its value.
+        """
+        ...
+
+    def about_regions(self) -> str:
+        """Say how regions of the lattice, left out for errors, map to block fields.
+
+        Raises
+        ------
+        AnalysisError
+            If no region can be left out.
+        """
+        ...
+
+    def notes(self, field: SynapticField, n_levels: int) -> tuple[str, ...]:
+        """Return what a reader of the flow must know."""
+        ...
+
+
 def as_blocks(blocks: object) -> Blocks:
     """Return the rule for making blocks; None stands for ``GridBlocks(2)``."""
     if blocks is None:
@@ -48,22 +83,8 @@ def as_blocks(blocks: object) -> Blocks:
     return blocks
 
 
-def _check_factor(b: object) -> int | tuple[int, ...]:
-    single = not isinstance(b, Iterable) or isinstance(b, str | bytes)
-    items = (b,) if single else tuple(cast(Iterable[object], b))
-    lengths = tuple(
-        as_count("a block length", n, 1, _LONGEST, hint="try 2, or one for each axis")
-        for n in items
-    )
-    if max(lengths, default=0) < 2:
-        raise ArgumentError(
-            f"block lengths must be at least 2 along one axis, got {shown(b)}; try 2"
-        )
-    return lengths[0] if single else lengths
-
-
 @dataclass(frozen=True, slots=True)
-class GridBlocks:
+class GridBlocks(LatticeBlocks):
     """Blocks of `b` neighbouring sites along each axis, counted from the origin.
 
     Where `b` does not divide an axis, only whole blocks are formed: at scale b^l an axis of n
@@ -87,27 +108,9 @@ class GridBlocks:
     GridBlocks(b=2)
     """
 
-    b: int | tuple[int, ...] = 2
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "b", _check_factor(self.b))
-
-    @property
-    def provenance(self) -> str:
-        """Which numbers chose the blocks."""
-        return "site index"
-
-    def factors(self, sites: Lattice) -> tuple[int, ...]:
-        """Block length along each axis of `sites`."""
-        return _factors(self.b, sites)
-
-    def arrange(self, field: SynapticField) -> SynapticField:
-        """Return `field`: neighbours on the lattice are next to one another already."""
-        return field
-
 
 @dataclass(frozen=True, slots=True)
-class RandomBlocks:
+class RandomBlocks(LatticeBlocks):
     """Blocks of as many sites as `GridBlocks(b)`, chosen at random: the null of every geometry.
 
     The sites of each population are relabelled by one random permutation, the same for all samples,
@@ -126,11 +129,10 @@ class RandomBlocks:
         If a length or the seed is no integer in range.
     """
 
-    b: int | tuple[int, ...] = 2
     seed: int = 0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "b", _check_factor(self.b))
+        LatticeBlocks.__post_init__(self)
         object.__setattr__(self, "seed", as_count("seed", self.seed, 0, hint="try 0"))
 
     @property
@@ -138,23 +140,9 @@ class RandomBlocks:
         """Which numbers chose the blocks."""
         return f"random permutation, seed {self.seed}"
 
-    def factors(self, sites: Lattice) -> tuple[int, ...]:
-        """Block length along each axis of `sites`."""
-        return _factors(self.b, sites)
-
     def arrange(self, field: SynapticField) -> SynapticField:
         """Return the field with its sites relabelled at random."""
         return permute_sites(field, np.random.default_rng(self.seed))
-
-
-def _factors(b: int | tuple[int, ...], sites: Lattice) -> tuple[int, ...]:
-    factors = (b,) * sites.dimension if isinstance(b, int) else b
-    if len(factors) != sites.dimension:
-        raise ArgumentError(
-            f"blocks have {len(factors)} factors but the lattice has {sites.dimension} axes: "
-            f"{sites!r}; give one factor, or one for each axis"
-        )
-    return factors
 
 
 def permute_sites(field: SynapticField, rng: np.random.Generator) -> SynapticField:

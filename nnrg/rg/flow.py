@@ -12,12 +12,14 @@ import numpy.typing as npt
 from nnrg._validate import as_count, as_real, shown
 from nnrg.errors import ArgumentError
 from nnrg.fields import Lattice, SynapticField
-from nnrg.rg.blocks import Blocks, as_blocks
+from nnrg.rg._lattice_blocks import lattice_notes
+from nnrg.rg._level_statistics import climb, gather
+from nnrg.rg.blocks import Blocks, Coarsening, as_blocks
 from nnrg.rg.fluctuations import check_fluctuations
-from nnrg.rg.groups import Groups, choose_groups, fewest_blocks, whole
+from nnrg.rg.groups import Groups, choose_groups, fewest_blocks, unit, whole
 from nnrg.rg.levels import block_lengths, check_exponent, choose_levels
 from nnrg.stats.jackknife import Jackknife
-from nnrg_kernels.pyramid import Pyramid, pyramid
+from nnrg_kernels.pyramid import Pyramid
 
 if TYPE_CHECKING:
     from nnrg.rg.cumulants import Cumulants
@@ -47,7 +49,7 @@ class Flow:
         How the field is rescaled; `statistics` and `means` are those of the unrescaled block mean.
     means : tuple of arrays
         Unrescaled block means at each scale, of shape ``(n_samples, *sites.shape)``, in the unit
-        of the field.
+        of the field. Of a `Coarsening` other than means, its block fields.
     statistics : Pyramid
         Power sums and gradient sums of each group at each scale.
     groups : Groups
@@ -83,28 +85,20 @@ class Flow:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader must know: trimmed sites, order without meaning, what was done before."""
-        notes = list(self.field.notes)
-        lengths = self.field.sites.shape
-        for level, b in enumerate(self.scales):
-            left = [
-                n - m * (f**level)
-                for n, m, f in zip(
-                    lengths,
-                    self.sites[level].shape,
-                    self.blocks.factors(self.field.sites),
-                    strict=True,
-                )
-            ]
-            if any(left):
-                notes.append(
-                    f"b = {b}: trailing {' x '.join(map(str, left))} sites left out "
-                    "(only whole blocks are formed)"
-                )
-        if not self.field.natural:
-            notes.append(
-                "site order is an index without meaning: blocks by index are random neighbourhoods"
-            )
-        return tuple(notes)
+        if isinstance(self.blocks, Coarsening):
+            own = self.blocks.notes(self.field, len(self))
+        else:
+            own = lattice_notes(self.field, self.blocks.factors(self.field.sites), len(self))
+        return (*self.field.notes, *own)
+
+    @property
+    def singular(self) -> str:
+        """Why block fields have no density on their sites, or "" where they have one.
+
+        Without a density there is no action of the sites together; one-site terms still say what
+        the law of a single site is.
+        """
+        return self.blocks.singular if isinstance(self.blocks, Coarsening) else ""
 
     def variances(self) -> Array:
         """Return kappa_2 of the unrescaled block mean at each scale, shape (n_scales,)."""
@@ -193,14 +187,15 @@ def renormalize(
     *,
     errors: Jackknife | None = None,
 ) -> Flow:
-    """Coarse-grain a field by averaging over blocks, again and again.
+    """Coarse-grain a field by averaging over blocks, or otherwise, again and again.
 
     Parameters
     ----------
     field : SynapticField
         Values of shape ``(n_samples, *sites.shape)``.
     blocks : Blocks, optional
-        The neighbourhoods; ``GridBlocks(2)`` by default.
+        The neighbourhoods; ``GridBlocks(2)`` by default. `MomentumShell`, `PrincipalComponents`,
+        `Decimation` and `MajorityBlocks` make block fields that are no block means.
     levels : int, optional
         Number of scales, b = 1 included. By default as many as leave at least two sites along each
         axis and enough parts of the lattice for an error: see Notes.
@@ -247,24 +242,22 @@ def renormalize(
     exponent = field_exponent(rescale, field.sites.dimension)
     policy = Jackknife() if errors is None else _as_jackknife(errors)
     factors = rule.factors(field.sites)
+    if isinstance(rule, Coarsening) and unit(field, policy) == "sites":
+        rule.about_regions()
     n_levels = choose_levels(field, factors, levels, fewest_blocks(field, policy))
     check_exponent(exponent or 0.0, float(block_lengths(factors, n_levels)[-1]))
     arranged = rule.arrange(field)
     with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused below
-        groups = choose_groups(arranged, factors, n_levels - 1, policy)
-        statistics = _statistics(arranged, factors, n_levels, groups)
+        groups = _groups(arranged, rule, n_levels, policy)
+        means, sites, statistics = climb(arranged, rule, n_levels, groups)
         check_fluctuations(field, statistics)
-    lattices = [arranged.sites]
-    for _ in range(n_levels - 1):
-        lattices.append(lattices[-1].coarsened(factors))
-    assert statistics.fields is not None
     return Flow(
         field=arranged,
         blocks=rule,
         scales=tuple(max(factors) ** level for level in range(n_levels)),
-        sites=tuple(lattices),
+        sites=sites,
         rescale=rescale,
-        means=(arranged.values, *statistics.fields),
+        means=means,
         statistics=statistics,
         groups=groups,
         errors=policy,
@@ -277,9 +270,7 @@ def repeat_flow(flow: Flow, field: SynapticField) -> Flow:
     For null models: only their totals are needed, never their errors.
     """
     groups = whole(field)
-    statistics = _statistics(field, flow.blocks.factors(field.sites), len(flow), groups)
-    assert statistics.fields is not None
-    means = (field.values, *statistics.fields)
+    means, _, statistics = climb(field, flow.blocks, len(flow), groups)
     return replace(flow, field=field, means=means, statistics=statistics, groups=groups)
 
 
@@ -289,24 +280,17 @@ def with_errors(flow: Flow, errors: Jackknife) -> Flow:
         raise ArgumentError(f"expected a Flow, got {type(flow).__name__}; try nnrg.renormalize")
     if _as_jackknife(errors) == flow.errors:
         return flow
+    groups = _groups(flow.field, flow.blocks, len(flow), errors)
     factors = flow.blocks.factors(flow.field.sites)
-    groups = choose_groups(flow.field, factors, len(flow) - 1, errors)
-    statistics = _statistics(flow.field, factors, len(flow), groups)
+    statistics = gather(flow.means, flow.sites, factors, groups)
     return replace(flow, statistics=statistics, groups=groups, errors=errors)
 
 
-def _statistics(
-    field: SynapticField, factors: tuple[int, ...], n_levels: int, groups: Groups
-) -> Pyramid:
-    return pyramid(
-        field.values,
-        # A single scale forms no blocks, and must not make room for one that exceeds the lattice.
-        factors if n_levels > 1 else (1,) * len(factors),
-        n_levels - 1,
-        periodic=field.sites.periodic,
-        sample_group=groups.sample_group,
-        edges=groups.edges,
-    )
+def _groups(field: SynapticField, blocks: Blocks, n_levels: int, errors: Jackknife) -> Groups:
+    groups = choose_groups(field, blocks.factors(field.sites), n_levels - 1, errors)
+    if groups.kind == "regions" and isinstance(blocks, Coarsening):
+        return replace(groups, note=blocks.about_regions())
+    return groups
 
 
 def _as_jackknife(errors: object) -> Jackknife:

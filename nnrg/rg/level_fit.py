@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from nnrg.rg.basis import Basis, field_powers
+from nnrg.errors import AnalysisError
+from nnrg.rg.basis import Basis
 from nnrg.rg.diagnostics import (
     constant_fraction,
     has_hard_edge,
@@ -50,6 +51,9 @@ class LevelFit:
     quality : Goodness or None
         None where it was not asked for, or the numbers are refused.
     spreads : mapping from "samples" and "sites" to (spread, error)
+    dropped : mapping from operator to the reason why it is NaN while others are not
+    hard_edge : bool
+        Whether the score was weighted with a function that vanishes at the edges of the support.
     """
 
     solutions: Array
@@ -59,6 +63,8 @@ class LevelFit:
     refused: bool = False
     quality: Goodness | None = None
     spreads: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    dropped: Mapping[str, str] = field(default_factory=dict)
+    hard_edge: bool = False
 
     @property
     def whole(self) -> Array:
@@ -73,45 +79,68 @@ class LevelFit:
         return dict(zip(self.quality.tests, self.quality.residuals.tolist(), strict=True))
 
 
-def fit_level(flow: Flow, level: int, basis: Basis, *, check: bool = True) -> LevelFit:
+def fit_level(flow: Flow, level: int, basis: Basis, *, like: LevelFit | None = None) -> LevelFit:
     """Solve the Schwinger-Dyson equations of one scale.
 
-    Without `check`, as for null draws, neither assumptions nor goodness of fit are looked at.
+    Operators that the lattice is too small to tell are left out of the basis there, and are NaN.
+    With `like`, as for null draws, the equations are those of another fit, and neither assumptions
+    nor goodness of fit are looked at.
     """
-    system = linear_system(flow, level, basis, test=check)
+    means, lattice = flow.means[level], flow.sites[level]
+    dropped = basis.out_of_room(lattice)
+    used = [a for a, o in enumerate(basis) if o.name not in dropped]
+    if not used:
+        raise AnalysisError(
+            f"no operator of {', '.join(basis.names)} fits a lattice of "
+            f"{' x '.join(map(str, lattice.shape))} sites; add phi2, or take fewer levels"
+        )
+    values = thinned(means)
+    # Of spins, too, most values are at the edge; but they have no density at all.
+    hard_edge = like.hard_edge if like else has_hard_edge(values) and not is_discrete(values)
+    here = basis.without(dropped)
+    system = linear_system(flow, level, here, test=like is None, hard_edge=hard_edge)
     solutions, condition = solve(system)
-    in_field_units = solutions / system.unit ** field_powers(basis.names)
-    if not check:
+    in_field_units = np.full((solutions.shape[0], len(basis)), np.nan)
+    in_field_units[:, used] = solutions / system.unit**here.fields
+    if like is not None:
         return LevelFit(in_field_units, system, condition)
-    means = flow.means[level]
     spreads = {
         "samples": variance_spread(means, over="samples"),
         "sites": variance_spread(means, over="sites"),
     }
-    flags, refused = _assumptions(means, system, condition, len(basis), spreads)
+    flags, refused = _assumptions(values, system, condition, len(here), spreads)
+    if hard_edge:
+        flags.append("hard edge: test functions weighted to vanish at the edges of the support")
     quality = None if refused else goodness_of_fit(system, solutions)
     if quality is not None and quality.p < POOR_FIT:
         flags.append(f"poor fit: p = {quality.p:.1g}, the basis does not describe the field")
-    return LevelFit(in_field_units, system, condition, tuple(flags), refused, quality, spreads)
+    return LevelFit(
+        in_field_units,
+        system,
+        condition,
+        tuple(flags),
+        refused,
+        quality,
+        spreads,
+        dropped,
+        hard_edge,
+    )
 
 
 def _assumptions(
-    means: npt.NDArray[np.floating],
+    values: Array,
     system: LinearSystem,
     condition: float,
     n_operators: int,
     spreads: Mapping[str, tuple[float, float]],
 ) -> tuple[list[str], bool]:
     """Check what the estimator assumes; the second value says that no number may be given."""
-    values = thinned(means)
     refusals: list[str] = []
     flags: list[str] = []
     if system.sites < SITES_AN_OPERATOR * n_operators or system.filled < min(8, n_operators + 2):
         refusals.append(
             f"too few blocks: {system.sites} sites with all neighbours in {system.filled} groups"
         )
-    if has_hard_edge(values):
-        refusals.append("hard edge: the density does not vanish at the edge of its support")
     if is_discrete(values):
         refusals.append("discrete values: the action has no derivative")
     share = constant_fraction(values)

@@ -8,16 +8,20 @@ Functions that are not derivatives of operators in the basis test the fit.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from math import factorial
+from math import factorial, sqrt
 
 import numpy as np
 import numpy.typing as npt
 
+from nnrg.fields import Lattice
 from nnrg.rg.basis import Basis
+from nnrg.rg.distances import distances
 from nnrg.rg.flow import Flow
+from nnrg.rg.operators import DerivativeRow, Operator
 from nnrg.stats.jackknife import leave_one_out
-from nnrg_kernels.schwinger_dyson import Sums, accumulate
+from nnrg_kernels.schwinger_dyson import Sums, Term, accumulate
 
 __all__ = ["LinearSystem", "linear_system", "solve"]
 
@@ -63,118 +67,128 @@ class LinearSystem:
         return int(np.count_nonzero(self.weights))
 
 
-def linear_system(flow: Flow, level: int, basis: Basis, *, test: bool) -> LinearSystem:
+def linear_system(
+    flow: Flow, level: int, basis: Basis, *, test: bool, hard_edge: bool = False
+) -> LinearSystem:
     """Accumulate A and h of one scale in one pass over the unrescaled block field.
 
-    `basis` is the basis on the flow's own lattice. With `test` the sums of functions outside the
-    basis are taken too.
+    `basis` is the basis on the lattice of that scale. With `test` the sums of functions outside the
+    basis are taken too. With `hard_edge` every test function is weighted with a parabola that
+    vanishes at the least and the greatest value, so that a density that does not vanish there does
+    no harm: <w F dS> = <w dF + w' F>.
     """
-    values, lattice = flow.means[level], flow.sites[level]
-    d = lattice.dimension
+    values, lattice = np.ascontiguousarray(flow.means[level]), flow.sites[level]
+    unit = root_mean_square(flow, level)
+    tests, margin = tests_outside(basis, lattice)
+    rows = [o.derivative_row(lattice.dimension) for o in basis]
+    outside = list(tests.values()) if test else []
+    terms = tuple(dict.fromkeys(t for _, parts in (*rows, *outside) for t in parts))
+    window = None
+    if hard_edge:
+        window = float(values.min()) / unit, float(values.max()) / unit
+    sums = accumulate(
+        values,
+        1 / unit,
+        power=max([1, *(k for powers, _ in (*rows, *outside) for k in powers)]),
+        margin=margin,
+        periodic=lattice.periodic,
+        sample_group=flow.groups.sample_group,
+        edges=flow.groups.edges_at(flow.blocks.factors(flow.field.sites), level, lattice.shape),
+        terms=terms,
+        window=window,
+    )
+    products, derivatives, sites = _group_means(sums)
+    fitted, other = _weights(rows, terms, sums), _weights(outside, terms, sums)
+    return LinearSystem(
+        matrix=fitted @ products @ fitted.T,
+        rhs=derivatives @ fitted.T,
+        test_matrix=other @ products @ fitted.T,
+        test_rhs=derivatives @ other.T,
+        tests=tuple(tests) if test else (),
+        unit=unit,
+        weights=sites,
+    )
+
+
+def root_mean_square(flow: Flow, level: int) -> float:
+    """Return the root mean square of the unrescaled block mean at one scale."""
     stats = flow.statistics
     n = stats.counts[level].sum()
     s1, s2 = (stats.sums[level, :, p].sum() / n for p in (0, 1))
     shift, scale = stats.shift[level], stats.scale[level]
-    unit = float(np.sqrt(max(shift**2 + 2 * shift * scale * s1 + scale**2 * s2, 1e-300)))
-    powers = [o.fields - 1 for o in basis if o.local]
-    extra = test_powers(powers) if test else []
-    # Two sites further along a line: needs a second layer of neighbours, so only where there is
-    # room for it; in more dimensions the diagonal neighbours test the range instead. Null draws
-    # use the same sites.
-    far = d == 1 and min(lattice.shape) >= 8
-    sums = accumulate(
-        np.ascontiguousarray(values),
-        1 / unit,
-        power=max([1, *powers, *extra]),
-        margin=2 if far else 1,
-        periodic=lattice.periodic,
-        sample_group=flow.groups.sample_group,
-        edges=flow.groups.edges_at(flow.blocks.factors(flow.field.sites), level, lattice.shape),
-        second_neighbours=test and far,
-        diagonal=test and d > 1,
-        quartic=test,
-        bounded=test,
-    )
-    matrix, rhs, test_matrix, test_rhs, tests = _assemble(sums, basis, extra)
-    return LinearSystem(
-        matrix,
-        rhs,
-        test_matrix,
-        test_rhs,
-        tests,
-        unit,
-        sums.sites.astype(np.float64),
-    )
+    return float(np.sqrt(max(shift**2 + 2 * shift * scale * s1 + scale**2 * s2, 1e-300)))
 
 
-def test_powers(powers: list[int]) -> list[int]:
-    """Return the lowest even power of phi outside the basis, which tests the symmetry.
+def tests_outside(basis: Basis, lattice: Lattice) -> tuple[dict[str, DerivativeRow], int]:
+    """Return functions that are in no operator's derivative, and the sites left out at open ends.
 
-    The potential itself is tested by a bounded odd function. No higher power is used: its
-    covariance is not known from a few hundred groups, and p-values come out too small.
+    The lowest even power of phi outside the basis tests the symmetry, a bounded odd function the
+    potential: no higher power is used, because its covariance is not known from a few hundred
+    groups and p-values come out too small. The shortest J(r) and U(r) outside the basis test the
+    range, where the neighbours that are used anyway hold them; on a line of 8 sites or more those
+    at distance 2 are used anyway. Null draws leave out the same sites.
     """
-    return [next(k for k in range(2, 10, 2) if k not in powers)]
+    d = lattice.dimension
+    far = d == 1 and min(lattice.shape) >= 8
+    margin = max(1 + far, *(o.reach(d) for o in basis))
+    even = {o.fields for o in basis if isinstance(o, Operator) and o.local}
+    power = next(k for k in range(2, 10, 2) if k + 1 not in even)
+    tests: dict[str, DerivativeRow] = {f"phi^{power}": ({power: 1 / factorial(power)}, {})}
+    for kind, first in (("J", 1), ("U", 0)):
+        for squared in distances(d)[first:]:
+            operator = Operator(f"{kind}:{sqrt(squared):.4g}")
+            alone = Basis((operator,))
+            if operator.reach(d) > margin or alone.out_of_room(lattice):
+                continue
+            if operator.name not in basis.names:
+                tests[operator.name] = operator.derivative_row(d)
+                break
+    tests["bounded"] = ({}, {Term("bounded", ()): 1.0})
+    return tests, margin
 
 
-def _assemble(
-    sums: Sums, basis: Basis, extra: list[int]
-) -> tuple[Array, Array, Array, Array, tuple[str, ...]]:
-    """Turn group sums into means over sites, for the whole and with each group left out."""
+def _weights(rows: Sequence[DerivativeRow], terms: Sequence[Term], sums: Sums) -> Array:
+    """Return the coefficients of y^0, .., y^K, T_0, T_1, .. in each row."""
+    n_powers = sums.cross.shape[1]
+    out = np.zeros((len(rows), n_powers + len(terms)))
+    for row, (powers, parts) in zip(out, rows, strict=True):
+        for k, weight in powers.items():
+            row[k] += weight
+        for term, weight in parts.items():
+            row[n_powers + terms.index(term)] += weight
+    return out
+
+
+def _group_means(sums: Sums) -> tuple[Array, Array, Array]:
+    """Return <R_i R_j>, <dR_i/dy> and the sites, for the whole and with each group left out.
+
+    R is y^0, .., y^K, T_0, T_1, ..; with a window all are weighted, and <dR_i/dy> has the
+    derivative of the weight in it.
+    """
+    n_powers = sums.cross.shape[1]
+    power = np.arange(n_powers)
+    local = sums.moments[:, power[:, None] + power]
+    products = np.concatenate(
+        [
+            np.concatenate([local, sums.cross], axis=2),
+            np.concatenate([sums.cross.transpose(0, 2, 1), sums.gram], axis=2),
+        ],
+        axis=1,
+    )
+    steps = sums.edge + power * np.roll(sums.moments[:, :n_powers], 1, axis=1)
+    derivatives = np.concatenate([steps, sums.second], axis=1)
 
     def stacked(total: Array) -> Array:
         rest = leave_one_out(total) if total.shape[0] > 1 else total[:0]
         return np.concatenate([total.sum(axis=0, keepdims=True), rest])
 
-    sites = np.maximum(stacked(sums.sites.astype(float)), 1.0)
-    moments = stacked(sums.moments) / sites[:, None]
-    cross = stacked(sums.cross) / sites[:, None, None]
-    gram = stacked(sums.gram) / sites[:, None, None]
-    second = stacked(sums.second) / sites[:, None]
-
-    # A row is a derivative dO/dphi_x: ("power", k, 1/k!) or ("channel", c, 1).
-    rows = []
-    for o in basis:
-        if o.local:
-            rows.append(("power", o.fields - 1, 1 / factorial(o.fields - 1)))
-        else:
-            rows.append(("channel", sums.names.index(o.name), 1.0))
-    tests = [("power", k, 1 / factorial(k)) for k in extra]
-    used = {index for kind, index, _ in rows if kind == "channel"}
-    outside = [c for c, name in enumerate(sums.names) if c not in used and extra]
-    tests += [("channel", c, 1.0) for c in outside]
-    names = tuple(f"phi^{k}" for k in extra) + tuple(sums.names[c] for c in outside)
-
-    def product(p: tuple[str, int, float], q: tuple[str, int, float]) -> Array:
-        kind = (p[0], q[0])
-        if kind == ("power", "power"):
-            value = moments[:, p[1] + q[1]]
-        elif kind == ("power", "channel"):
-            value = cross[:, p[1], q[1]]
-        elif kind == ("channel", "power"):
-            value = cross[:, q[1], p[1]]
-        else:
-            value = gram[:, p[1], q[1]]
-        return np.asarray(p[2] * q[2] * value)
-
-    def derivative(p: tuple[str, int, float]) -> Array:
-        if p[0] == "channel":
-            return second[:, p[1]]
-        return moments[:, p[1] - 1] * (p[1] * p[2]) if p[1] else np.zeros(moments.shape[0])
-
-    def table(left: list[tuple[str, int, float]]) -> Array:
-        out = np.empty((moments.shape[0], len(left), len(rows)))
-        for i, p in enumerate(left):
-            for j, q in enumerate(rows):
-                out[:, i, j] = product(p, q)
-        return out
-
-    def column(left: list[tuple[str, int, float]]) -> Array:
-        out = np.empty((moments.shape[0], len(left)))
-        for i, p in enumerate(left):
-            out[:, i] = derivative(p)
-        return out
-
-    return table(rows), column(rows), table(tests), column(tests), names
+    sites = sums.sites.astype(np.float64)
+    share = 1 / np.maximum(stacked(sites), 1.0)
+    return (
+        stacked(products) * share[:, None, None],
+        stacked(derivatives) * share[:, None],
+        sites,
+    )
 
 
 def solve(system: LinearSystem) -> tuple[Array, float]:

@@ -1,5 +1,64 @@
 """Fields drawn from known actions, for tests and calibration.
 
-`nnrg.simulate.gaussian` and `nnrg.simulate.chain` draw independent samples from the exact law;
-`nnrg.simulate.phi4` is a Markov chain that converges to it. All return plain arrays, samples first.
+Gaussian fields, the fields made of them, the phi^4 chain and the hierarchical model are independent
+samples of the exact law; `ising` and `phi4_lattice` are Markov chains that converge to it, and can
+be interrupted and continued. `ising` returns a `SynapticField`, the others plain arrays, samples
+first.
 """
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+# At once, for the module has the name of its function, which is the one that counts here; it
+# loads no kernel before it is called.
+from nnrg.simulate.ising import ising
+
+if TYPE_CHECKING:
+    from nnrg.simulate.chain import phi4_chain as phi4_chain
+    from nnrg.simulate.dyson import hierarchical as hierarchical
+    from nnrg.simulate.gaussian import ar1 as ar1
+    from nnrg.simulate.gaussian import fractional_gaussian_noise as fractional_gaussian_noise
+    from nnrg.simulate.gaussian import gaussian_free_field as gaussian_free_field
+    from nnrg.simulate.gaussian import long_range_gaussian as long_range_gaussian
+    from nnrg.simulate.hermite import rosenblatt as rosenblatt
+    from nnrg.simulate.phi4 import hopping_couplings as hopping_couplings
+    from nnrg.simulate.phi4 import phi4_lattice as phi4_lattice
+
+_HOMES = {
+    "ar1": "gaussian",
+    "fractional_gaussian_noise": "gaussian",
+    "gaussian_free_field": "gaussian",
+    "hierarchical": "dyson",
+    "hopping_couplings": "phi4",
+    "long_range_gaussian": "gaussian",
+    "phi4_chain": "chain",
+    "phi4_lattice": "phi4",
+    "rosenblatt": "hermite",
+}
+
+__all__ = [
+    "ar1",
+    "fractional_gaussian_noise",
+    "gaussian_free_field",
+    "hierarchical",
+    "hopping_couplings",
+    "ising",
+    "long_range_gaussian",
+    "phi4_chain",
+    "phi4_lattice",
+    "rosenblatt",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'nnrg.simulate' has no attribute {name!r}")
+    value = getattr(import_module(f"nnrg.simulate.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,4 +1,4 @@
-"""Exact samples of Gaussian fields: AR(1), the free field on a lattice, fractional noise."""
+"""Exact samples of Gaussian fields: AR(1), free and long-range fields, fractional noise."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scipy.signal import lfilter
 from nnrg._random import as_seed
 from nnrg.errors import ArgumentError
 
-__all__ = ["ar1", "fractional_gaussian_noise", "gaussian_free_field"]
+__all__ = ["ar1", "fractional_gaussian_noise", "gaussian_free_field", "long_range_gaussian"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -129,11 +129,91 @@ def gaussian_free_field(
             "mass2 and stiffness must not be negative nor both zero, and 0 < sigma <= 2, got "
             f"{mass2}, {stiffness} and {sigma}; try mass2=1"
         )
+    return _filtered(shape, n_samples, mass2 + stiffness * _squared(shape) ** (sigma / 2), rng)
+
+
+def long_range_gaussian(
+    shape: Sequence[int],
+    n_samples: int,
+    *,
+    sigma: float,
+    amplitude: float = 1.0,
+    mass2: float = 0.0,
+    stiffness: float = 0.0,
+    rng: np.random.Generator | int | None = None,
+) -> Floats:
+    r"""Draw Gaussian fields with long-range and nearest-neighbour couplings on a periodic lattice.
+
+    Parameters
+    ----------
+    shape : sequence of int, length d
+        Sites along each axis.
+    n_samples : int
+        Number of independent fields.
+    sigma : float
+        Exponent of the momentum, 0 < sigma < 2: couplings fall like distance to the power
+        -(d + sigma).
+    amplitude : float
+        A > 0 of the long-range couplings, dimensionless (the lattice spacing is 1).
+    mass2, stiffness : float
+        Couplings r >= 0 and Z >= 0 of the local part, dimensionless.
+    rng : numpy.random.Generator, int or None
+        Source of randomness.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, *shape)
+        The field, dimensionless. With ``mass2=0`` its mean over sites, which has no finite
+        variance, is set to zero.
+
+    Raises
+    ------
+    ArgumentError
+        If a size is not positive or a coupling is out of range.
+
+    Notes
+    -----
+    .. math:: G(k)^{-1} = r + Z \hat k^2 + A \hat k^\sigma, \quad
+              \hat k^2 = \sum_\mu 4 \sin^2 (k_\mu / 2) .
+
+    With r = 0 block means over b sites along each axis flow to a Gaussian fixed point with field
+    dimension :math:`\Delta = (d - \sigma) / 2` and eigenvalues :math:`y_2 = \sigma`,
+    :math:`y_4 = 2 \sigma - d`; Z is irrelevant there.
+
+    Examples
+    --------
+    >>> phi = long_range_gaussian((4096,), 20, sigma=0.5, rng=1)
+    >>> means = phi.reshape(20, 256, 16).mean(axis=2)
+    >>> bool(abs(means.std() * 16**0.25 / phi.std() - 1) < 0.1)  # Delta = 1/4
+    True
+    """
+    _check_sizes(n_samples, *shape)
+    if not (amplitude > 0 and mass2 >= 0 and stiffness >= 0 and 0 < sigma < 2):
+        raise ArgumentError(
+            "amplitude must be positive, mass2 and stiffness not negative, and 0 < sigma < 2, got "
+            f"{amplitude}, {mass2}, {stiffness} and {sigma}; try sigma=0.5"
+        )
+    squared = _squared(shape)
+    kernel = mass2 + stiffness * squared + amplitude * squared ** (sigma / 2)
+    return _filtered(shape, n_samples, kernel, rng)
+
+
+def _squared(shape: Sequence[int]) -> Floats:
+    """Return the squared lattice momentum, for the half of the momenta that a real field needs."""
     squared = np.zeros(tuple(shape))
     for axis, length in enumerate(shape):
         k = 4 * np.sin(np.pi * np.arange(length) / length) ** 2
         squared += k.reshape([-1 if a == axis else 1 for a in range(len(shape))])
-    kernel = mass2 + stiffness * squared[..., : shape[-1] // 2 + 1] ** (sigma / 2)
+    return squared[..., : shape[-1] // 2 + 1]
+
+
+def _filtered(
+    shape: Sequence[int],
+    n_samples: int,
+    kernel: Floats,
+    rng: np.random.Generator | int | None,
+) -> Floats:
+    """Draw fields of which 1 / G(k) is `kernel`; modes where that is zero are left out."""
     amplitude = np.zeros_like(kernel)
     np.divide(1.0, np.sqrt(kernel), out=amplitude, where=kernel > 0)
     noise = np.random.default_rng(as_seed(rng)).standard_normal((n_samples, *shape))

@@ -2,53 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from math import isfinite
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components
 
 from nnrg._random import as_seed
+from nnrg._validate import as_count, as_real
 from nnrg.errors import ArgumentError
-from nnrg_kernels.metropolis import sweep, sweep_parallel
+from nnrg.simulate._checkpoint import Arrays
+from nnrg.simulate._lattice import even_lattice
+from nnrg.simulate._markov import Told, run
+from nnrg_kernels.clusters import flip_signs
+from nnrg_kernels.metropolis import merge_colours, split_colours, sweep
 
-__all__ = ["phi4"]
+__all__ = ["hopping_couplings", "phi4_lattice"]
 
 Floats = npt.NDArray[np.float64]
 
-# Below so many sites a parallel region costs more than it saves.
-_PARALLEL_SITES = 1 << 16
 # The proposal width is tuned in rounds of so many sweeps of the thermalisation.
 _TUNING_SWEEPS = 25
 _ACCEPTANCE = 0.6
+# Between calls of a kernel the chain can be interrupted.
+_SWEEPS_A_CALL = 25
 
 
-def phi4(
-    shape: Sequence[int],
+def phi4_lattice(
+    shape: int | Sequence[int],
     n_samples: int,
     *,
     r: float,
     u: float,
     stiffness: float = 1.0,
-    rng: np.random.Generator | int | None = None,
+    rng: np.random.Generator | np.random.SeedSequence | int | None = None,
     thermalise: int = 1000,
     stride: int = 100,
     clusters: int = 10,
-    progress: Callable[[int, int], None] | None = None,
+    checkpoint: str | PathLike[str] | None = None,
+    progress: Told | None = None,
 ) -> Floats:
     r"""Draw configurations of the scalar field with a quartic potential on a periodic lattice.
 
     Parameters
     ----------
-    shape : sequence of int, length 1 to 3
+    shape : int or sequence of int, length 1 to 3
         Sites along each axis; each must be even.
     n_samples : int
         Number of configurations.
     r, u, stiffness : float
         Couplings r, u, Z >= 0, dimensionless (the lattice spacing is 1); u > 0, or u = 0 < r.
-    rng : numpy.random.Generator, int or None
+    rng : numpy.random.Generator, numpy.random.SeedSequence, int or None
         Source of randomness. The result is the same for any number of threads.
     thermalise : int
         Sweeps before the first configuration; they also set the width of the proposals, which
@@ -58,8 +63,13 @@ def phi4(
     clusters : int
         A cluster update after every so many sweeps: it decorrelates long waves and, in the ordered
         phase, the sign of the field. Zero for none.
+    checkpoint : path, optional
+        A file to go on from where it exists, and to keep once a minute, when interrupted, and at
+        the end: the numbers are those of a run in one piece, and a longer run goes on from a
+        shorter one.
     progress : callable, optional
-        Called with (configurations done, n_samples).
+        Called with (configurations done, n_samples). By default a bar on stderr after two
+        seconds, if that is a terminal.
 
     Returns
     -------
@@ -72,8 +82,12 @@ def phi4(
     Raises
     ------
     ArgumentError
-        If the lattice cannot be two-coloured, a count is not positive, or the action is not
-        bounded from below.
+        If the lattice cannot be two-coloured, a count is not positive, the action is not
+        bounded from below, or the checkpoint is of another chain.
+    FormatError
+        If the checkpoint is damaged.
+    SourceError
+        If the checkpoint cannot be read or written.
 
     Notes
     -----
@@ -90,102 +104,170 @@ def phi4(
 
     Examples
     --------
-    >>> phi = phi4((16, 16), 20, r=-0.8, u=3.0, rng=1, stride=20)
+    >>> phi = phi4_lattice((16, 16), 20, r=-0.8, u=3.0, rng=1, stride=20)
     >>> phi.shape
     (20, 16, 16)
     """
-    lattice = tuple(int(length) for length in shape)
-    if not 1 <= len(lattice) <= 3 or any(length < 2 or length % 2 for length in lattice):
-        raise ArgumentError(
-            f"shape must be one to three even lengths, which a checkerboard needs, got {lattice}"
-        )
-    if n_samples < 1 or stride < 1 or thermalise < 0 or clusters < 0:
-        raise ArgumentError(
-            "n_samples and stride must be at least 1, thermalise and clusters at least 0, "
-            f"got {n_samples}, {stride}, {thermalise} and {clusters}"
-        )
-    bounded = u > 0 or (u == 0 and r > 0)
-    if not (bounded and stiffness >= 0 and all(map(isfinite, (r, u, stiffness)))):
+    lattice = even_lattice(shape)
+    n_samples, stride = as_count("n_samples", n_samples), as_count("stride", stride)
+    thermalise = as_count("thermalise", thermalise, 0)
+    clusters = as_count("clusters", clusters, 0)
+    couplings = as_real("r", r), as_real("u", u), as_real("stiffness", stiffness)
+    r, u, stiffness = couplings
+    if not (stiffness >= 0 and (u > 0 or (u == 0 and r > 0))):
         raise ArgumentError(
             "the action must be bounded from below: u > 0, or u = 0 < r, and stiffness >= 0, got "
             f"r={r}, u={u} and stiffness={stiffness}"
         )
-    generator = np.random.default_rng(as_seed(rng))
-    chain = _Chain(lattice, (r, u, stiffness), clusters, generator)
-    chain.thermalise(thermalise)
-    out = np.empty((n_samples, *lattice))
-    for n in range(n_samples):
-        chain.advance(stride)
-        out[n] = chain.phi.reshape(lattice)
-        if progress is not None:
-            progress(n + 1, n_samples)
-    return out
+    return run(
+        lambda seed: _Chain(lattice, couplings, stride, clusters, seed),
+        n_samples,
+        thermalise,
+        identity={
+            "sampler": "phi^4 lattice",
+            "shape": list(lattice),
+            "couplings": [c.hex() for c in couplings],
+            "stride": stride,
+            "thermalise": thermalise,
+            "clusters": clusters,
+        },
+        seed=as_seed(rng),
+        seeded=rng is not None,
+        checkpoint=checkpoint,
+        progress=progress,
+    )
+
+
+# The name under which tests that are being written import it.
+phi4 = phi4_lattice
+
+
+def hopping_couplings(beta: float, lam: float, dimension: int) -> dict[str, float]:
+    r"""Return r, u and the stiffness of an action that is written with a hopping term.
+
+    Parameters
+    ----------
+    beta : float
+        Coupling of nearest neighbours, at least zero, dimensionless.
+    lam : float
+        Quartic coupling :math:`\lambda` > 0, dimensionless; large values are the Ising model.
+    dimension : int
+        Axes of the lattice, 1 to 3.
+
+    Returns
+    -------
+    dict of str to float
+        Arguments ``r``, ``u`` and ``stiffness`` of `phi4_lattice`.
+
+    Raises
+    ------
+    ArgumentError
+        If a coupling or the dimension is out of range.
+
+    Notes
+    -----
+    .. math:: S = \sum_x \big[ \phi_x^2 + \lambda (\phi_x^2 - 1)^2 \big]
+              - \beta \sum_{\langle x y \rangle} \phi_x \phi_y
+
+    is, but for a constant, the action of `phi4_lattice` with :math:`Z = \beta`,
+    :math:`r = 2 (1 - 2 \lambda) - 2 d \beta` and :math:`u = 24 \lambda`. Critical are
+    :math:`\beta = 0.680605(4)` at :math:`\lambda = 1` in two dimensions and
+    :math:`\beta = 0.3750966(4)` at :math:`\lambda = 1.1` in three, where the leading
+    corrections to scaling vanish (M. Hasenbusch, J. Phys. A 32 (1999) 4851,
+    doi:10.1088/0305-4470/32/26/304).
+
+    Examples
+    --------
+    >>> hopping_couplings(0.5, 1.0, 2)
+    {'r': -4.0, 'u': 24.0, 'stiffness': 0.5}
+    """
+    beta, lam = as_real("beta", beta), as_real("lam", lam)
+    dimension = as_count("dimension", dimension, 1, 3)
+    if beta < 0 or lam <= 0:
+        raise ArgumentError(
+            f"beta must be at least zero and lam positive, got {beta} and {lam}; try 0.68 and 1"
+        )
+    return {"r": 2 * (1 - 2 * lam) - 2 * dimension * beta, "u": 24 * lam, "stiffness": beta}
 
 
 class _Chain:
-    """One Markov chain: field, width of the proposals, and how many sweeps were made."""
+    """Field, width of the proposals, and how many updates were made of each kind."""
 
     def __init__(
         self,
         lattice: tuple[int, ...],
         couplings: tuple[float, float, float],
+        stride: int,
         clusters: int,
-        generator: np.random.Generator,
+        seed: np.random.SeedSequence,
     ) -> None:
         r, u, stiffness = couplings
         # Curvature of the quadratic part, and of the quartic where that is flat or inverted.
         curvature = max(0.0, r) + 2 * len(lattice) * stiffness + u**0.5
-        self.width = 2.0 / curvature**0.5
+        self._lattice = lattice
         # Kernels take three axes; an axis of length one is none.
         padded = (1,) * (3 - len(lattice)) + lattice
-        self.phi = generator.normal(0.0, curvature**-0.5, padded)
-        self.couplings = np.array(couplings, dtype=np.float64)
-        self.clusters = clusters
-        self.generator = generator
-        self.key = generator.integers(2**64, dtype=np.uint64)
-        self.done = 0
+        keys, field = seed.spawn(2)
+        self._phi = np.random.default_rng(field).normal(0.0, curvature**-0.5, padded)
+        self._colours = np.empty((2, *padded[:2], padded[2] // 2))
+        self._parent = np.empty(self._phi.size, dtype=np.int64)
+        self._couplings = np.array(couplings)
+        self._stride, self._every = stride, clusters
+        self._width = 2.0 / curvature**0.5
+        self._keys = keys.generate_state(2, np.uint64)
+        self._thermalised, self._sweeps = 0, 0
 
-    def advance(self, sweeps: int) -> float:
+    @property
+    def thermalised(self) -> int:
+        return self._thermalised
+
+    def thermalise(self, stop: int) -> None:
+        """Approach equilibrium, and the acceptance aimed at."""
+        sweeps = min(_TUNING_SWEEPS, stop - self._thermalised)
+        share = self._update(sweeps)
+        self._width *= min(2.0, max(0.5, share / _ACCEPTANCE))
+        self._thermalised += sweeps
+
+    def advance(self) -> None:
+        self._update(self._stride)
+
+    def configuration(self) -> Floats:
+        return self._phi.reshape(self._lattice)
+
+    def state(self) -> Arrays:
+        return {
+            "field": self._phi.copy(),
+            "keys": self._keys.copy(),
+            "counts": np.array([self._thermalised, self._sweeps]),
+            "width": np.array([self._width]),
+        }
+
+    def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+        self._phi[:], self._keys[:] = state["field"], state["keys"]
+        self._thermalised, self._sweeps = map(int, state["counts"])
+        self._width = float(state["width"][0])
+
+    def _update(self, sweeps: int) -> float:
         """Make sweeps, with a cluster update where one is due; return the share accepted."""
-        accepted, stop = 0, self.done + sweeps
-        while self.done < stop:
+        accepted, stop = 0, self._sweeps + sweeps
+        while self._sweeps < stop:
             due = stop
-            if self.clusters:
-                due = min(stop, (self.done // self.clusters + 1) * self.clusters)
+            if self._every:
+                due = min(stop, (self._sweeps // self._every + 1) * self._every)
             accepted += self._sweep(due)
-            if self.clusters and due % self.clusters == 0:
-                _flip_clusters(self.phi, self.couplings[2], self.generator)
-        return accepted / max(1, self.phi.size * sweeps)
+            if self._every and due % self._every == 0:
+                number = due // self._every
+                flip_signs(self._phi, self._couplings[2], self._keys[1], number, self._parent)
+        return accepted / (self._phi.size * sweeps)
 
     def _sweep(self, stop: int) -> int:
-        fixed = self.couplings, self.width, self.key, self.done, stop
-        self.done = stop
-        if self.phi.size < _PARALLEL_SITES:
-            return sweep(self.phi, *fixed)
-        rows = np.zeros(self.phi.shape[0] * self.phi.shape[1], dtype=np.int64)
-        sweep_parallel(self.phi, *fixed, rows)
-        return int(rows.sum())
-
-    def thermalise(self, sweeps: int) -> None:
-        """Approach equilibrium, and the acceptance aimed at."""
-        for start in range(0, sweeps, _TUNING_SWEEPS):
-            share = self.advance(min(_TUNING_SWEEPS, sweeps - start))
-            self.width *= min(2.0, max(0.5, share / _ACCEPTANCE))
-
-
-def _flip_clusters(phi: Floats, stiffness: float, generator: np.random.Generator) -> None:
-    """Flip the sign of each Swendsen-Wang cluster of the embedded Ising model with chance 1/2."""
-    sites = np.arange(phi.size).reshape(phi.shape)
-    begin, end = [], []
-    for axis, length in enumerate(phi.shape):
-        if length == 1:
-            continue
-        # A bond is 1 - exp(-2 Z phi phi') likely; opposite signs make the exponent negative.
-        exponent = 2 * stiffness * phi * np.roll(phi, -1, axis)
-        bond = generator.standard_exponential(phi.shape) < exponent
-        begin.append(sites[bond])
-        end.append(np.roll(sites, -1, axis)[bond])
-    pairs = np.concatenate(begin), np.concatenate(end)
-    graph = csr_array((np.ones(pairs[0].size, dtype=np.int8), pairs), shape=(phi.size, phi.size))
-    count, label = connected_components(graph, directed=False)
-    phi *= (1.0 - 2.0 * generator.integers(0, 2, count))[label].reshape(phi.shape)
+        split_colours(self._phi, self._colours)
+        accepted = 0
+        for start in range(self._sweeps, stop, _SWEEPS_A_CALL):
+            end = min(stop, start + _SWEEPS_A_CALL)
+            accepted += sweep(
+                self._colours, self._couplings, self._width, self._keys[0], start, end
+            )
+        merge_colours(self._colours, self._phi)
+        self._sweeps = stop
+        return accepted

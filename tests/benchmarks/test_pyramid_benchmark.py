@@ -1,7 +1,7 @@
 """How fast the block pyramid is, as ratios to what else was run in the same process.
 
 Contenders take turns, so that a busy spell of the machine meets them all; the best time of each
-counts. Pass marks leave room for noise over what was measured on a quiet machine.
+counts. Pass marks are the project's goals, without slack: they are for a quiet machine.
 """
 
 from __future__ import annotations
@@ -23,8 +23,6 @@ import pytest
 from nnrg_kernels.pyramid import PyramidStream, pyramid
 
 pytestmark = pytest.mark.benchmark
-
-SLACK = 1.5
 
 
 @numba.njit(parallel=True, fastmath=True)
@@ -100,9 +98,9 @@ def test_matrix(matrix: np.ndarray) -> None:
         },
         rounds=7,
     )
-    assert best["float32, order 8"] < 7.0 * SLACK * best["read"]
-    assert best["float16, order 8"] < 1.3 * SLACK * best["float32, order 8"]
-    assert best["bfloat16, order 8"] < 1.3 * SLACK * best["float32, order 8"]
+    assert best["float32, order 8"] < 7.0 * best["read"]
+    assert best["float16, order 8"] < 1.3 * best["float32, order 8"]
+    assert best["bfloat16, order 8"] < 1.3 * best["float32, order 8"]
 
 
 def test_against_numpy(matrix: np.ndarray) -> None:
@@ -117,7 +115,7 @@ def test_against_numpy(matrix: np.ndarray) -> None:
     result = run()
     n = result.counts[0, 0]
     assert abs(result.sums[0, 0, 1] / n - (result.sums[0, 0, 0] / n) ** 2 - rows[0][1] / n) < 1e-2
-    assert seconds > 40.0 / SLACK * best
+    assert seconds > 40.0 * best
 
 
 def test_against_torch(matrix: np.ndarray) -> None:
@@ -151,8 +149,8 @@ def test_against_torch(matrix: np.ndarray) -> None:
         },
         rounds=3,
     )
-    assert best["torch, means only"] > 2.0 / SLACK * best["ours"]
-    assert best["torch, the same in float32"] > 15.0 / SLACK * best["ours"]
+    assert best["torch, means only"] > 2.0 * best["ours"]
+    assert best["torch, the same in float32"] > 15.0 * best["ours"]
 
 
 def test_line() -> None:
@@ -165,7 +163,7 @@ def test_line() -> None:
         },
         rounds=5,
     )
-    assert best["1-D, order 8"] < 10.0 * SLACK * best["read"]
+    assert best["1-D, order 8"] < 10.0 * best["read"]
 
 
 def test_other_shapes(matrix: np.ndarray) -> None:
@@ -250,4 +248,4 @@ def test_stream_of_a_checkpoint(tmp_path: Path) -> None:
         print(f"{name:40s} {2 * rows * columns / seconds / 1e9:6.2f} GB/s")
     print(f"memory above the start, compiler included: {(peak - base) / 2**20:.0f} MiB")
     assert peak - base < 300 * 2**20
-    assert best["pyramid, order 4"] < SLACK / 0.7 * best["read"]
+    assert best["read"] > 0.7 * best["pyramid, order 4"]

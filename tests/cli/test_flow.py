@@ -89,6 +89,15 @@ def test_results_in_the_folder_are_replaced_whole(model, tmp_path, capsys):
     assert os.listdir(out) == ["flow.nc"]
 
 
+def test_words_choose_the_operators_and_standardise_the_sites(model, tmp_path):
+    assert flow(model, tmp_path, "--shells", "1", "--quartic", "2", "--standardise") == 0
+    again = nnrg.open_results(tmp_path)
+    for name in again:
+        couplings = again[name].couplings
+        assert couplings.names[-3:] in (("J:2", "U:1", "U:2"), ("J:1.414", "U:1", "U:1.414"))
+        assert "each site standardised over the samples" in str(couplings.attrs["notes"])
+
+
 def test_several_models_have_folders_of_their_own(tmp_path, capsys):
     models = [write_model(tmp_path / side / "m.safetensors") for side in ("a", "b")]
     words = ["-o", str(tmp_path / "out"), *OPTIONS, "--figures", "none", "--json"]

@@ -1,7 +1,5 @@
 """Naive twin of the Schwinger-Dyson sums: whole arrays, np.roll and one mask for each group."""
 
-from itertools import combinations
-
 import numpy as np
 
 
@@ -11,37 +9,26 @@ def neighbours(y, steps):
     return [np.roll(y, [-s for s in step], axes) for step in steps]
 
 
-def channels(y, *, second_neighbours, diagonal, quartic, bounded):
-    """Name, T_c and dT_c/dy_x of every channel, at every site."""
-    d = y.ndim - 1
-    unit = [tuple(int(a == b) for b in range(d)) for a in range(d)]
-    minus = [tuple(-s for s in step) for step in unit]
-    result = []
-
-    def quadratic(name, steps):
-        derivative = sum(y - near for near in neighbours(y, steps))
-        result.append((name, derivative, np.full(y.shape, float(len(steps)))))
-
-    for axis in range(d):
-        quadratic(f"grad2:{axis}", [unit[axis], minus[axis]])
-    if second_neighbours:
-        quadratic("J:2", [tuple(2 * s for s in step) for step in unit + minus])
-    if diagonal and d > 1:
-        quadratic(
-            "J:1.414",
-            [
-                tuple(p * a + q * b for a, b in zip(e, f, strict=True))
-                for e, f in combinations(unit, 2)
-                for p in (1, -1)
-                for q in (1, -1)
-            ],
-        )
-    if quartic:
-        squares = sum(near**2 for near in neighbours(y, unit + minus))
-        result.append(("U:1", y * squares, squares))
-    if bounded:
-        result.append(("bounded", y / (1 + y**2), (1 - y**2) / (1 + y**2) ** 2))
-    return result
+def channel(y, term):
+    """T_c and dT_c/dy_x at every site."""
+    near = neighbours(
+        y, [tuple(sign * o for o in step) for step in term.offsets for sign in (1, -1)]
+    )
+    zero = np.zeros_like(y)
+    if term.kind == "quadratic":
+        return sum((y - n for n in near), zero), np.full(y.shape, float(len(near)))
+    if term.kind == "quartic":
+        squares = sum((n**2 for n in near), zero)
+        return y * squares, squares
+    if term.kind == "cubic":
+        plain = sum(near, zero)
+        return y**2 / 2 * plain + sum((n**3 for n in near), zero) / 6, y * plain
+    if term.kind == "bounded":
+        return y / (1 + y**2), (1 - y**2) / (1 + y**2) ** 2
+    first, second = (getattr(f, "py_func", f) for f in term.function)
+    if term.kind == "site":
+        return first(y), second(y)
+    return sum((first(y, n) for n in near), zero), sum((second(y, n) for n in near), zero)
 
 
 def groups(shape, sample_group, edges):
@@ -58,48 +45,35 @@ def groups(shape, sample_group, edges):
 
 
 def accumulate(
-    values,
-    inverse,
-    *,
-    power,
-    margin,
-    periodic,
-    sample_group,
-    edges,
-    second_neighbours,
-    diagonal,
-    quartic,
-    bounded,
+    values, inverse, *, power, margin, periodic, sample_group, edges, terms, window=None
 ):
-    """Return names, sites, moments, cross, gram and second, as the kernel's driver does."""
+    """Return sites, moments, cross, gram, second and edge, as the kernel's driver does."""
     y = values.astype(np.float64) * inverse
-    names, rows, seconds = zip(
-        *channels(
-            y,
-            second_neighbours=second_neighbours,
-            diagonal=diagonal,
-            quartic=quartic,
-            bounded=bounded,
-        ),
-        strict=True,
-    )
+    pairs = [channel(y, term) for term in terms]
+    rows = np.array([pair[0] for pair in pairs]).reshape(-1, *y.shape)
+    slopes = np.array([pair[1] for pair in pairs]).reshape(-1, *y.shape)
     group, n_groups = groups(y.shape, sample_group, edges)
+    w, dw = np.ones_like(y), np.zeros_like(y)
+    if window:
+        low, high = window
+        w = 4 * (y - low) * (high - y) / (high - low) ** 2
+        dw = 4 * (low + high - 2 * y) / (high - low) ** 2
     inside = tuple(
         slice(None) if wraps else slice(margin, max(margin, n - margin))
         for wraps, n in zip(periodic, y.shape[1:], strict=True)
     )
-    inside = (slice(None), *inside)
-    y, group = y[inside], group[inside]
-    rows = np.stack([row[inside] for row in rows])
-    seconds = np.stack([row[inside] for row in seconds])
+    inside = (..., *inside)
+    y, group, w, dw, rows, slopes = (a[inside] for a in (y, group, w, dw, rows, slopes))
 
-    sites, moments, cross, gram, second = [], [], [], [], []
+    sites, moments, cross, gram, second, edge = [], [], [], [], [], []
     for g in range(n_groups):
         here = group == g
-        phi, t = y[here], rows[:, here]
+        phi, weight, slope = y[here], w[here], dw[here]
+        t, dt = rows[:, here], slopes[:, here]
         sites.append(phi.size)
-        moments.append([np.sum(phi**p) for p in range(2 * power + 1)])
-        cross.append([[np.sum(phi**k * row) for row in t] for k in range(power + 1)])
-        gram.append(t @ t.T)
-        second.append(seconds[:, here].sum(axis=1))
-    return names, *map(np.array, (sites, moments, cross, gram, second))
+        moments.append([np.sum(weight * phi**p) for p in range(2 * power + 1)])
+        cross.append([(weight * phi**k * t).sum(axis=1) for k in range(power + 1)])
+        gram.append(weight * t @ t.T)
+        second.append((weight * dt + slope * t).sum(axis=1))
+        edge.append([np.sum(slope * phi**k) for k in range(power + 1)])
+    return tuple(map(np.array, (sites, moments, cross, gram, second, edge)))

@@ -29,7 +29,7 @@ def open_pyramid(values: np.ndarray, factors: tuple[int, ...], levels: int, **op
 
 
 def rounding(dtype: np.dtype) -> float:
-    """Error of one operation: the first level of 16-bit fields, and no other, is in float32."""
+    """Error of one operation: the first levels of 16-bit fields, and no others, are in float32."""
     return 3e-7 if np.dtype(dtype).itemsize == 2 else 1e-13
 
 

@@ -64,7 +64,7 @@ def test_error_of_a_read_reaches_the_caller() -> None:
 @pytest.mark.parametrize("wrap", [True, False])
 def test_stream_equals_the_field_in_memory(shape, factors, levels, inner, dtype, wrap) -> None:
     rng = np.random.default_rng(10)
-    # The first level of 16-bit fields, and no other, is done in float32.
+    # The first levels of 16-bit fields, and no others, are done in float32.
     rounding = 3e-7 if np.dtype(dtype).itemsize == 2 else 1e-13
     values = (rng.normal(size=shape) + 1.0).astype(dtype)
     periodic = (wrap,) * len(shape)

@@ -1,4 +1,6 @@
 import itertools
+from functools import cache
+from math import isqrt
 
 import ml_dtypes
 import numba
@@ -7,48 +9,103 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy.stats import f
+from scipy.stats import f, truncnorm
 from scipy.stats import t as student
 
 from kernels import reference_schwinger_dyson as reference
-from nnrg_kernels import _row_products, schwinger_dyson
+from nnrg_kernels import _part_sums, _row_products, schwinger_dyson
 from nnrg_kernels._jit import python_version
-from nnrg_kernels.schwinger_dyson import accumulate
+from nnrg_kernels._user_rows import compile_pair
+from nnrg_kernels.schwinger_dyson import Term, accumulate
 
 DTYPES = (np.float64, np.float32, np.float16, ml_dtypes.bfloat16)
-ALL = {"second_neighbours": True, "diagonal": True, "quartic": True, "bounded": True}
+ARRAYS = ("moments", "cross", "gram", "second", "edge")
+BUILT_IN = ("quadratic", "quartic", "cubic")
+
+
+def sine(y, n):
+    return np.sin(y - n)
+
+
+def cosine(y, n):
+    return np.cos(y - n)
+
+
+@numba.njit
+def quarter_power(y):
+    return y / (1.0 + y**2) ** 0.75
+
+
+@numba.njit
+def quarter_power_slope(y):
+    return (1.0 - 0.5 * y**2) / (1.0 + y**2) ** 1.75
+
+
+# v(y, n) = 1 - cos(y - n), compiled by the kernel, and a site's 2 (1 + y^2)^(1/4), compiled here.
+USERS = {"pair": (sine, cosine), "site": (quarter_power, quarter_power_slope)}
+
+
+@cache
+def shell(d, squared):
+    """One of each opposite pair of offsets at a distance, in d dimensions."""
+    reach = isqrt(squared)
+    box = itertools.product(range(-reach, reach + 1), repeat=d)
+    return tuple(o for o in box if sum(a * a for a in o) == squared and o > (0,) * d)
+
+
+def many_terms(d):
+    """Every kind, and shells to the second neighbour of an axis."""
+    shells = [shell(d, squared) for squared in ((1, 2, 4) if d > 1 else (1, 4))]
+    terms = [Term(kind, offsets) for kind in BUILT_IN for offsets in shells]
+    return (*terms, Term("bounded"))
 
 
 def whole(values, **options):
-    """Keywords for one group of everything, every channel, all axes periodic."""
+    """Keywords for one group of everything, many terms, all axes periodic."""
     defaults = {
         "power": 3,
         "margin": 2,
         "periodic": (True,) * (values.ndim - 1),
         "sample_group": np.zeros(len(values), np.int64),
         "edges": tuple(np.array([0, n]) for n in values.shape[1:]),
+        "terms": many_terms(values.ndim - 1),
     }
-    return defaults | ALL | options
+    return defaults | options
 
 
 def assert_equals_twin(values, inverse, **options):
     got = accumulate(values, inverse, **options)
-    names, sites, moments, cross, gram, second = reference.accumulate(values, inverse, **options)
+    sites, moments, cross, gram, second, edge = reference.accumulate(values, inverse, **options)
     # Sums of terms of both signs: what can be asked for is measured in the sum of their sizes.
-    size = np.abs(values.astype(np.float64) * inverse).max(initial=0.0)
-    n = max(1, values.size)
-    tops = (4 * values.ndim**2 * max(size, size**3)) ** np.arange(3)
-    assert got.names == names
+    size = max(1.0, np.abs(values.astype(np.float64) * inverse).max(initial=0.0))
+    near = 2 * max([1, *(len(term.offsets) for term in options["terms"])])
+    n = 1e-14 * max(1, values.size)
+    top = 2 * near * size**3
+    if options.get("window"):
+        low, high = options["window"]
+        n *= max(1.0, 4 / (high - low))
     assert_array_equal(got.sites, sites)
     for p in range(2 * options["power"] + 1):
-        assert_allclose(got.moments[:, p], moments[:, p], rtol=0, atol=1e-14 * n * size**p)
+        assert_allclose(got.moments[:, p], moments[:, p], rtol=0, atol=n * size**p)
     for k in range(options["power"] + 1):
-        atol = 1e-14 * n * size**k * tops[1]
-        assert_allclose(got.cross[:, k], cross[:, k], rtol=0, atol=atol)
-    assert_allclose(got.gram, gram, rtol=0, atol=1e-14 * n * tops[2])
-    # Terms of both signs, none above one in size, in "bounded" only.
-    atol = np.where(np.array(names) == "bounded", 1e-14 * n, 0.0)
-    assert np.all(np.abs(got.second - second) <= 1e-13 * np.abs(second) + atol)
+        assert_allclose(got.cross[:, k], cross[:, k], rtol=0, atol=n * size**k * top)
+        assert_allclose(got.edge[:, k], edge[:, k], rtol=0, atol=n * size**k)
+    assert_allclose(got.gram, gram, rtol=0, atol=n * top**2)
+    assert_allclose(got.second, second, rtol=1e-13, atol=n * top)
+
+
+@st.composite
+def neighbourhoods(draw, d):
+    """Terms of any kind on one or more shells."""
+    farthest = (8, 4, 2, 2)[d - 1]
+    terms = []
+    for kind in draw(st.lists(st.sampled_from([*BUILT_IN, "bounded", *USERS]), max_size=8)):
+        offsets = ()
+        if kind not in ("bounded", "site"):
+            squares = draw(st.sets(st.integers(1, farthest**2), min_size=1, max_size=2))
+            offsets = tuple(o for squared in sorted(squares) for o in shell(d, squared))
+        terms.append(Term(kind, offsets, USERS.get(kind)))
+    return tuple(terms)
 
 
 @st.composite
@@ -57,23 +114,22 @@ def problems(draw):
     longest = (40, 12, 7, 5)[d - 1]
     shape = tuple(draw(st.integers(1, longest)) for _ in range(d))
     n_samples = draw(st.integers(1, 4))
-    second_neighbours = draw(st.booleans())
+    terms = draw(neighbourhoods(d))
+    reach = max([0, *(abs(o) for term in terms for step in term.offsets for o in step)])
     edges = []
     for n in shape:
         inner = draw(st.sets(st.integers(1, n - 1), max_size=3)) if n > 1 else set()
         edges.append(np.array([0, *sorted(inner), n]))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    values = 3.0 * rng.standard_normal((n_samples, *shape)) + 1.0
+    values = (3.0 * rng.standard_normal((n_samples, *shape)) + 1.0).clip(-9.0, 10.0)
     return values.astype(draw(st.sampled_from(DTYPES))), {
         "power": draw(st.integers(1, 9)),
-        "margin": draw(st.integers(1 + second_neighbours, 3)),
+        "margin": draw(st.integers(reach, reach + 2)),
         "periodic": tuple(draw(st.booleans()) for _ in shape),
         "sample_group": rng.integers(0, n_samples, n_samples),
         "edges": tuple(edges),
-        "second_neighbours": second_neighbours,
-        "diagonal": draw(st.booleans()),
-        "quartic": draw(st.booleans()),
-        "bounded": draw(st.booleans()),
+        "terms": terms,
+        "window": draw(st.sampled_from([None, (-2.25, 2.5), (-2.5, 4.0)])),
     }
 
 
@@ -82,6 +138,96 @@ def problems(draw):
 def test_equals_the_naive_twin(problem):
     values, options = problem
     assert_equals_twin(values, 0.25, **options)
+
+
+@pytest.mark.parametrize("kind", [*BUILT_IN, "bounded", *USERS])
+def test_derivatives_are_those_of_the_operator(kind):
+    # Each site is a group of its own, so that the sums are the derivatives site by site.
+    d, n = 2, 7
+    near = shell(d, 5)
+    y = np.random.default_rng(9).standard_normal((n, n))
+    operators = {
+        "quadratic": lambda y, n: (y - n) ** 2 / 4,
+        "quartic": lambda y, n: y**2 * n**2 / 4,
+        "cubic": lambda y, n: y**3 * n / 6,
+        "bounded": lambda y, n: np.log(1 + y**2) / 2,
+        "pair": lambda y, n: (1 - np.cos(y - n)) / 2,
+        "site": lambda y, n: 2 * (1 + y**2) ** 0.25,
+    }
+    alone = kind in ("bounded", "site")
+
+    def operator(y):
+        steps = [(0, 0)] if alone else [tuple(s * o for o in p) for p in near for s in (1, -1)]
+        return sum(operators[kind](y, np.roll(y, step, (0, 1))).sum() for step in steps)
+
+    edges = (np.arange(n + 1),) * 2
+    term = Term(kind, () if alone else near, USERS.get(kind))
+    sums = accumulate(y[None], 1.0, **whole(y[None], terms=(term,), edges=edges))
+    h = 1e-3
+    for site, place in enumerate(np.ndindex(n, n)):
+        step = np.zeros((n, n), complex)
+        step[place] = 1e-30j
+        assert sums.cross[site, 0, 0] == pytest.approx(operator(y + step).imag / 1e-30, abs=1e-12)
+        step = np.zeros((n, n))
+        step[place] = h
+        curvature = (operator(y + step) - 2 * operator(y) + operator(y - step)) / h**2
+        assert sums.second[site, 0] == pytest.approx(curvature, rel=1e-5, abs=1e-6)
+
+
+@pytest.mark.parametrize("d", [1, 2, 3, 4])
+@pytest.mark.parametrize("length", [2, 3, 9, 20])
+@pytest.mark.parametrize("axis", [0, -1])
+def test_shells_eight_sites_away_equal_the_naive_twin(d, length, axis):
+    shape = [3] * d
+    shape[axis] = length
+    values = np.random.default_rng(10).standard_normal((2, *shape))
+    step = [0] * d
+    step[axis] = 8
+    far = (tuple(step),)
+    terms = (*(Term(kind, far) for kind in BUILT_IN), Term("pair", far, USERS["pair"]))
+    for wraps in (True, False):
+        options = whole(values, terms=terms, margin=8, periodic=(wraps,) * d)
+        assert_equals_twin(values, 1.0, **options)
+
+
+def test_sixteen_operators_on_rows_longer_than_a_tile_equal_the_naive_twin():
+    values = np.random.default_rng(11).standard_normal((1, 21, 1300)).astype(np.float32)
+    terms = tuple(Term(kind, shell(2, r)) for kind in BUILT_IN for r in (1, 2, 4, 5, 8))
+    for window in (None, (-6.0, 7.0)):
+        options = whole(values, terms=terms, power=7, window=window)
+        assert_equals_twin(values, 1.0, **options)
+
+
+def test_no_terms_leave_the_moments():
+    values = np.random.default_rng(12).standard_normal((3, 50))
+    for power in (1, 2, 5):
+        options = whole(values, terms=(), power=power, margin=0, window=(-6.0, 6.0))
+        assert_equals_twin(values, 1.0, **options)
+
+
+def test_functions_of_a_user_are_compiled_once_and_nothing_else_again():
+    values = np.random.default_rng(13).standard_normal((2, 12, 12))
+    near = shell(2, 1)
+    accumulate(values, 1.0, **whole(values))
+    before = len(schwinger_dyson.sum_parts.signatures)
+    users = tuple(Term(kind, near, functions) for kind, functions in USERS.items())
+    accumulate(values, 1.0, **whole(values, terms=(*users, Term("quartic", near))))
+    assert len(schwinger_dyson.sum_parts.signatures) == before == 1
+    assert compile_pair(sine, cosine) is compile_pair(sine, cosine)
+
+
+def test_user_operators_that_repeat_others_have_their_sums():
+    values = np.random.default_rng(14).standard_normal((2, 40, 600))
+    near = shell(2, 5)
+    pair = (lambda y, n: y * n**2, lambda y, n: n**2)
+    site = (lambda y: y / (1 + y**2), lambda y: (1 - y**2) / (1 + y**2) ** 2)
+    users = (Term("pair", near, pair), Term("site", (), site))
+    terms = (Term("quartic", near), Term("bounded"))
+    for window in (None, (-7.0, 8.0)):
+        want = accumulate(values, 1.0, **whole(values, terms=terms, window=window))
+        got = accumulate(values, 1.0, **whole(values, terms=users, window=window))
+        for name in ARRAYS:
+            assert_allclose(getattr(got, name), getattr(want, name), rtol=1e-12, atol=1e-7)
 
 
 @pytest.mark.parametrize("periodic", list(itertools.product((True, False), repeat=2)))
@@ -103,7 +249,7 @@ def test_types_give_what_their_float64_copy_gives(dtype):
     values = np.random.default_rng(4).standard_normal((3, 9, 31)).astype(dtype)
     got = accumulate(values, 0.9, **whole(values))
     copy = accumulate(values.astype(np.float64), 0.9, **whole(values))
-    for name in ("moments", "cross", "gram", "second"):
+    for name in ARRAYS:
         assert_array_equal(getattr(got, name), getattr(copy, name))
 
 
@@ -117,7 +263,7 @@ def test_number_of_threads_does_not_change_a_bit(shape):
         numba.set_num_threads(threads)
         results.append(accumulate(values, 1.0, **options))
     numba.set_num_threads(before)
-    for name in ("moments", "cross", "gram", "second"):
+    for name in ARRAYS:
         for result in results[1:]:
             assert_array_equal(getattr(result, name), getattr(results[0], name))
 
@@ -145,8 +291,8 @@ def test_what_is_not_finite_reaches_the_sums_of_its_group(bad, dtype):
     assert_array_equal(np.isfinite(sums.moments[1]), [True] + [False] * 6)
     assert not np.isfinite(sums.cross[1]).any()
     assert not np.isfinite(sums.gram[1]).any()
-    for name in ("U:1", "bounded"):
-        assert not np.isfinite(sums.second[1, sums.names.index(name)])
+    for c, term in enumerate(many_terms(2)):
+        assert np.isfinite(sums.second[1, c]) == (term.kind == "quadratic")
 
 
 def test_lattice_thinner_than_its_margins_has_no_sites():
@@ -159,9 +305,8 @@ def test_lattice_thinner_than_its_margins_has_no_sites():
 def test_constant_field_feels_no_quadratic_coupling():
     values = np.full((2, 5, 6, 4), 1.7)
     sums = accumulate(values, 1.0, **whole(values))
-    quadratic = [c for c, name in enumerate(sums.names) if name not in ("U:1", "bounded")]
-    assert_array_equal(sums.cross[..., quadratic], 0.0)
-    assert_array_equal(sums.second[0, quadratic], np.array([2, 2, 2, 6, 12]) * values.size)
+    assert_array_equal(sums.cross[..., :3], 0.0)
+    assert_array_equal(sums.second[0, :3], np.array([6, 12, 6]) * values.size)
 
 
 def test_plane_wave_is_an_eigenfunction_of_every_quadratic_channel():
@@ -169,11 +314,12 @@ def test_plane_wave_is_an_eigenfunction_of_every_quadratic_channel():
     n, k = 64, 2 * np.pi * 3 / 64
     x = np.arange(n)
     values = np.sin(k * (x[:, None] + x))[None]
-    sums = accumulate(values, 1.0, **whole(values))
-    c1, c2 = 1 - np.cos(k), 1 - np.cos(2 * k)
-    eigenvalues = dict(zip(sums.names, [2 * c1, 2 * c1, 4 * c2, 2 * c2], strict=False))
-    for c, name in enumerate(sums.names[:4]):
-        assert sums.cross[0, 1, c] == pytest.approx(eigenvalues[name] * n * n / 2, rel=1e-12)
+    c1, c2, c3 = (1 - np.cos(m * k) for m in (1, 2, 3))
+    eigenvalues = {1: 4 * c1, 2: 2 * c2, 4: 4 * c2, 5: 4 * c3 + 4 * c1}
+    terms = tuple(Term("quadratic", shell(2, squared)) for squared in eigenvalues)
+    sums = accumulate(values, 1.0, **whole(values, terms=terms))
+    for c, eigenvalue in enumerate(eigenvalues.values()):
+        assert sums.cross[0, 1, c] == pytest.approx(eigenvalue * n * n / 2, rel=1e-12)
 
 
 def test_interpreted_kernels_equal_the_compiled_ones(monkeypatch):
@@ -181,45 +327,62 @@ def test_interpreted_kernels_equal_the_compiled_ones(monkeypatch):
     values = rng.standard_normal((2, 3, 4, 5)).astype(np.float32)
     edges = (np.array([0, 3]), np.array([0, 1, 4]), np.array([0, 5]))
     options = whole(values, periodic=(True, True, False), edges=edges, power=4)
+    options["window"] = (-5.0, 5.0)
     compiled = accumulate(values, 0.8, **options)
-    for name in ("_run_parts", "add_row_products", "derivative_rows", "load_line"):
-        function = python_version(getattr(schwinger_dyson, name))
-        monkeypatch.setattr(schwinger_dyson, name, function)
+    for module, names in {
+        schwinger_dyson: ("sum_parts",),
+        _part_sums: (
+            "derivative_rows",
+            "fill_powers",
+            "load_line",
+            "multiply_rows",
+            "weigh_rows",
+            "weigh_sites",
+        ),
+    }.items():
+        for name in names:
+            monkeypatch.setattr(module, name, python_version(getattr(module, name)))
     interpreted = accumulate(values, 0.8, **options)
-    for name in ("moments", "cross", "gram", "second"):
+    for name in ARRAYS:
         assert_allclose(getattr(interpreted, name), getattr(compiled, name), rtol=1e-12, atol=1e-11)
 
 
-@pytest.mark.parametrize("channels", range(1, 8))
-@pytest.mark.parametrize("power", range(1, 10))
-def test_products_of_rows_equal_a_matrix_product(channels, power):
-    n, size = 37, 48
+@pytest.mark.parametrize("weighs", [False, True])
+@pytest.mark.parametrize("channels", range(17))
+def test_products_of_rows_equal_a_matrix_product(channels, weighs):
+    n, size, head = 37, 48, 1 + channels
     rng = np.random.default_rng(8)
     y, t = rng.standard_normal(size), rng.standard_normal((channels, size))
-    full = np.stack([y**power, *t, *(y**k for k in range(1, power))])[:, :n]
-    exact = np.column_stack([full @ full[: 1 + channels].T, full.sum(axis=1)])
-    # Products of the first rows with one another are complete from the diagonal on.
-    complete = np.ones_like(exact, bool)
-    complete[: 1 + channels] = np.triu(complete[: 1 + channels])
-    for add in (_row_products.add_row_products, python_version(_row_products.add_row_products)):
+    weighted = rng.standard_normal((head + 2, size))
+    w, slope = weighted[-2:, :n]
+    for power in range(1, 10):
+        full = np.stack([y**power, *t, *(y**k for k in range(1, power))])[:, :n]
+        others = np.array([*(w * full[:head]), w, slope]) if weighs else full[:head]
+        exact = np.zeros((power + channels, head + 3))
+        exact[:, : len(others)] = full @ others.T
+        exact[:, -1] = full.sum(axis=1)
+        # Products of the first rows with one another are complete from the diagonal on.
+        complete = np.ones_like(exact, bool)
+        complete[:head] = np.triu(complete[:head])
         rows = np.full((power + channels, size), np.nan)
-        rows[1 : 1 + channels] = t
-        rows[1 + channels if power > 1 else 0] = y
+        rows[1:head] = t
+        rows[head if power > 1 else 0] = y
         products = np.zeros_like(exact)
-        add(rows, n, channels, products)
+        _row_products.fill_powers(rows, n, channels, products)
+        if weighs:
+            _row_products.weigh_rows(rows, weighted[-2], n, weighted)
+        heads = weighted if weighs else rows
+        _row_products.multiply_rows(rows, n, channels, heads, len(others), products)
         assert_allclose(products[complete], exact[complete], rtol=1e-12, atol=1e-9)
 
 
-def test_independent_gaussian_numbers_have_the_couplings_of_their_variance():
-    # S = sum y^2 / (2 s^2): phi2 = 1/s^2 and nothing else. The groups are independent, so the
-    # pull is Hotelling's T^2, an F variate; a wrong seed in 10^4 would raise a false alarm.
-    s, n_groups, power = 1.3, 200, 5
-    values = s * np.random.default_rng(20).standard_normal((n_groups, 64, 64))
-    options = whole(values, power=power, sample_group=np.arange(n_groups))
-    options |= {"second_neighbours": False, "quartic": False, "bounded": False}
-    sums = accumulate(values, 1.0, **options)
-    k = np.arange(power + 1)
-    channels = len(sums.names)
+def hotelling(sums, exact):
+    """Hotelling's T^2 of the couplings of y, y^2/2, ..., y^(K+1) and of the terms; as F, limit.
+
+    The groups are independent; the limit is passed by chance once in 10^4.
+    """
+    n_groups = len(sums.sites)
+    k = np.arange(sums.edge.shape[1])
     a = np.block(
         [
             [sums.moments[:, k[:, None] + k], sums.cross],
@@ -227,7 +390,7 @@ def test_independent_gaussian_numbers_have_the_couplings_of_their_variance():
         ]
     )
     falling = np.where(k > 0, k * sums.moments[:, np.maximum(k - 1, 0)], 0.0)
-    h = np.concatenate([falling, sums.second], axis=1)
+    h = np.concatenate([falling + sums.edge, sums.second], axis=1)
 
     def solve(weights):
         return np.linalg.solve(np.tensordot(weights, a, 1), weights @ h)
@@ -236,13 +399,53 @@ def test_independent_gaussian_numbers_have_the_couplings_of_their_variance():
     left_out = np.stack([solve(w) for w in 1.0 - np.eye(n_groups)])
     spread = left_out - left_out.mean(axis=0)
     covariance = (n_groups - 1) / n_groups * spread.T @ spread
-    exact = np.zeros(power + 1 + channels)
-    exact[1] = 1 / s**2
     pull = g - exact
     p = pull.size
     t2 = pull @ np.linalg.solve(covariance, pull)
-    assert t2 * (n_groups - p) / (p * (n_groups - 1)) < f.isf(1e-4, p, n_groups - p)
-    assert np.sqrt(covariance[1, 1]) < 0.01
+    return (
+        t2 * (n_groups - p) / (p * (n_groups - 1)),
+        f.isf(1e-4, p, n_groups - p),
+        np.sqrt(np.diag(covariance)),
+    )
+
+
+def quadratic_terms(d):
+    return tuple(term for term in many_terms(d) if term.kind == "quadratic")
+
+
+def test_independent_gaussian_numbers_have_the_couplings_of_their_variance():
+    # S = sum y^2 / (2 s^2): phi2 = 1/s^2 and nothing else.
+    s, n_groups, power = 1.3, 200, 5
+    values = s * np.random.default_rng(20).standard_normal((n_groups, 64, 64))
+    terms = quadratic_terms(2)
+    options = whole(values, power=power, terms=terms, sample_group=np.arange(n_groups))
+    exact = np.zeros(power + 1 + len(terms))
+    exact[1] = 1 / s**2
+    pull, limit, errors = hotelling(accumulate(values, 1.0, **options), exact)
+    assert pull < limit
+    assert errors[1] < 0.01
+
+
+@pytest.mark.parametrize("law", ["uniform", "truncated Gaussian"])
+def test_window_removes_the_hard_edge_of_the_support(law):
+    # Uniform numbers have no potential; a Gaussian cut at two edges keeps that of its variance.
+    n_groups, power, low, high = 200, 3, -1.2, 2.0
+    rng = np.random.default_rng(22)
+    shape = (n_groups, 48, 48)
+    exact = np.zeros(power + 1 + 2)
+    if law == "uniform":
+        values = rng.uniform(low, high, shape)
+    else:
+        values = truncnorm.rvs(low, high, size=shape, random_state=rng)
+        exact[1] = 1.0
+    terms = (Term("quadratic", shell(2, 1)), Term("quartic", shell(2, 1)))
+    options = whole(values, power=power, terms=terms, sample_group=np.arange(n_groups))
+    pull, limit, errors = hotelling(accumulate(values, 1.0, window=(low, high), **options), exact)
+    assert pull < limit
+    assert errors[1] < 0.02
+    # Without the window the edge is taken for a potential.
+    pull, limit, _ = hotelling(accumulate(values, 1.0, **options), exact)
+    assert pull > 100 * limit
 
 
 @pytest.mark.parametrize("density", ["Gaussian", "Cauchy"])
@@ -254,7 +457,7 @@ def test_bounded_channel_obeys_the_equation_of_independent_numbers(density):
     shape = (n_groups, 32, 32)
     values = s * rng.standard_normal(shape) if density == "Gaussian" else rng.standard_cauchy(shape)
     sums = accumulate(values, 1.0, **whole(values, sample_group=np.arange(n_groups)))
-    c = sums.names.index("bounded")
+    c = len(many_terms(values.ndim - 1)) - 1
     left = sums.cross[:, 1, c] / s**2 if density == "Gaussian" else 2 * sums.gram[:, c, c]
     right = sums.second[:, c]
 
@@ -270,5 +473,5 @@ def test_bounded_channel_obeys_the_equation_of_independent_numbers(density):
 def test_bounded_channel_bears_numbers_whose_square_overflows():
     values = np.array([[1e200, -1e200, 1.0, 0.0]])
     sums = accumulate(values, 1.0, **whole(values))
-    c = sums.names.index("bounded")
+    c = len(many_terms(1)) - 1
     assert_array_equal([sums.cross[0, 0, c], sums.gram[0, c, c], sums.second[0, c]], [0.5, 0.25, 1])

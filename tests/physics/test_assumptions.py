@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.stats
 from physics.agreement import deviations, p_value
 
 import nnrg
@@ -92,15 +93,46 @@ def test_regions_narrower_than_the_correlation_length_are_called_correlated():
 # Edges of the support, discrete values.
 
 
-def test_uniform_weights_are_refused_at_the_finest_scale_only(rng):
-    result = fit(rng.uniform(-0.3, 0.3, size=(128, 256)))
-    assert "hard edge" in kinds(result, 0)
-    assert np.all(np.isnan(result.values[0])) and np.all(np.isnan(result.errors()[0]))
-    for level in (1, 2):
-        assert kinds(result, level).isdisjoint({"hard edge", "discrete values"})
-        assert np.all(np.isfinite(result.values[level]))
-        # Independent sites stay independent.
-        assert abs(result.values[level, -1]) < 4.5 * result.errors()[level, -1]
+def truncated_normal(rng, shape):
+    """Gaussian numbers of unit variance with those beyond +-1 drawn again."""
+    return scipy.stats.truncnorm.rvs(-1, 1, size=shape, random_state=rng)
+
+
+@pytest.mark.parametrize(
+    ("draw", "expected"),
+    [
+        (lambda rng, n: rng.uniform(-0.3, 0.3, size=n), {}),
+        (truncated_normal, {"phi2": 1.0}),
+        (lambda rng, n: -np.log(1 - rng.uniform(0, 0.9, size=n)), {"phi": 1.0}),
+    ],
+    ids=["uniform", "truncated normal", "exponential"],
+)
+def test_action_inside_a_hard_edge(draw, expected):
+    """exp(-S) need not vanish at the edge; pulls of 60 fields, false alarms below 1e-3."""
+    rng = np.random.default_rng(44)
+    basis = nnrg.Basis(("phi", "phi2", "phi3", "phi4", "grad2"))
+    pulls = []
+    for _ in range(60):
+        field = nnrg.SynapticField(draw(rng, (64, 64)), nnrg.Lattice(64))
+        result = nnrg.fit_couplings(nnrg.renormalize(field, levels=2), basis=basis, nulls=())
+        assert "hard edge" in kinds(result, 0)
+        truth = [expected.get(name, 0.0) for name in result.names]
+        pulls.append((result.values[0] - truth) / result.errors()[0])
+    assert np.all(np.abs(np.mean(pulls, axis=0)) < 4 / np.sqrt(60))
+    assert np.all(np.abs(np.std(pulls, axis=0) - 1) < 0.35)
+
+
+def test_sites_of_unequal_variance_are_told_apart_once_standardised(rng):
+    values = rng.normal(size=(1024, 128)) * np.sqrt(VARIANCES[np.arange(128) % 2])
+    field = nnrg.SynapticField(values, nnrg.Lattice(128))
+    basis = nnrg.Basis(("phi2", "phi4", "grad2"))
+    faked, true = (
+        nnrg.fit_couplings(nnrg.renormalize(f, levels=1), basis=basis, nulls=())
+        for f in (field, field.standardised())
+    )
+    assert abs(faked.values[0, 1]) > 20 * faked.errors()[0, 1]
+    assert np.all(np.abs(true.values[0] - [1.0, 0.0, 0.0]) < 4.5 * true.errors()[0] + 2 / 1024)
+    assert "unequal variance of sites" not in kinds(true, 0)
 
 
 def test_field_clipped_at_zero_is_refused(rng):

@@ -15,7 +15,7 @@ import nnrg
 from nnrg.rg.action import measure
 from nnrg.simulate.chain import phi4_chain
 from nnrg.simulate.gaussian import gaussian_free_field
-from nnrg.simulate.phi4 import phi4
+from nnrg.simulate.phi4 import phi4_lattice as phi4
 
 FIELDS = 200
 R, U = 0.5, 6.0

@@ -6,15 +6,17 @@ from scipy import stats
 
 import nnrg
 from nnrg.rg.action import measure
-from nnrg.simulate.gaussian import ar1
+from nnrg.rg.nulls import measure_null
+from nnrg.simulate.chain import phi4_chain
+from nnrg.simulate.gaussian import ar1, gaussian_free_field
 
 DRAWS = 9
 
 
-def scores_and_ranks(results):
+def scores_and_ranks(results, null="permutation"):
     """z of each result, and how many of its null draws lie below it."""
-    z = np.array([r.z() for r in results])
-    below = [(r.nulls["permutation"] < r.values).sum(axis=0) for r in results]
+    z = np.array([r.z(null) for r in results])
+    below = [(r.nulls[null] < r.values).sum(axis=0) for r in results]
     return z, np.array(below)
 
 
@@ -69,6 +71,132 @@ def test_grid_blocks_of_a_correlated_field_are_told_from_random_ones():
     assert np.isnan(cumulants.z()[0, i])  # a permutation keeps the one-point law
     assert np.all(cumulants.z()[1:, i] > 8)
     assert couplings.z()[0, couplings.names.index("grad2:0")] > 10
+
+
+def gaussian_fields(kind, count):
+    """Gaussian fields with a two-point function of their own, on open and periodic lattices."""
+    for seed in range(count):
+        rng = np.random.default_rng([41, seed])
+        if kind == "periodic":
+            values = gaussian_free_field((12, 12), 16, mass2=0.3, rng=rng) + 1.0
+            yield nnrg.SynapticField(values, nnrg.Lattice((12, 12), periodic=True))
+        else:  # open, of unequal variances and means of its sites
+            profile = np.hanning(34)[1:-1]
+            values = profile * (ar1(32, 24, rho=0.8, rng=rng) + 0.5)
+            yield nnrg.SynapticField(values, nnrg.Lattice(32))
+
+
+@pytest.mark.parametrize("kind", ["periodic", "open"])
+def test_scores_of_gaussian_fields_against_their_surrogates_are_students_t(kind):
+    results = []
+    for seed, field in enumerate(gaussian_fields(kind, 300)):
+        flow = nnrg.renormalize(field, levels=2)
+        nulls = nnrg.NullModel("phase", draws=DRAWS)
+        results.append(flow.cumulants(order=4, nulls=(nulls,), rng=seed))
+    z, rank = scores_and_ranks(results, "phase")
+    # Independent tests of rank and of z for four numbers: false alarm 4 x 1.1e-3.
+    for name, level in (("ratio_3", 0), ("ratio_4", 0), ("ratio_4", 1)):
+        i = results[0].names.index(name)
+        counts = np.bincount(rank[:, level, i], minlength=DRAWS + 1)
+        assert stats.chisquare(counts).pvalue > 1e-3
+    i = results[0].names.index("ratio_3")
+    assert stats.kstest(z[:, 0, i], stats.t(DRAWS - 1).cdf).pvalue > 1e-3
+
+
+def test_an_untrained_tensor_is_told_from_its_initialisation_as_often_as_it_should_be():
+    values = np.random.default_rng(42).laplace(size=(300, 2, 40, 16))
+    results = []
+    for seed, (field, start) in enumerate(values):
+        lattice = nnrg.Lattice(16)
+        flow = nnrg.renormalize(nnrg.SynapticField(field, lattice), levels=2)
+        null = nnrg.NullModel("initialisation", 50, nnrg.SynapticField(start, lattice))
+        results.append(flow.cumulants(order=2, nulls=(null,), rng=seed))
+    z, _ = scores_and_ranks(results, "initialisation")
+    # A single initialisation has its own error, which the draws must carry: without it the
+    # standard deviation would be sqrt 2. Of 300 z it is known to 4 %.
+    for name, level in (("kappa_1", 0), ("kappa_2", 0), ("kappa_2", 1), ("neighbour:0", 0)):
+        column = z[:, level, results[0].names.index(name)]
+        assert abs(column.mean()) < 4 * column.std() / np.sqrt(300)
+        assert 0.85 < column.std() < 1.2
+
+
+def correlogram(values, lags):
+    """Mean product of sites `lag` apart along each axis, over all pairs of an open lattice."""
+    y = values - values.mean(axis=tuple(range(1, values.ndim)), keepdims=True)
+    out = [
+        np.mean(np.moveaxis(y, a, -1)[..., lag:] * np.moveaxis(y, a, -1)[..., : y.shape[a] - lag])
+        for a in range(1, y.ndim)
+        for lag in lags
+    ]
+    return np.array(out)
+
+
+@pytest.mark.parametrize(
+    ("shape", "n_samples", "independent"),
+    [((2048,), 1, True), ((96, 96), 1, True), ((400,), 4, False), ((512,), 40, True)],
+    ids=["chain", "plane", "dependent", "many"],
+)
+def test_surrogates_of_open_lattices_keep_the_two_point_function(shape, n_samples, independent):
+    # Cut from periodic lattices four times as large: the ends of the cut are not neighbours.
+    large = gaussian_free_field([2 * n for n in shape], n_samples, mass2=0.2, rng=43)
+    values = large[(slice(None), *(slice(n) for n in shape))] ** 3
+    field = nnrg.SynapticField(values, nnrg.Lattice(shape), independent=independent)
+    flow = nnrg.renormalize(field, levels=2)
+    lags = [0, 1, 2, 3, 5, 8]
+    model, seed = nnrg.NullModel("phase", 100), np.random.SeedSequence(44)
+    draws = np.array(
+        list(measure_null(flow, model, seed, lambda n: correlogram(n.field.values, lags)))
+    )
+    given = correlogram(values, lags)
+    error = draws.std(axis=0) / np.sqrt(100)
+    # Each draw has its own correlogram about the same mean; the demeaned sample is lower at all
+    # lags by the variance of its mean, which draws lose once more.
+    mean = draws.mean(axis=0)
+    assert np.all(np.abs(mean - given) < 4.5 * error + 0.02 * given[0])
+    # No bond joins the two ends: they are as far apart as in the field.
+    ends = list(
+        measure_null(flow, model, seed, lambda n: n.field.values[:, 0] * n.field.values[:, -1])
+    )
+    product = np.mean(ends) - np.mean(values[:, 0]) * np.mean(values[:, -1])
+    scale = float(values.var())
+    assert product < 0.5 * given[1] + 4.5 * scale / np.sqrt(np.size(ends))
+
+
+@pytest.mark.parametrize(("periodic", "n_samples"), [(True, 8), (False, 200), (False, 8)])
+def test_surrogates_are_gaussian(periodic, n_samples):
+    values = np.random.default_rng(45).laplace(size=(n_samples, 64, 64))
+    field = nnrg.SynapticField(values, nnrg.Lattice((64, 64), periodic=periodic))
+    kappa = nnrg.renormalize(field, levels=2).cumulants(order=4, nulls=("phase",), rng=46)
+    i = kappa.names.index("ratio_4")
+    noise = np.sqrt(24 / values.size)
+    assert kappa.values[0, i] > 2.5  # 3 for the Laplace law
+    leak = 3 / (n_samples + 2) if not periodic and n_samples >= 16 else 0.0
+    expected = leak * kappa.values[0, i]
+    assert abs(kappa.null_mean("phase")[0, i] - expected) < 4 * noise / np.sqrt(20) + 0.01
+
+
+def test_only_the_interacting_chain_beats_its_surrogates():
+    chain = phi4_chain(64, 300, r=0.5, u=6.0, rng=47)
+    kappa = nnrg.renormalize(nnrg.SynapticField(chain, nnrg.Lattice(64)), levels=4).cumulants(
+        order=4, nulls=("permutation", "phase", "gaussian"), rng=48
+    )
+    i = kappa.names.index("ratio_4")
+    for null in ("phase", "gaussian"):
+        assert np.all(kappa.z(null)[:3, i] < -8)
+        assert np.all(np.abs(kappa.null_mean(null)[:, i]) < 0.03)
+    assert np.all(kappa.z("permutation")[1:3, i] < -5)
+    # The free field with the same variance and neighbour differences has nearly the same range.
+    j = kappa.names.index("kappa_2")
+    np.testing.assert_allclose(kappa.null_mean("gaussian")[:, j], kappa.values[:, j], rtol=0.03)
+
+
+def test_the_fitted_free_field_of_a_free_field_is_itself():
+    values = gaussian_free_field((32, 32), 50, mass2=0.5, stiffness=2.0, rng=49)
+    field = nnrg.SynapticField(values, nnrg.Lattice((32, 32), periodic=True))
+    kappa = nnrg.renormalize(field, levels=4).cumulants(order=4, nulls=("gaussian",), rng=50)
+    # All numbers of all scales, mass and stiffness being the only ones that were fitted.
+    told = np.isfinite(kappa.z("gaussian"))
+    assert np.abs(kappa.z("gaussian")[told]).max() < stats.t(19).isf(1e-3 / 2 / told.sum())
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ import pytest
 from physics.agreement import deviations, p_value, residuals
 
 import nnrg
-from nnrg.simulate.phi4 import phi4
+from nnrg.simulate.phi4 import phi4_lattice as phi4
 
 BASIS = nnrg.Basis(("phi2", "phi4", "grad2"))
 EXACT = [[-0.8, 3.0, 1.0, 1.0]]

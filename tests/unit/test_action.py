@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 import nnrg
 from nnrg.errors import ArgumentError
 from nnrg.rg.action import measure
-from nnrg.rg.basis import Operator, field_powers
-from nnrg.rg.schwinger_dyson import test_powers as powers_outside
+from nnrg.rg.operators import Operator
+from nnrg.rg.schwinger_dyson import tests_outside as functions_outside
 from nnrg.simulate.gaussian import ar1
 
 
@@ -81,7 +81,7 @@ def test_replicates_leave_out_one_sample_each():
 def test_couplings_carry_the_unit_of_the_field(unit, seed):
     field = correlated_field(seed)
     first, second = fit(field), fit(field.replaced(field.values * unit))
-    scale = unit ** -field_powers(first.names)
+    scale = unit**-first.fields
     np.testing.assert_allclose(second.values, first.values * scale, rtol=1e-6)
     np.testing.assert_allclose(second.errors(), first.errors() * scale, rtol=1e-5)
     np.testing.assert_allclose(second.series["p"], first.series["p"], rtol=1e-5)
@@ -129,7 +129,7 @@ def test_errors_hold_the_error_of_the_measured_rescaling():
     first = nnrg.fit_couplings(flow, nulls=())
     second = nnrg.fit_couplings(plain, nulls=())
     kappa = flow.cumulants(order=2, nulls=()).replicates[:, :, 1]
-    change = (kappa[:, 1] / kappa[:, 0])[:, None] ** (field_powers(first.names) / 2)
+    change = (kappa[:, 1] / kappa[:, 0])[:, None] ** (first.fields / 2)
     np.testing.assert_allclose(first.replicates[:, 1], second.replicates[:, 1] * change, rtol=1e-8)
 
 
@@ -208,55 +208,47 @@ def test_field_of_two_values_with_an_empty_direction_is_refused():
     assert np.all(np.isnan(result.values[0]))
 
 
-def test_powers_outside_the_basis_are_outside_it():
-    for powers in ([0, 1, 2, 3, 5], [1, 3], [1, 3, 5], [0, 1], [1], []):
-        assert set(powers_outside(powers)).isdisjoint(powers)
-        assert len(powers_outside(powers)) >= 1
+def test_functions_outside_the_basis_are_outside_it():
+    for names in (("phi2", "phi4"), ("phi", "phi2", "phi3", "phi4", "phi6"), ("J:2", "U[2]")):
+        for lattice in (nnrg.Lattice(16), nnrg.Lattice(4, periodic=True)):
+            basis = nnrg.Basis(names).on(1)
+            basis = basis.without(basis.out_of_room(lattice))
+            tests, margin = functions_outside(basis, lattice)
+            assert set(tests).isdisjoint(basis.names)
+            assert {"bounded"} < set(tests)
+            assert margin >= max(o.reach(1) for o in basis)
+            powers = {o.fields - 1 for o in basis if o.local}
+            tested = {int(t.removeprefix("phi^")) for t in tests if t.startswith("phi^")}
+            assert len(tested) == 1
+            assert tested.isdisjoint(powers)
+
+
+def test_operators_without_room_are_left_out_of_the_coarse_scales_only():
+    basis = nnrg.Basis.scalar(order=4, shells=2)
+    wide = fit(correlated_field(length=64), levels=4, basis=basis)
+    alone = fit(correlated_field(length=64), levels=4, basis=nnrg.Basis.scalar(order=4))
+    j2, j3 = wide.names.index("J:2"), wide.names.index("J:3")
+    assert np.all(np.isfinite(wide.values[:3]))
+    assert np.isnan(wide.values[3, [j3]]).all()
+    assert wide.flags[3][j3] == "no room: distance 3 on 8 open sites"
+    assert np.isfinite(wide.values[3, j2])
+    assert np.isnan(
+        fit(correlated_field(length=48), levels=4, basis=basis).values[3, [j2, j3]]
+    ).all()
+    assert alone.names == wide.names[: len(alone.names)]
+
+
+def test_null_draws_use_the_equations_of_the_field():
+    values = np.random.default_rng(12).uniform(-1, 1, size=(60, 64))
+    field = nnrg.SynapticField(values, nnrg.Lattice(64))
+    flow = nnrg.renormalize(field, levels=2)
+    result = nnrg.fit_couplings(flow, nulls=(nnrg.NullModel(draws=8),), rng=3)
+    # At a hard edge the permuted fields hold the same values, weighted alike.
+    assert np.abs(result.z()[0][np.isfinite(result.z()[0])]).max() < 6
+    assert np.abs(result.null_mean()[0, 1] - result.values[0, 1]) < 4 * result.errors()[0, 1]
 
 
 @pytest.mark.parametrize("flow", [None, np.zeros((4, 4)), correlated_field()])
 def test_input_that_is_no_flow_is_refused(flow):
     with pytest.raises(ArgumentError, match="expected a Flow"):
         measure(flow)
-
-
-@pytest.mark.parametrize(
-    "operators",
-    [
-        (),
-        ("phi9",),
-        ("phi0",),
-        ("phi1",),
-        ("grad2:4",),
-        ("phi2", "phi2"),
-        ("grad2", "grad2:0"),
-        ("x",),
-    ],
-)
-def test_basis_that_is_none_is_refused(operators):
-    with pytest.raises(ArgumentError):
-        nnrg.Basis(operators)
-
-
-def test_axis_that_the_lattice_has_not_is_refused():
-    with pytest.raises(ArgumentError, match="names an axis"):
-        fit(correlated_field(), basis=nnrg.Basis(("phi2", "grad2:1")))
-
-
-def test_scalar_basis_has_the_terms_of_its_order():
-    assert nnrg.Basis.scalar(2).names == ("phi", "phi2", "grad2")
-    assert nnrg.Basis.scalar(4, odd=False).names == ("phi2", "phi4", "grad2")
-    assert nnrg.Basis.scalar(8).names == ("phi", "phi2", "phi3", "phi4", "phi6", "phi8", "grad2")
-    assert nnrg.Basis.scalar(6).on(3).names[-3:] == ("grad2:0", "grad2:1", "grad2:2")
-    for order in (3, 0, 10, "6"):
-        with pytest.raises(ArgumentError, match="order must be"):
-            nnrg.Basis.scalar(order)
-
-
-def test_engineering_dimensions_of_the_free_field():
-    # y_2 = 2, y_4 = 4 - d, y_6 = 6 - 2d.
-    for d in (1, 2, 3, 4):
-        dimensions = [Operator(n).engineering_dimension(d) for n in ("phi2", "phi4", "phi6")]
-        assert dimensions == [2, 4 - d, 6 - 2 * d]
-        assert Operator("phi").engineering_dimension(d) == (d + 2) / 2
-        assert Operator("grad2:0").engineering_dimension(d) == 0

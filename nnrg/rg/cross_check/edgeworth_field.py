@@ -1,0 +1,178 @@
+"""The quartic vertex of a few sites out of their connected four-point function, at tree level."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import numpy.typing as npt
+
+from nnrg.errors import AnalysisError, ArgumentError
+from nnrg.fields import SynapticField
+from nnrg.stats.estimate import Estimate
+from nnrg.stats.jackknife import Jackknife, jackknife_covariance, leave_one_out
+from nnrg.stats.partition import sample_groups
+
+__all__ = ["EdgeworthQuartic", "edgeworth_quartic"]
+
+Array = npt.NDArray[np.float64]
+
+MOST_SITES = 16
+_SAMPLES_A_SITE = 10
+_SINGULAR = 1e10
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeworthQuartic:
+    """Quartic couplings at tree level, averaged over the sites of a small lattice.
+
+    Attributes
+    ----------
+    names : tuple of str
+        ``phi4``, then ``U:r`` and ``phi3phi:r`` for every distance on the lattice.
+    values, errors : arrays of shape (n_names,)
+        In the unit of the field to the minus four.
+    vertex : array of shape (n_sites, n_sites, n_sites, n_sites)
+        g_4(x_1, .., x_4).
+    condition : float
+        Of the two-point function that is inverted; no nugget is added.
+    n_samples : int
+    """
+
+    names: tuple[str, ...]
+    values: Array
+    errors: Array
+    vertex: Array
+    condition: float
+    n_samples: int
+
+    def estimate(self, name: str) -> Estimate:
+        """Return one coupling with its error."""
+        if name not in self.names:
+            raise ArgumentError(f"no operator {name!r}; there are {', '.join(self.names)}")
+        a = self.names.index(name)
+        return Estimate(float(self.values[a]), float(self.errors[a]), n_samples=self.n_samples)
+
+    def __str__(self) -> str:
+        terms = "  ".join(f"{name} {self.estimate(name)}" for name in self.names)
+        return f"{terms}  (condition {self.condition:.1e})"
+
+
+def edgeworth_quartic(field: SynapticField) -> EdgeworthQuartic:
+    """Amputate the connected four-point function of a few sites.
+
+    Parameters
+    ----------
+    field : SynapticField
+        At most 16 sites, at least ten samples a site.
+
+    Returns
+    -------
+    EdgeworthQuartic
+
+    Raises
+    ------
+    ArgumentError
+        If there are more sites.
+    AnalysisError
+        If there are fewer samples, or the two-point function is singular to ten digits.
+
+    Notes
+    -----
+    g_4(x_1..x_4) = -sum_y G_c(y_1..y_4) prod_a G^{-1}(y_a, x_a), the leading term of the Edgeworth
+    expansion: corrections are of the order of a further connected function (M. Demirtas et al.,
+    arXiv:2307.03223). U:r is half of g_4(x, x, y, y) and phi3phi:r is g_4(x, x, x, y), |x - y| = r,
+    as their definitions in the action have it.
+
+    Examples
+    --------
+    >>> import numpy as np, nnrg
+    >>> from nnrg.rg.cross_check.edgeworth_field import edgeworth_quartic
+    >>> values = np.random.default_rng(1).normal(size=(2000, 4))
+    >>> u = edgeworth_quartic(nnrg.SynapticField(values, nnrg.Lattice(4))).estimate("phi4")
+    >>> abs(u.value) < 4 * u.error
+    True
+    """
+    if not isinstance(field, SynapticField) or field.sites.n_sites > MOST_SITES:
+        raise ArgumentError(
+            f"expected a SynapticField of at most {MOST_SITES} sites, got {field!r}; coarse-grain "
+            "it first"
+        )
+    n, sites = field.n_samples, field.sites.n_sites
+    if n < _SAMPLES_A_SITE * sites:
+        raise AnalysisError(
+            f"{n} samples of {sites} sites: the four-point function needs at least "
+            f"{_SAMPLES_A_SITE} samples a site"
+        )
+    y = field.values.reshape(n, sites).astype(np.float64)
+    y -= y.mean(axis=0)
+    group = sample_groups(n, Jackknife().max_groups)
+    n_groups = int(group.max()) + 1
+    # First and third moments are needed because a replicate has a mean of its own.
+    pairs = (y[:, :, None] * y[:, None, :]).reshape(n, -1)
+    features = np.concatenate([np.ones((n, 1)), y, pairs], axis=1)
+    sums = np.stack([features[group == g].T @ features[group == g] for g in range(n_groups)])
+    whole, condition = _vertex(sums.sum(axis=0), sites)
+    if not condition < _SINGULAR:
+        raise AnalysisError(
+            f"the two-point function of {field.name!r} is singular (condition {condition:.1e}): "
+            "it cannot be inverted; leave out sites that repeat others"
+        )
+    names, average = _averages(field)
+    values = average @ whole.ravel()
+    left_out = leave_one_out(sums)
+    replicates = np.array([average @ _vertex(s, sites)[0].ravel() for s in left_out])
+    covariance = jackknife_covariance(replicates, values, np.bincount(group))
+    return EdgeworthQuartic(names, values, np.sqrt(np.diag(covariance)), whole, condition, n)
+
+
+def _vertex(sums: Array, sites: int) -> tuple[Array, float]:
+    """Return g_4 and the condition of G from the sums of products of (1, y, y y)."""
+    n = sums[0, 0]
+    mean = sums[0, 1 : 1 + sites] / n
+    second = sums[1 : 1 + sites, 1 : 1 + sites] / n
+    third = (sums[1 : 1 + sites, 1 + sites :] / n).reshape((sites,) * 3)
+    fourth = (sums[1 + sites :, 1 + sites :] / n).reshape((sites,) * 4)
+    g = second - np.outer(mean, mean)
+    # The mean of the whole is zero, so that of a replicate is of order 1/n: its square is dropped.
+    shifted = np.einsum("abc,d->abcd", third, mean)
+    fourth = fourth - shifted - shifted.transpose(0, 1, 3, 2)
+    fourth = fourth - shifted.transpose(0, 3, 1, 2) - shifted.transpose(3, 0, 1, 2)
+    connected = fourth - (
+        np.einsum("ab,cd->abcd", g, g)
+        + np.einsum("ac,bd->abcd", g, g)
+        + np.einsum("ad,bc->abcd", g, g)
+    )
+    spectrum = np.linalg.eigvalsh(g)
+    if not spectrum[0] > 0:
+        return np.full(connected.shape, np.nan), np.inf
+    inverse = np.linalg.inv(g)
+    vertex = connected
+    for _ in range(4):  # one leg after the other; the last axis comes first again
+        vertex = np.tensordot(inverse, vertex, axes=(1, 3))
+    return -vertex, float(spectrum[-1] / spectrum[0])
+
+
+def _averages(field: SynapticField) -> tuple[tuple[str, ...], Array]:
+    """Return names, and the weights of the vertex whose sum is each coupling."""
+    shape = field.sites.shape
+    sites = field.sites.n_sites
+    at = np.array(np.unravel_index(np.arange(sites), shape)).T
+    index = np.arange(sites**4).reshape((sites,) * 4)
+    rows = {"phi4": np.concatenate([index[x, x, x, x][None] for x in range(sites)])}
+    found: dict[str, list[int]] = {}
+    for x, y in combinations(range(sites), 2):
+        step = np.abs(at[x] - at[y])
+        wrapped = np.minimum(step, np.where(field.sites.periodic, np.array(shape) - step, step))
+        r = f"{np.sqrt(np.sum(wrapped**2)):.4g}"
+        found.setdefault(f"U:{r}", []).append(int(index[x, x, y, y]))
+        found.setdefault(f"phi3phi:{r}", []).extend(
+            [int(index[x, x, x, y]), int(index[y, y, y, x])]
+        )
+    for name in sorted(found, key=lambda name: float(name.partition(":")[2])):
+        rows[name] = np.array(found[name])
+    weights = np.zeros((len(rows), sites**4))
+    for row, (name, where) in zip(weights, rows.items(), strict=True):
+        row[where] = (0.5 if name.startswith("U") else 1.0) / len(where)
+    return tuple(rows), weights

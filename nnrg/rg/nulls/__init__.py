@@ -1,0 +1,22 @@
+"""Null models: the field with one property destroyed, through the same pipeline.
+
+| | name | keeps | destroys |
+|---|---|---|---|
+| N1 | ``"permutation"`` | every value, products of samples | the order of the sites |
+| N2 | ``"shuffle"`` | the one-point law of the layer | all else |
+| N3 | ``"rows"``, ``"columns"`` | the values of each row, or column | order within them |
+| N4 | ``"phase"`` | the two-point function | higher cumulants |
+| N5 | ``"initialisation"`` | the tensor before training | training |
+| N6 | ``"rotation"`` | the singular values | the singular vectors |
+| N7 | ``"gaussian"`` | variance and neighbour differences | all else |
+
+A flow that does not differ from N1 is the flow of random neighbourhoods; one that does not differ
+from N4 has no interactions that these data can tell.
+"""
+
+from __future__ import annotations
+
+from nnrg.rg.nulls._families import VALUES_KEPT
+from nnrg.rg.nulls.model import NullModel, measure_null, null_models
+
+__all__ = ["VALUES_KEPT", "NullModel", "measure_null", "null_models"]

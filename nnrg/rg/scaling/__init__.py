@@ -1,0 +1,1 @@
+"""Scaling: RG maps, beta functions, fixed points, eigenvalues and exponents."""

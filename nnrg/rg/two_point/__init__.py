@@ -1,0 +1,1 @@
+"""The two-point function at every scale, its range, and the report of nonlocality."""

@@ -1,0 +1,237 @@
+"""How far a function of distance reaches: second moments, participation, tails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import reduce
+
+import numpy as np
+import numpy.typing as npt
+
+from nnrg.errors import AnalysisError
+from nnrg.rg.two_point._fit import Fit, fit_replicates
+from nnrg.rg.two_point._replicates import Replicates
+from nnrg.stats.estimate import Estimate
+
+__all__ = ["DETECTED", "Profile", "log_bins", "on_shells"]
+
+Array = npt.NDArray[np.float64]
+
+# Sums of squares below so many of their errors are noise.
+DETECTED = 3.0
+_NEAR = 4
+# Widest bin of distances, as the ratio of its ends.
+_RATIO = 1.5
+# Images of a periodic lattice that a power law is summed over, on either side, by dimension.
+_TURNS = {1: 64, 2: 8, 3: 4, 4: 2}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Profile:
+    """A function f of lags, on distance shells around the origin, without the origin.
+
+    Attributes
+    ----------
+    radius : array of shape (n_shells,)
+        In blocks.
+    lags : array of shape (n_shells,)
+        Lags, or pairs, in each shell.
+    values : Replicates
+        Mean of f over each shell.
+    dimension : int
+    period : tuple of int
+        Sites along each axis of a lattice that closes on itself; empty of any other.
+    """
+
+    radius: Array
+    lags: Array
+    values: Replicates
+    dimension: int
+    period: tuple[int, ...] = ()
+
+    @property
+    def random(self) -> float:
+        """Mean of u^2 over all lags: the second moment of an f that does not know distance."""
+        return float(np.average(self.radius**2, weights=self.lags))
+
+    def second_moment(self) -> Replicates:
+        """Return sum u^2 |f| / sum |f|, in squared blocks; noise counts as f does."""
+
+        def moment(rows: Array) -> Array:
+            size = np.abs(rows) * self.lags
+            return np.asarray((size @ self.radius**2 / size.sum(axis=1))[:, None])
+
+        return self.values.map(moment)
+
+    def within(self, radius: float) -> Profile:
+        """Return the same function up to a distance."""
+        kept = self.radius <= radius * (1 + 1e-9)
+        values = self.values.map(lambda rows: rows[:, kept])
+        return Profile(self.radius[kept], self.lags[kept], values, self.dimension)
+
+    def near(self, count: int = _NEAR) -> tuple[Array, Replicates]:
+        """Return the `count` smallest distances and the means of f there."""
+        radius, start = np.unique(self.radius, return_index=True)
+        ends = np.append(start, self.radius.size)[1 : count + 1]
+        radius, start = radius[:count], start[:count]
+
+        def means(rows: Array) -> Array:
+            last = int(ends[-1]) if ends.size else 0
+            if last == 0:
+                return rows[:, :0]
+            weighted = np.add.reduceat(rows[:, :last] * self.lags[:last], start, axis=1)
+            return np.asarray(weighted / np.add.reduceat(self.lags[:last], start))
+
+        return radius, self.values.map(means)
+
+    def p_value(self) -> float:
+        """Return the chance that f vanishes at the nearest distances: Hotelling's T^2; or NaN."""
+        from scipy.special import fdtrc
+
+        near = self.near()[1]
+        count, n = near.rows.shape[1], near.n_groups - 1
+        if count == 0 or n < 2 * count or not np.all(np.isfinite(near.rows)):
+            return float("nan")
+        covariance = near.covariance()
+        spread = np.sqrt(np.diag(covariance))
+        if not np.all(spread > 0):
+            return float("nan")
+        values, vectors = np.linalg.eigh(covariance / np.outer(spread, spread))
+        kept = values > 1e-10 * values[-1]
+        nu = int(np.count_nonzero(kept))
+        t2 = float(np.sum((vectors[:, kept].T @ (near.value / spread)) ** 2 / values[kept]))
+        return float(fdtrc(nu, n - nu + 1, t2 * (n - nu + 1) / (nu * n)))
+
+    def _squares(self, rows: Array) -> Array:
+        """Return f^2 without the square of its noise."""
+        return np.asarray(rows**2 - self.values.errors() ** 2)
+
+    def signal(self) -> Estimate:
+        """Return sum f^2 without that of the noise, in errors: what there is to have a range."""
+        total = self.values.map(lambda rows: self._squares(rows) @ self.lags)
+        return total.at(0)
+
+    def noise_free_second_moment(self) -> Replicates:
+        """Return sum u^2 f^2 / sum f^2, each less its noise, in squared blocks."""
+
+        def moment(rows: Array) -> Array:
+            size = self._squares(rows) * self.lags
+            return np.asarray((size @ self.radius**2 / size.sum(axis=1))[:, None])
+
+        return self.values.map(moment)
+
+    def participation(self) -> Replicates:
+        """Return ((sum f^2)^2 / sum f^4)^(1/d), each less its noise, in blocks.
+
+        The side of a box of lags in which f would be constant.
+        """
+        noise = self.values.errors() ** 2
+
+        def side(rows: Array) -> Array:
+            squares = rows**2 - noise
+            fourths = rows**4 - 6 * rows**2 * noise + 3 * noise**2
+            lags = (squares @ self.lags) ** 2 / (fourths @ self.lags)
+            return np.asarray(lags[:, None] ** (1 / self.dimension))
+
+        return self.values.map(side)
+
+    def _images(self) -> Array:
+        """Return the distances of the nearest images of the origin on a periodic lattice."""
+        if not self.period:
+            return np.empty(0)
+        turns = np.arange(-_TURNS[self.dimension], _TURNS[self.dimension] + 1)
+        axes = [(turns * n) ** 2 if n > 1 else np.zeros(1) for n in self.period]
+        squares = reduce(np.add.outer, axes).ravel()
+        return np.sqrt(squares[squares > 0])
+
+    def tail(self, r_min: float, r_max: float, kind: str, sign: float) -> Fit:
+        """Fit ``sign * f = A r^-p`` (kind "power") or ``A exp(-r / l)`` ("exponential").
+
+        On bins of equal width in ln r; parameters ``ln A`` and ``p`` or ``1/l``. On a periodic
+        lattice a power law is summed over its images.
+
+        Raises
+        ------
+        AnalysisError
+            If there are fewer than three bins, or no minimum.
+        """
+        bin_of = log_bins(self.radius, r_min, r_max)
+        inside = np.flatnonzero(bin_of >= 0)
+        if inside.size == 0 or bin_of.max() < 2:
+            raise AnalysisError(
+                f"a tail needs three bins of distance between {r_min:.3g} and {r_max:.3g}; "
+                "use a larger lattice"
+            )
+        start = np.flatnonzero(np.diff(bin_of[inside], prepend=-1))
+        lags, r = self.lags[inside], self.radius[inside]
+        total = np.add.reduceat(lags, start)
+
+        def binned(numbers: Array) -> Array:
+            return np.asarray(np.add.reduceat(numbers * lags, start, axis=-1) / total)
+
+        data = self.values.map(lambda rows: sign * binned(rows[:, inside]))
+        law: Callable[[Array], Array]
+        centre, reference = binned(r), float(r[0])
+        if kind == "power":
+            images, d = self._images(), self.dimension
+            law, x = (
+                (lambda s: np.exp(s[0]) * _power_law(r, reference, s[1], images, d)),
+                np.log(centre),
+            )
+        else:
+            law, x = (lambda s: np.exp(s[0] - s[1] * (r - reference))), centre
+        y = data.value
+        good = y > 0
+        if np.count_nonzero(good) < 2:
+            raise AnalysisError(f"no tail: the mean over {r_min:.3g} .. {r_max:.3g} has both signs")
+        weight = 1 / np.maximum(data.errors()[good] / y[good], 1e-12)
+        slope, height = np.polyfit(x[good], np.log(y[good]), 1, w=weight)
+        origin = np.log(reference) if kind == "power" else reference
+        first = np.array([height + slope * origin, -slope])
+        names = ("ln A", "p") if kind == "power" else ("ln A", "1/l")
+        window = (float(r[0]), float(r[-1]))
+        unit = float(np.abs(y).max())
+        scaled = data.map(lambda rows: rows / unit)
+        first[0] -= np.log(unit)
+        return fit_replicates(scaled, lambda s: binned(law(s)), first, names, window)
+
+
+def _power_law(r: Array, unit: float, p: float, images: Array, d: int) -> Array:
+    """Return (r / unit)^-p and its images, averaged over directions to order r^2."""
+    law = (r / unit) ** -p
+    if images.size == 0:
+        return np.asarray(law)
+    far = (images / unit) ** -p
+    bend = p * (p + 2 - d) / (2 * d) * (far / images**2).sum()
+    return np.asarray(law + far.sum() + bend * r**2)
+
+
+def log_bins(radius: Array, r_min: float, r_max: float) -> npt.NDArray[np.int64]:
+    """Return the bin of each ascending radius: one shell, or those within a factor 1.5; or -1."""
+    found = np.full(radius.size, -1, dtype=np.int64)
+    count, first = -1, -np.inf
+    for i, r in enumerate(radius):
+        if not r_min * (1 - 1e-9) <= r <= r_max * (1 + 1e-9):
+            continue
+        if count < 0 or r > first * _RATIO * (1 - 1e-9):
+            count, first = count + 1, r
+        found[i] = count
+    return found
+
+
+def on_shells(
+    squares: npt.NDArray[np.int64],
+    weights: Array,
+    values: Replicates,
+    dimension: int,
+    period: tuple[int, ...] = (),
+) -> Profile:
+    """Average numbers at lags, or pairs, over shells of equal distance."""
+    away = np.flatnonzero((squares > 0) & (weights > 0))
+    found, shell = np.unique(squares[away], return_inverse=True)
+    order = away[np.argsort(shell, kind="stable")]
+    start = np.searchsorted(np.sort(shell), np.arange(found.size))
+    counts = np.add.reduceat(weights[order], start)
+    means = np.add.reduceat(values.rows[:, order] * weights[order], start, axis=1) / counts
+    return Profile(np.sqrt(found), counts, Replicates(means, values.weights), dimension, period)

@@ -1,0 +1,161 @@
+"""What the quadratic kernel of one scale says of its range, and on what evidence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from nnrg.errors import AnalysisError
+from nnrg.rg.two_point._fit import Fit
+from nnrg.rg.two_point._range import DETECTED, Profile, log_bins
+from nnrg.rg.two_point._replicates import Replicates
+from nnrg.rg.two_point.kernel import QuadraticKernel
+
+__all__ = ["Verdict", "judge"]
+
+Array = npt.NDArray[np.float64]
+
+# Level of the tests: one kernel in a hundred without couplings is said to have some.
+_LEVEL = 0.01
+# chi^2 by which one law must beat the other on the same distances.
+_MARGIN = 9.0
+# Random second moment below which nearest neighbours cannot be told from all sites.
+_ROOM = 4.0
+_STARTS = (2.0, 3.0, 4.0, 6.0, 8.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One of ``none``, ``local``, ``power law``, ``nonlocal``, ``cannot be told``, and why.
+
+    ``tail`` is the fit of a power law, ``width`` the square root of the noise-free second moment of
+    a local kernel over the distances at which it has couplings, in blocks.
+    """
+
+    kind: str
+    evidence: str
+    tail: Fit | None = None
+    width: Replicates | None = None
+
+
+def judge(kernel: QuadraticKernel) -> Verdict:
+    """Classify the kernel of one scale; every kind but the last needs its own evidence."""
+    profile = kernel.profile
+    p = profile.p_value()
+    signal = profile.signal()
+    loud = signal.value > (DETECTED + 1) * signal.error
+    if not (p < _LEVEL / 10 or loud):
+        return Verdict("none", f"off-site couplings are within noise (p = {p:.2g})")
+    power = _power_law(kernel)
+    if power is not None:
+        return power
+    local = _local(kernel)
+    if local is not None:
+        return local
+    ratio = kernel.noise_free_ratio()
+    if (
+        profile.random >= _ROOM
+        and abs(ratio.value - 1) < DETECTED * ratio.error
+        and ratio.value - DETECTED * ratio.error > 0.5
+    ):
+        return Verdict("nonlocal", f"second moment over its random value {ratio}")
+    if profile.random < _ROOM:
+        return Verdict("cannot be told", "the lattice is too small to tell near from far")
+    return Verdict("cannot be told", f"second moment over its random value {ratio}; no tail fits")
+
+
+def _power_law(kernel: QuadraticKernel) -> Verdict | None:
+    """Say "power law" where the same distances exclude an exponential."""
+    d = kernel.profile.dimension
+    for r_min in (1.0, *_STARTS):
+        fits = [_tail(kernel, kind, r_min) for kind in ("power", "exponential")]
+        power, exponential = fits
+        if power is None or power.dof < 1:
+            return None
+        p_exponent = power.estimate("p")
+        seen = np.isfinite(p_exponent.error) and 5 * p_exponent.error < abs(p_exponent.value)
+        if not (seen and p_exponent.value > 0 and power.p > _LEVEL):
+            continue
+        if exponential is not None and exponential.chi2 - power.chi2 < _MARGIN:
+            continue
+        # The nearest distances show that there is a tail, but are the last to follow its law.
+        farther = _tail(kernel, "power", 2 * r_min)
+        tail = power if farther is None or farther.dof < 1 else farther
+        low, high = tail.window
+        sigma = tail.derived(lambda x: x[:, 1:2] - d)
+        if not np.isfinite(sigma.error):
+            continue
+        short = "" if high >= 100 * low else ", less than two decades"
+        against = "none" if exponential is None else f"{exponential.chi2:.0f}"
+        return Verdict(
+            "power law",
+            f"sigma = {sigma} on r = {low:.3g} .. {high:.3g}{short}; from r = "
+            f"{power.window[0]:.3g} chi2/dof = {power.chi2:.1f}/{power.dof}, of an exponential "
+            f"{against}",
+            tail,
+        )
+    return None
+
+
+def _tail(kernel: QuadraticKernel, kind: str, r_min: float) -> Fit | None:
+    try:
+        return kernel.tail("power" if kind == "power" else "exponential", r_min=r_min)
+    except AnalysisError:
+        return None
+
+
+def _local(kernel: QuadraticKernel) -> Verdict | None:
+    """Say "local" where couplings beyond some distance are absent and a slow law would be seen."""
+    profile = kernel.profile
+    slow = -(profile.dimension + 2)
+    near = abs(profile.values.value[0])
+    for r_min in _STARTS:
+        tail = _binned(profile, r_min, float(profile.radius[-1]))
+        if tail is None:
+            return None
+        radius, data = tail
+        absent = _p_value(data, np.zeros(radius.size))
+        signs = [_p_value(data, sign * near * radius**slow) for sign in (-1, 1)]
+        if absent > _LEVEL and max(signs) < _LEVEL:
+            width = profile.within(r_min).noise_free_second_moment().map(np.sqrt)
+            return Verdict(
+                "local",
+                f"no couplings beyond r = {r_min:.0f} (p = {absent:.2g}), where {near:.2g} r^"
+                f"{slow} is excluded (p = {max(signs):.1g}); width {width.at(0)}",
+                width=width,
+            )
+    return None
+
+
+def _binned(profile: Profile, r_min: float, r_max: float) -> tuple[Array, Replicates] | None:
+    found = log_bins(profile.radius, r_min, r_max)
+    # More bins than a quarter of the groups would leave their covariance unknown.
+    inside = np.flatnonzero((found >= 0) & (found < max(1, profile.values.n_groups // 4)))
+    if inside.size == 0:
+        return None
+    start = np.flatnonzero(np.diff(found[inside], prepend=-1))
+    lags = profile.lags[inside]
+    total = np.add.reduceat(lags, start)
+    slow = profile.radius[inside] ** -(profile.dimension + 2)
+    # The distance at which a law r^-(d + 2) has its mean over the bin.
+    radius = (np.add.reduceat(slow * lags, start) / total) ** (-1 / (profile.dimension + 2))
+    data = profile.values.map(
+        lambda rows: np.add.reduceat(rows[:, inside] * lags, start, axis=1) / total
+    )
+    return radius, data
+
+
+def _p_value(data: Replicates, expected: Array) -> float:
+    """Return Hotelling's chance of a larger distance from `expected`; NaN where unknown."""
+    from scipy.special import fdtrc
+
+    covariance = data.covariance()
+    spread = np.sqrt(np.diag(covariance))
+    n, nu = data.n_groups - 1, data.rows.shape[1]
+    if not np.all(spread > 0) or n <= nu:
+        return float("nan")
+    x = (data.value - expected) / spread
+    t2 = float(x @ np.linalg.solve(covariance / np.outer(spread, spread), x))
+    return float(fdtrc(nu, n - nu + 1, t2 * (n - nu + 1) / (nu * n)))

@@ -1,0 +1,97 @@
+"""A Markov chain on disk: arrays and a description, in a zip file that holds no code.
+
+The layout is that of ``numpy.savez`` plus one JSON text. Reading never unpickles, and never
+allocates more than the arrays that the caller expects.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nnrg._validate import shown
+from nnrg.errors import FormatError, SourceError
+
+__all__ = ["Arrays", "load", "save"]
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+_TEXT = "chain.json"
+_TEXT_LIMIT = 1 << 16
+_TRY = "delete it to start afresh, or give another name"
+
+
+def save(
+    path: Path, identity: Mapping[str, object], arrays: Mapping[str, npt.NDArray[Any]]
+) -> None:
+    """Write a checkpoint; one that is there already is replaced at once, or not at all."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with zipfile.ZipFile(draft, "w") as archive:
+            archive.writestr(_TEXT, json.dumps(dict(identity)))
+            for name, values in arrays.items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+                    np.lib.format.write_array(file, values, allow_pickle=False)
+        os.replace(draft, path)
+    except OSError as error:
+        raise SourceError(
+            f"cannot write the checkpoint {path}: {error.strerror or error}"
+        ) from None
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def load(path: Path, like: Mapping[str, npt.NDArray[Any]]) -> tuple[dict[str, object], Arrays]:
+    """Read a checkpoint whose arrays have the types and shapes of those in `like`.
+
+    The first axis of ``samples`` may have any length.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            with archive.open(_TEXT) as file:
+                text = file.read(_TEXT_LIMIT + 1)
+            identity = json.loads(text)
+            if not isinstance(identity, dict):
+                raise ValueError("its description is no object")
+            arrays = {name: _array(archive, name, values) for name, values in like.items()}
+    except OSError as error:
+        raise SourceError(f"cannot read the checkpoint {path}: {error.strerror or error}") from None
+    except (zipfile.BadZipFile, zlib.error, KeyError, ValueError, EOFError, RecursionError,
+            NotImplementedError, RuntimeError, SyntaxError) as error:  # fmt: skip
+        raise FormatError(
+            f"{path} is no checkpoint of this chain, or is damaged ({shown(str(error))}); {_TRY}"
+        ) from None
+    return identity, arrays
+
+
+def _array(archive: zipfile.ZipFile, name: str, like: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    with archive.open(f"{name}.npy") as file:
+        shape, fortran, dtype = _header(file)
+        free = name == "samples"
+        wanted = like.shape[1:] if free else like.shape
+        found = shape[1:] if free else shape
+        size = archive.getinfo(f"{name}.npy").file_size
+        count = int(np.prod(shape, dtype=object)) if shape else 1
+        if fortran or dtype != like.dtype or found != wanted or (free and not shape):
+            raise ValueError(f"{name} is {dtype} of shape {shape}, not {like.dtype} of {wanted}")
+        if count * dtype.itemsize >= size:
+            raise ValueError(f"{name} is cut off")
+        data = file.read(count * dtype.itemsize)
+        file.read(1)  # the end, where the checksum is compared
+    return np.frombuffer(data, dtype).reshape(shape).copy()
+
+
+def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    version = np.lib.format.read_magic(file)
+    if version != (1, 0):
+        raise ValueError(f"array format {version}")
+    shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
+    return tuple(shape), bool(fortran), dtype

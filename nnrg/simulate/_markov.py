@@ -1,0 +1,172 @@
+"""What every Markov chain of this package shares: samples in order, checkpoints, progress."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from os import PathLike
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from nnrg._validate import shown
+from nnrg.errors import ArgumentError
+from nnrg.progress import Progress
+from nnrg.simulate import _checkpoint
+
+__all__ = ["Chain", "Told", "run"]
+
+Told = Callable[[int, int], None]
+
+# A run writes its checkpoint so often, in seconds, and spends at most this share of time on it.
+_EVERY = 60.0
+_SHARE = 0.02
+# Shorter runs show nothing.
+_PATIENCE = 2.0
+
+
+class Chain(Protocol):
+    """A Markov chain that can be told to go on, and whose state is a few arrays."""
+
+    @property
+    def thermalised(self) -> int:
+        """Steps of thermalisation made."""
+        ...
+
+    def thermalise(self, stop: int) -> None:
+        """Make some steps of thermalisation, `stop` in all at most."""
+        ...
+
+    def advance(self) -> None:
+        """Go on to the next configuration."""
+        ...
+
+    def configuration(self) -> npt.NDArray[Any]:
+        """Return the configuration."""
+        ...
+
+    def state(self) -> _checkpoint.Arrays:
+        """Return copies of all that decides how the chain goes on."""
+        ...
+
+    def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Go on from such arrays."""
+        ...
+
+
+def run(
+    begin: Callable[[np.random.SeedSequence], Chain],
+    n_samples: int,
+    thermalise: int,
+    *,
+    identity: Mapping[str, object],
+    seed: np.random.SeedSequence,
+    seeded: bool,
+    checkpoint: str | PathLike[str] | None,
+    progress: Told | None,
+) -> npt.NDArray[Any]:
+    """Return `n_samples` configurations, going on from the checkpoint where there is one.
+
+    Parameters
+    ----------
+    begin : callable
+        Makes the chain from a seed.
+    n_samples, thermalise : int
+        Configurations, and steps of thermalisation before the first.
+    identity : mapping
+        What the numbers depend on besides the seed, as JSON.
+    seed : SeedSequence
+        Seed of a chain that begins.
+    seeded : bool
+        Whether the caller asked for this very seed: a checkpoint of another one is refused.
+    checkpoint : path or None
+        File to go on from, if it exists, and to keep.
+    progress : callable or None
+        Called with (configurations done, `n_samples`); None shows a bar on a terminal.
+    """
+    path = _path(checkpoint)
+    chain = begin(seed)
+    whole: dict[str, object] = {**identity, "seed": [str(seed.entropy), *map(str, seed.spawn_key)]}
+    first = chain.configuration()
+    found = np.empty((0, *first.shape), first.dtype)
+    if path is not None and path.exists():
+        known, arrays = _checkpoint.load(path, {**chain.state(), "samples": first[None]})
+        if not seeded:
+            whole["seed"] = known.get("seed")
+        _check_same(path, known, whole)
+        found = arrays.pop("samples")
+        chain.restore(arrays)
+    done = min(len(found), n_samples)
+    out = np.empty((n_samples, *first.shape), first.dtype)
+    out[:done] = found[:done]
+    if done == n_samples:
+        return out
+
+    # State and count change in one step: whatever interrupts, they belong together.
+    position = (chain.state(), done)
+    saved, cost = time.monotonic(), 0.0
+    told, close = _reporter(str(identity["sampler"]), progress)
+    try:
+        while done < n_samples:
+            if thermalising := chain.thermalised < thermalise:
+                chain.thermalise(thermalise)
+            else:
+                chain.advance()
+                out[done] = chain.configuration()
+                done += 1
+            if path is not None:
+                position = (chain.state(), done)
+                start = time.monotonic()
+                if start - saved > max(_EVERY, cost / _SHARE):
+                    _save(path, whole, position, out)
+                    saved = time.monotonic()
+                    cost = saved - start
+            if not thermalising or progress is None:
+                told(done, n_samples)
+    finally:
+        close()
+        if path is not None:
+            _save(path, whole, position, out)
+    return out
+
+
+def _save(
+    path: Path,
+    identity: Mapping[str, object],
+    position: tuple[_checkpoint.Arrays, int],
+    out: npt.NDArray[Any],
+) -> None:
+    state, done = position
+    _checkpoint.save(path, identity, {**state, "samples": out[:done]})
+
+
+def _path(checkpoint: object) -> Path | None:
+    if checkpoint is None or isinstance(checkpoint, str | PathLike):
+        return None if checkpoint is None else Path(checkpoint)
+    raise ArgumentError(f"checkpoint must be a path or None, got {shown(checkpoint)}")
+
+
+def _check_same(path: Path, known: Mapping[str, object], wanted: Mapping[str, object]) -> None:
+    # As JSON gives them back: tuples are lists there.
+    other = [key for key, value in wanted.items() if known.get(key) != value]
+    if other:
+        key = other[0]
+        raise ArgumentError(
+            f"checkpoint {path} is of another chain: {key} was {shown(known.get(key))}, got "
+            f"{shown(wanted[key])}; give the same arguments or another file"
+        )
+
+
+def _reporter(label: str, progress: Told | None) -> tuple[Told, Callable[[], None]]:
+    """Return what to tell of each configuration, and what to do at the end."""
+    if progress is not None:
+        return progress, lambda: None
+    bar, start = Progress(), time.monotonic()
+
+    def tell(done: int, total: int) -> None:
+        if time.monotonic() - start > _PATIENCE:
+            bar(label, done, total)
+
+    return tell, bar.close

@@ -1,0 +1,119 @@
+"""Minima of chi^2 for models that are linear in their parameters, and for those that are not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import nan
+
+import numpy as np
+import numpy.typing as npt
+
+from nnrg.errors import AnalysisError, ArgumentError
+
+__all__ = ["Linear", "Model", "Nonlinear"]
+
+Floats = npt.NDArray[np.float64]
+Model = Callable[..., npt.ArrayLike]
+
+# A search that takes longer follows a valley without a minimum.
+_MOST_CALLS = 300
+
+
+class Linear:
+    """A model linear in its parameters: one matrix solves the whole and every replicate."""
+
+    def __init__(self, design: Floats, points: int) -> None:
+        if design.ndim != 2 or len(design) != points or not np.all(np.isfinite(design)):
+            raise ArgumentError(
+                f"a linear model must have one finite row for each of {points} numbers, got shape "
+                f"{design.shape}; give one column for each parameter"
+            )
+        self.design, self.count = design, design.shape[1]
+
+    def predict(self, parameters: Floats) -> Floats:
+        return np.asarray(self.design @ parameters)
+
+    def fit(self, rows: Floats, values: Floats, replicates: Floats) -> tuple[Floats, ...]:
+        slope = rows @ self.design
+        _determined(slope)
+        solve = np.linalg.pinv(slope) @ rows
+        return solve @ values, replicates @ solve.T, slope
+
+
+class Nonlinear:
+    """Any other model: minimised from `start`, and in each replicate from the minimum."""
+
+    def __init__(self, model: Model, x: Floats, start: Sequence[float] | None) -> None:
+        if start is None:
+            raise ArgumentError(
+                "a model given as a function needs start=, one number for each parameter; "
+                "a linear one can be given as an array of its columns"
+            )
+        self.model, self.x = model, x
+        self.start = np.array(start, dtype=np.float64)
+        self.count = self.start.size
+        shape = self.predict(self.start)
+        if shape.shape != x.shape or not np.all(np.isfinite(shape)):
+            raise ArgumentError(
+                f"the model must return {x.size} finite numbers at start = {self.start.tolist()}, "
+                f"got shape {shape.shape}; start elsewhere"
+            )
+
+    def predict(self, parameters: Floats) -> Floats:
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            return np.asarray(self.model(self.x, *parameters), dtype=np.float64)
+
+    def fit(self, rows: Floats, values: Floats, replicates: Floats) -> tuple[Floats, ...]:
+        whole = self._minimum(rows, values, self.start, 1e-10)
+        if not np.all(np.isfinite(whole)):
+            raise AnalysisError(
+                f"no minimum of chi^2 was found from start = {self.start.tolist()}; start closer, "
+                "or fit fewer parameters"
+            )
+        slope = rows @ self._slope(whole)
+        _determined(slope)
+        # The linear answer is close already: deviations of replicates are small.
+        step = np.linalg.pinv(slope) @ rows
+        refits = [
+            self._minimum(rows, row, whole + step @ (row - values), 1e-7) for row in replicates
+        ]
+        return whole, np.stack(refits), slope
+
+    def _minimum(self, rows: Floats, values: Floats, start: Floats, tolerance: float) -> Floats:
+        """Return the minimum, or NaN where none is found."""
+        from scipy.optimize import leastsq
+
+        def residual(parameters: Floats) -> Floats:
+            # A finite wall: the search must turn back from where the model overflows.
+            distance = np.asarray(rows @ (values - self.predict(parameters)))
+            if np.isfinite(distance).all():
+                return distance
+            return np.nan_to_num(distance, nan=1e150, posinf=1e150, neginf=-1e150)
+
+        found, _, _, _, status = leastsq(
+            residual, start, full_output=True, xtol=tolerance, ftol=1e-10, maxfev=_MOST_CALLS
+        )
+        return np.asarray(found) if status in (1, 2, 3, 4) else np.full(self.count, nan)
+
+    def _slope(self, at: Floats) -> Floats:
+        steps = 1e-5 * np.maximum(np.abs(at), 1e-3)
+        columns = []
+        for i, step in enumerate(steps):
+            up, down = at.copy(), at.copy()
+            up[i], down[i] = at[i] + step, at[i] - step
+            columns.append((self.predict(up) - self.predict(down)) / (2 * step))
+        return np.stack(columns, axis=1)
+
+
+def _determined(slope: Floats) -> None:
+    """Refuse a fit in which some combination of parameters changes nothing."""
+    top = np.abs(slope).max(axis=0)
+    unit = slope / np.where(top > 0, top, 1.0)  # squares of large slopes overflow
+    norms = np.sqrt((unit * unit).sum(axis=0))
+    scaled = unit / np.where(norms > 0, norms, 1.0)
+    # Central differences leave 1e-10 of a direction that is exactly flat.
+    if not np.all(norms > 0) or np.linalg.svd(scaled, compute_uv=False)[-1] < 1e-9:
+        raise AnalysisError(
+            "the data do not determine all parameters: some combination of them changes nothing; "
+            "fit fewer parameters"
+        )

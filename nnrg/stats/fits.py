@@ -1,0 +1,261 @@
+"""Fits to correlated numbers, refitted in every replicate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import inf, isfinite, isnan, nan, sqrt
+
+import numpy as np
+import numpy.typing as npt
+
+from nnrg.errors import AnalysisError, ArgumentError
+from nnrg.stats._solvers import Linear, Model, Nonlinear
+from nnrg.stats._weighting import Handling, Weighting, choose_weighting
+from nnrg.stats.estimate import Estimate
+from nnrg.stats.replicates import Replicates
+
+__all__ = ["FitResult", "correlated_fit"]
+
+Floats = npt.NDArray[np.float64]
+
+# Below this p-value a fit is called poor.
+POOR_FIT = 0.01
+# Variance of residuals, in units of their own, that is rounding alone.
+_ROUNDING = 1e-18
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FitResult:
+    """Parameters of a fit with one covariance, and whether the model describes the data.
+
+    Attributes
+    ----------
+    names : tuple of str
+    parameters : Replicates
+        In the order of `names`; functions of them are taken with ``parameters.map``.
+    chi2, dof, p : float
+        Hotelling's T^2 where the covariance was estimated, with its F distribution; p is NaN
+        where no degree of freedom is left.
+    x : array of shape (n,)
+        Where the data were taken: the fit window.
+    residuals : array of shape (n,)
+        (data - model) / error.
+    note : str
+        How the covariance was handled.
+    flag : str
+        Why the fit should not be trusted; empty if there is no reason.
+    """
+
+    names: tuple[str, ...]
+    parameters: Replicates
+    chi2: float
+    dof: int
+    p: float
+    x: Floats
+    residuals: Floats
+    note: str
+    flag: str = ""
+
+    def __post_init__(self) -> None:
+        self.x.flags.writeable = self.residuals.flags.writeable = False
+
+    @property
+    def window(self) -> tuple[float, float]:
+        """Smallest and largest x of the fit."""
+        return float(self.x.min()), float(self.x.max())
+
+    @property
+    def comparable_chi2(self) -> float:
+        """The chi^2 that has the same p-value where the covariance is known."""
+        from scipy.special import chdtri
+
+        if self.dof == 0:
+            return 0.0
+        same = float(chdtri(self.dof, self.p)) if self.p > 0 else inf
+        return same if isfinite(same) else self.chi2
+
+    def estimate(self, name: str) -> Estimate:
+        """Return one parameter with its error and the flag of the fit.
+
+        Raises
+        ------
+        ArgumentError
+            If there is no such parameter.
+        """
+        if name not in self.names:
+            raise ArgumentError(f"no parameter {name!r}; there are {', '.join(self.names)}")
+        at = self.names.index(name)
+        error = self.parameters.errors()[at]
+        count = self.parameters.dof + 1
+        return Estimate(
+            float(self.parameters.values[at]),
+            float(error),
+            n_samples=count if isfinite(count) else nan,
+            flag=self.flag,
+        )
+
+    def __str__(self) -> str:
+        low, high = self.window
+        shown = ", ".join(f"{name} = {self.estimate(name)}" for name in self.names)
+        p = "" if isnan(self.p) else f", p = {self.p:.2g}"
+        lines = [
+            shown,
+            f"chi2/dof = {self.chi2:.2f}/{self.dof}{p}, x from {low:g} to {high:g} "
+            f"({self.x.size} points)",
+            self.note,
+        ]
+        return "\n".join([*lines, f"flag: {self.flag}"] if self.flag else lines)
+
+
+def correlated_fit(
+    model: Model | npt.ArrayLike,
+    x: npt.ArrayLike,
+    data: Replicates,
+    *,
+    start: Sequence[float] | None = None,
+    names: Sequence[str] | None = None,
+    covariance: Handling = "auto",
+) -> FitResult:
+    r"""Fit a model by least squares with the full covariance, and refit it in every replicate.
+
+    Parameters
+    ----------
+    model : array_like of shape (n, p), or callable
+        The columns of a model linear in its parameters, or a function of x and the parameters,
+        ``model(x, a, b, ...)``, that returns n numbers.
+    x : array_like of shape (n,)
+        Where the data were taken, in any unit.
+    data : Replicates
+        n numbers with their replicates.
+    start : sequence of float, optional
+        Where the search begins; needed by a callable.
+    names : sequence of str, optional
+        What the parameters are called; ``p0``, ``p1``, ... if left out.
+    covariance : {"auto", "full", "truncate", "diagonal"}
+        How residuals are weighted: ``"full"`` by the inverse covariance, ``"truncate"`` by that of
+        its largest eigenvalues, one for four degrees of freedom, ``"diagonal"`` by the errors
+        alone. ``"auto"`` is ``"full"`` where the covariance has at least four degrees of freedom a
+        number, else ``"diagonal"``. `FitResult.note` says what was done.
+
+    Returns
+    -------
+    FitResult
+
+    Raises
+    ------
+    ArgumentError
+        If shapes do not fit or an option is unknown.
+    AnalysisError
+        If there are fewer numbers than parameters, a number has no error, the data do not determine
+        the parameters, or no minimum is found.
+
+    Notes
+    -----
+    :math:`\chi^2 = (y - f)^T C^{-1} (y - f)`. With C from N degrees of freedom and
+    :math:`\nu = n - p`, :math:`\chi^2 (N - \nu + 1) / (\nu N)` follows
+    :math:`F(\nu, N - \nu + 1)`, and the covariance of the refitted parameters is multiplied by
+    :math:`\frac{N (N - 1)}{(N - \nu)(N - \nu - 1)}`: weights that fluctuate with the data make the
+    refits agree too well and the parameters scatter more (derived for linear models and Gaussian
+    data; compare D. Toussaint and W. Freeman, arXiv:0808.2211).
+
+    With weights from the errors alone the parameters are less precise but no less right, and their
+    errors, which come from the replicates, hold all correlations; chi^2 is then a sum of squares
+    with unequal weights :math:`\lambda_i`, whose p-value uses :math:`\sum \lambda` and
+    :math:`\sum \lambda^2` (F. E. Satterthwaite, Biometrics Bulletin 2 (1946) 110; M. Bruno and R.
+    Sommer, arXiv:2209.14188). The covariance is the same in every replicate.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.arange(6.0)
+    >>> samples = 2.0 + 0.5 * x + np.random.default_rng(4).normal(size=(200, 6))
+    >>> line = np.stack([np.ones(6), x], axis=1)
+    >>> fit = correlated_fit(line, x, Replicates.of_mean(samples), names=("a", "b"))
+    >>> print(fit)
+    a = 2.05(5), b = 0.477(18)
+    chi2/dof = 5.43/4, p = 0.26, x from 0 to 5 (6 points)
+    full covariance of 6 numbers, from 127 degrees of freedom
+    """
+    points = np.array(x, dtype=np.float64)
+    if points.ndim != 1 or data.values.shape != points.shape:
+        raise ArgumentError(
+            f"x must be a row of as many numbers as the data, got {points.shape} and "
+            f"{data.values.shape}; select the data of the window first"
+        )
+    solver: Linear | Nonlinear
+    if callable(model):
+        solver = Nonlinear(model, points, start)
+    else:
+        solver = Linear(np.asarray(model, dtype=np.float64), points.size)
+    count = solver.count
+    called = tuple(names) if names is not None else tuple(f"p{i}" for i in range(count))
+    if len(called) != count:
+        raise ArgumentError(f"{count} parameters need as many names, got {', '.join(called)}")
+    if points.size < count:
+        raise AnalysisError(
+            f"{points.size} numbers do not determine {count} parameters; widen the window"
+        )
+    weighting = choose_weighting(data, covariance, count)
+    if len(weighting.rows) < count:
+        raise AnalysisError(
+            f"{len(weighting.rows)} directions of the covariance do not determine {count} "
+            "parameters; try covariance='diagonal'"
+        )
+    whole, refits, slope = solver.fit(weighting.rows, data.values, data.replicates)
+    residual = data.values - solver.predict(whole)
+    chi2 = float(np.sum((weighting.rows @ residual) ** 2))
+    dof = len(weighting.rows) - count
+    p, inflation = _judge(chi2, dof, weighting, slope)
+    parameters = data.derived(whole, refits).inflated(inflation)
+    flags = []
+    if p < POOR_FIT:
+        flags.append(f"poor fit: p = {p:.1g}")
+    if not np.all(np.isfinite(refits)):
+        flags.append("unstable: no minimum in some replicates")
+    return FitResult(
+        called,
+        parameters,
+        chi2,
+        dof,
+        p,
+        points,
+        np.asarray(residual / weighting.spread),
+        weighting.note,
+        "; ".join(flags),
+    )
+
+
+def _judge(chi2: float, dof: int, weighting: Weighting, slope: Floats) -> tuple[float, float]:
+    """Return the p-value, and the factor by which estimated weights make errors too small.
+
+    `slope` holds the derivatives of the weighted model by its parameters, of shape (k, p).
+    """
+    from scipy.special import chdtrc, fdtrc
+
+    known = weighting.dof
+    if dof == 0:
+        return nan, 1.0
+    if weighting.exact and not isfinite(known):
+        return float(chdtrc(dof, chi2)), 1.0
+    if weighting.exact:
+        left = known - dof
+        if left <= 1:
+            return nan, nan
+        f = chi2 * (left + 1) / (dof * known)
+        return float(fdtrc(dof, left + 1, f)), sqrt(known * (known - 1) / (left * (left - 1)))
+    # The part of the weighted residual that the fit cannot follow, and its covariance.
+    rest = np.linalg.qr(slope, mode="complete")[0][:, slope.shape[1] :]
+    rows = rest.T @ (weighting.rows * weighting.spread)
+    spread = rows @ weighting.correlation @ rows.T
+    first, second = float(np.trace(spread)), float(np.sum(spread * spread))
+    if first < _ROUNDING * dof:  # the numbers cannot leave the model
+        return nan, 1.0
+    if isfinite(known):
+        # tr S^2 of a matrix from N degrees of freedom is too large by (tr S)^2 / N.
+        second = max(second - first * first / known, first * first / dof)
+    effective = first * first / second
+    f = chi2 / first
+    if not isfinite(known):
+        return float(chdtrc(effective, f * effective)), 1.0
+    return float(fdtrc(effective, known, f)), 1.0

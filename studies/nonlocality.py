@@ -1,0 +1,175 @@
+"""Measure how far the couplings of trained weights reach, and how that changes with the scale.
+
+For fields on natural lattices, trained, at initialisation, and permuted: correlation lengths, the
+range of the quadratic kernel beside its value for couplings that do not know distance, and the
+couplings J(r) of the effective action, at every scale; for the network of photograph patches also
+on the way through its training.
+
+Run ``python studies/nonlocality.py`` (minutes, downloads 160 MB once), or with ``--quick`` (the
+shipped network alone, a short training). Written: ``nonlocality.pdf`` and ``.png``, ``report.md``,
+``numbers.json``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+from _report import Writer, arguments, table
+from _sources import Source, sources, training
+
+import nnrg
+from nnrg.plot import style
+from nnrg.rg.two_point.nonlocality import Nonlocality, nonlocality
+
+QUESTION = "How far do the couplings of trained weights reach, and how does it change with scale?"
+SHELLS = nnrg.Basis.scalar(order=4, shells=3)
+STATES = ("trained", "initial")
+LOOK = {
+    "trained": {"marker": "o", "color": "#0072B2"},
+    "initial": {"marker": "s", "color": "#E69F00"},
+    "permuted": {"color": "0.75"},
+}
+
+Measured = Mapping[str, tuple[Nonlocality, nnrg.Couplings]]
+
+
+def measure(field: nnrg.SynapticField, draws: int, seed: int) -> tuple[Nonlocality, nnrg.Couplings]:
+    """Ranges and couplings of every scale of a field, each beside its permutation."""
+    flow = nnrg.renormalize(field)
+    null = nnrg.NullModel("permutation", draws=draws)
+    return (
+        nonlocality(flow, nulls=null, rng=seed),
+        nnrg.fit_couplings(flow, basis=SHELLS, nulls=null, rng=seed),
+    )
+
+
+def draw(results: Mapping[str, Measured], path: Callable[[str], Path]) -> None:
+    """Draw a column for each source: correlation length, kernel range, J of the trained field."""
+    from matplotlib.figure import Figure
+
+    from nnrg import plot
+
+    with style("aps"):
+        figure = Figure(figsize=(7.0, 1.9 * len(results)), layout="constrained")
+        rows = np.atleast_2d(figure.subplots(len(results), 3))
+        for axes, (title, states) in zip(rows, results.items(), strict=True):
+            for ax, name, label in zip(
+                axes, ("xi_2nd", "K_ratio_noise_free"), (r"$\xi_{2nd}$ [blocks]", "range / random"),
+                strict=False,
+            ):  # fmt: skip
+                for state, (report, _) in states.items():
+                    i = report.names.index(name)
+                    ax.errorbar(
+                        report.scales, report.values[:, i], report.errors()[:, i],
+                        label=state, ms=3, lw=0.8, capsize=1.5, **LOOK[state],
+                    )  # fmt: skip
+                report = states["trained"][0]
+                i = report.names.index(name)
+                null, spread = report.null_mean()[:, i], report.null_spread()[:, i]
+                ax.fill_between(
+                    report.scales, null - 2 * spread, null + 2 * spread,
+                    label="permuted", lw=0, **LOOK["permuted"],
+                )  # fmt: skip
+                ax.set_ylabel(label)
+                ax.set_xscale("log", base=2)
+            couplings = states["trained"][1]
+            scale = couplings.series["sigma"] ** 2
+            far = [n for n in couplings.names if n.startswith("J:")]
+            for k, name in enumerate(far):
+                i = couplings.names.index(name)
+                axes[2].errorbar(
+                    couplings.scales * 1.05 ** (k - 1), couplings.values[:, i] * scale,
+                    couplings.errors()[:, i] * scale, fmt="o-", ms=3, lw=0.8, label=name,
+                )  # fmt: skip
+            axes[2].axhline(0, color="0.6", lw=0.5)
+            axes[2].set_xscale("log", base=2)
+            axes[2].set_yscale("symlog", linthresh=0.1)
+            axes[2].set_ylabel(r"$J(r)\,\sigma^2$")
+            axes[0].set_title(title, loc="left")
+            axes[0].legend(fontsize=6)
+            axes[2].legend(fontsize=6)
+        for ax in rows[-1]:
+            ax.set_xlabel("block length b")
+        for ending in ("pdf", "png"):
+            plot.save(figure, path(f"nonlocality.{ending}"))
+
+
+def say(source: Source, states: Measured) -> list[str]:
+    """Write what the flow of one source shows, trained beside initial and permuted."""
+    lines = [f"## {source.title}", ""]
+    for state in STATES:
+        report, couplings = states[state]
+        where = source.started if state == "initial" else "as shipped"
+        field = source.trained if state == "trained" else source.initial
+        lines += [f"**{state}** ({where}; {field!r})", "", report.statement + ".", ""]
+        rows = []
+        for level, b in enumerate(report.scales):
+            row = [str(b), report.verdicts[level]]
+            for name in ("xi_2nd", "K_ratio_noise_free", "C4_plateau"):
+                row.append(str(report.estimate(name, int(b))))
+                i = report.names.index(name)
+                row.append(f"{report.z()[level, i]:+.1f}")
+            fit = couplings.series["p"][np.flatnonzero(couplings.scales == b)]
+            row.append("" if not fit.size or np.isnan(fit[0]) else f"{fit[0]:.2g}")
+            rows.append(row)
+        lines += table(
+            ["b", "kernel", "xi_2nd", "z", "range/random", "z", "C4 plateau", "z", "p of J fit"],
+            rows,
+        )
+    return lines
+
+
+def say_training(steps: Mapping[int, tuple[Nonlocality, nnrg.Couplings]]) -> list[str]:
+    """Write how the ranges at b = 1 and 4 change during training."""
+    rows = []
+    for step, (report, _) in steps.items():
+        row = [str(step)]
+        for b in (1, 4):
+            row += [str(report.estimate(n, b)) for n in ("xi_2nd", "K_ratio_noise_free")]
+            row.append(report.verdicts[report.scales.tolist().index(b)])
+        rows.append(row)
+    head = [
+        "step",
+        "xi_2nd, b=1",
+        "range/random",
+        "kernel",
+        "xi_2nd, b=4",
+        "range/random",
+        "kernel",
+    ]
+    return ["## Photograph patches on the way through training", "", *table(head, rows)]
+
+
+def main() -> None:
+    """Measure, draw, write."""
+    options = arguments(QUESTION, "nonlocality")
+    writer = Writer(options.output, QUESTION)
+    draws = 8 if options.quick else 20
+    results: dict[str, Measured] = {}
+    for source in sources(quick=options.quick, seed=options.seed):
+        writer.progress(source.title)
+        fields = {"trained": source.trained, "initial": source.initial}
+        results[source.title] = {
+            state: measure(field, draws, options.seed) for state, field in fields.items()
+        }
+        writer.add(say(source, results[source.title]))
+    writer.progress("training")
+    steps = {
+        step: measure(field, draws, options.seed)
+        for step, field in training(quick=options.quick, seed=options.seed).items()
+    }
+    writer.add(say_training(steps))
+    draw(results, writer.path)
+    numbers = {
+        f"{title}: {state}": report
+        for title, states in results.items()
+        for state, (report, _) in states.items()
+    }
+    numbers |= {f"patches after {step} steps": report for step, (report, _) in steps.items()}
+    writer.finish(numbers)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""The phi^4 sampler at its critical points, and against the exact free field.
+
+Bounds of 4 errors on each number: exceeded by chance once in 16 thousand.
+"""
+
+import numpy as np
+import pytest
+from physics import exact
+from physics.samplers import binder, binned, magnetisation
+
+from nnrg.errors import ArgumentError
+from nnrg.simulate import hopping_couplings, phi4_lattice
+
+
+def identity(x):
+    return x
+
+
+def test_hopping_form_is_the_same_action_but_for_a_constant(rng):
+    beta, lam = 0.37, 1.3
+    for d in (1, 2, 3):
+        phi = rng.normal(size=(5, *(4,) * d))
+        axes = tuple(range(1, d + 1))
+        c = hopping_couplings(beta, lam, d)
+        neighbours = sum(phi * np.roll(phi, 1, a) for a in axes)
+        hopping = (phi**2 + lam * (phi**2 - 1) ** 2 - beta * neighbours).sum(axis=axes)
+        gradient = sum((np.roll(phi, 1, a) - phi) ** 2 for a in axes)
+        ours = c["stiffness"] / 2 * gradient + c["r"] / 2 * phi**2 + c["u"] / 24 * phi**4
+        constant = hopping - ours.sum(axis=axes)
+        np.testing.assert_allclose(constant, lam * 4**d, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "arguments", [(-0.1, 1.0, 2), (0.5, 0.0, 2), (0.5, 1.0, 4), (np.nan, 1.0, 2)]
+)
+def test_hopping_couplings_out_of_range_are_refused(arguments):
+    with pytest.raises(ArgumentError, match="got"):
+        hopping_couplings(*arguments)
+
+
+def test_free_field_has_the_exact_mean_square():
+    expected = exact.free_correlation((128, 128), 0.5).flat[0]
+    assert abs(expected - 0.316235) < 5e-7
+    phi = phi4_lattice((128, 128), 400, r=0.5, u=0.0, rng=1, stride=10, clusters=0)
+    value, error = binned(identity, (phi**2).mean(axis=(1, 2)), bins=40)
+    assert error < 4e-4 and abs(value - expected) < 4 * error
+
+
+def binder_cumulant(shape, beta, lam, n_samples, seed):
+    c = hopping_couplings(beta, lam, len(shape))
+    phi = phi4_lattice(shape, n_samples, **c, rng=seed, stride=4, clusters=1, thermalise=2000)
+    m = magnetisation(phi)
+    return binned(binder, m**2, m**4, bins=100)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("beta", "expected", "known"),
+    [(0.6796, 0.6029, 0.0008), (0.6806, 0.6096, 0.0007), (0.6816, 0.6144, 0.0008)],
+)
+def test_two_dimensions_near_the_critical_point(beta, expected, known):
+    # Reported of L = 32 with the errors given; critical is beta = 0.680605(4).
+    value, error = binder_cumulant((32, 32), beta, 1.0, 60_000, seed=1)
+    assert error < 1e-3 and abs(value - expected) < 4 * np.hypot(error, known)
+
+
+@pytest.mark.slow
+def test_two_dimensions_at_the_critical_point():
+    # U_4 = 0.610692(2) for L to infinity; 0.6112(9) was reported of L = 64.
+    value, error = binder_cumulant((64, 64), 0.680605, 1.0, 40_000, seed=2)
+    assert error < 1.2e-3 and abs(value - 0.610692) < 4 * error
+
+
+@pytest.mark.slow
+def test_three_dimensions_at_the_critical_point():
+    # U_4* = 0.46548(5), with no leading corrections at lambda = 1.1.
+    value, error = binder_cumulant((16, 16, 16), 0.3750966, 1.1, 30_000, seed=3)
+    assert error < 2.5e-3 and abs(value - 0.46548) < 4 * error

@@ -1,0 +1,203 @@
+"""Linearised RG matrices with known eigenvalues: Gaussian fields, and the Ising model.
+
+Every statistical bound is four or more standard errors: a false alarm in 10^4 for each number.
+"""
+
+import numpy as np
+import pytest
+from physics import exact
+from scipy import stats
+
+import nnrg
+from nnrg.rg.scaling.operator_record import join_records, majority_operators
+from nnrg.rg.scaling.swendsen import linearised_rg
+from nnrg.simulate.gaussian import gaussian_free_field
+from nnrg.simulate.ising import ising
+
+HERMITE = ("hermite2", "hermite4", "hermite6", "phi", "hermite3")
+
+
+def flow_of(values, levels, rescale):
+    field = nnrg.SynapticField(values, nnrg.Lattice(values.shape[1:], periodic=True))
+    return nnrg.renormalize(field, levels=levels, rescale=rescale)
+
+
+def pull(estimate, expected):
+    return (estimate.value - expected) / estimate.error
+
+
+# -- independent Gaussian sites (row 2) ----------------------------------------------------------
+
+
+@pytest.mark.parametrize(("shape", "n"), [((256,), 20_000), ((16, 16), 20_000)])
+def test_independent_gaussian_matrix_is_diagonal_in_hermite_polynomials(shape, n):
+    d = len(shape)
+    values = np.random.default_rng(1).normal(size=(n, *shape))
+    t = linearised_rg(flow_of(values, 3, "clt"), HERMITE)
+    for sector, orders in (("even", [2, 4, 6]), ("odd", [1, 3])):
+        expected = np.diag([2.0 ** (d * (1 - k / 2)) for k in orders])
+        for step in (1, 2):
+            distance = t.matrix(step, sector) - expected
+            assert np.abs(distance / t.matrix_errors(step, sector)).max() < 4.5
+    even, odd = t.exponents(1), t.exponents(1, "odd")
+    for order, y in ((2, even[0]), (4, even[1]), (3, odd[1])):
+        assert abs(pull(y, d * (1 - order / 2))) < 4
+        assert y.error < 0.2
+    # Sum phi' is proportional to sum phi in every configuration.
+    np.testing.assert_allclose(odd[0].value, d / 2, rtol=1e-9)
+
+
+def test_a_fixed_variance_leaves_one_redundant_direction():
+    values = np.random.default_rng(2).normal(size=(20_000, 128))
+    t = linearised_rg(flow_of(values, 3, "variance"), HERMITE)
+    assert t.projected
+    for step in (1, 2):
+        kept, out = t.exponents(step, projected=False), t.exponents(step)
+        assert abs(pull(kept[0], 0)) < 4 and abs(pull(t.redundancy(step), 0)) < 4
+        assert len(kept) == 3 and len(out) == 2
+        assert abs(pull(out[0], -1)) < 4
+
+
+def test_stretching_is_marginal_away_from_the_gaussian_fixed_point():
+    # Independent phi^4 sites: sum phi dS/dphi = r phi^2 + u phi^4 / 6 is in the basis of the
+    # sites, so that T e = e' whatever the blocks need.
+    rng = np.random.default_rng(3)
+    grid = np.linspace(-4, 4, 4001)
+    weight = np.cumsum(np.exp(-0.25 * grid**2 - 0.25 * grid**4))
+    values = np.interp(rng.random((20_000, 128)), weight / weight[-1], grid)
+    t = linearised_rg(flow_of(values, 2, "variance"), ("phi2", "phi4"))
+    marginal = t.redundancy(1)
+    assert abs(pull(marginal, 0)) < 4 and marginal.error < 0.02
+    # Without the direction one eigenvalue is left, that of phi^4 at the way to the Gaussian.
+    assert len(t.exponents(1)) == 1 and t.leading(1).value < -1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rescale", ["clt", "variance"])
+def test_errors_of_exponents_cover(rescale):
+    # Pulls of y_4 over 150 data sets: mean 0, standard deviation 1; each bound 4.5 errors.
+    pulls = []
+    for seed in range(150):
+        values = np.random.default_rng([4, seed]).normal(size=(1000, 64))
+        t = linearised_rg(flow_of(values, 2, rescale), ("hermite2", "hermite4"))
+        pulls.append(pull(t.exponents(1)[-1], -1))
+    assert abs(np.mean(pulls)) < 4.5 / np.sqrt(150)
+    assert abs(np.std(pulls) - 1) < 4.5 / np.sqrt(300)
+
+
+# -- free fields (rows 2 and 8) ------------------------------------------------------------------
+
+
+def wick_eigenvalues(shape, mass2, sigma, b, delta):
+    """Eigenvalues of phi^2 and phi^4 on a finite lattice: ratios of sums of powers of G.
+
+    In normal-ordered operators <S'S'> and <S'S> are diagonal: n! sum G^n.
+    """
+    d = len(shape)
+    spectrum = exact.free_propagator(shape, mass2, 1.0, sigma)
+    k = [2 * np.pi * np.fft.fftfreq(n) for n in shape]
+    box = np.ones(shape, dtype=complex)
+    for axis, wave in enumerate(k):
+        average = sum(np.exp(1j * wave * j) for j in range(b)) / b
+        box = box * average.reshape([-1 if a == axis else 1 for a in range(d)])
+    across = b**delta * np.fft.ifftn(spectrum * box).real
+    within = b ** (2 * delta) * np.fft.ifftn(spectrum * np.abs(box) ** 2).real
+    blocks = within[tuple(slice(None, None, b) for _ in shape)]
+    return [float(np.sum(across**n) / np.sum(blocks**n)) for n in (2, 4)]
+
+
+@pytest.mark.parametrize("shape", [(64,), (16, 16), (8, 8, 8)])
+def test_free_field_magnetic_eigenvalue_is_exact(shape):
+    # Sum phi' is b^(Delta - d) sum phi in every configuration.
+    d = len(shape)
+    values = gaussian_free_field(shape, 200, mass2=0.1, rng=5)
+    t = linearised_rg(flow_of(values, 2, "kinetic"), "phi")
+    np.testing.assert_allclose(t.leading(1, "odd").value, (d + 2) / 2, rtol=1e-9)
+
+
+@pytest.mark.parametrize(("shape", "mass2"), [((256,), 1e-3), ((32, 32), 0.02)])
+def test_free_field_eigenvalues_on_a_finite_lattice(shape, mass2):
+    d = len(shape)
+    values = gaussian_free_field(shape, 6000, mass2=mass2, rng=6)
+    t = linearised_rg(flow_of(values, 2, "kinetic"), ("phi2", "phi4"))
+    expected = np.sort(np.log2(wick_eigenvalues(shape, mass2, 2.0, 2, (d - 2) / 2)))[::-1]
+    for y, exactly in zip(t.exponents(1), expected, strict=True):
+        assert abs(pull(y, exactly)) < 4.5
+
+
+def test_free_field_eigenvalues_approach_2_and_4_minus_d():
+    # The lattice eigenvalues above, deterministic, as the correlation length grows.
+    for shape, mass2, tolerance in [((1 << 18,), 1e-8, 1e-3), ((2048, 2048), 1e-5, 0.02)]:
+        d = len(shape)
+        y2, y4 = np.log2(wick_eigenvalues(shape, mass2, 2.0, 2, (d - 2) / 2))
+        assert abs(y2 - 2) < tolerance and abs(y4 - (4 - d)) < tolerance
+
+
+@pytest.mark.parametrize("sigma", [0.8, 1.3])
+def test_long_range_field(sigma):
+    delta = (1 - sigma) / 2
+    y2, y4 = np.log2(wick_eigenvalues((1 << 20,), 1e-6, sigma, 2, delta))
+    assert abs(y2 - sigma) < 0.003 and abs(y4 - (2 * sigma - 1)) < 0.02
+    values = gaussian_free_field((256,), 6000, mass2=0.02, sigma=sigma, rng=7)
+    t = linearised_rg(flow_of(values, 2, delta), ("phi2", "phi4"))
+    expected = np.sort(np.log2(wick_eigenvalues((256,), 0.02, sigma, 2, delta)))[::-1]
+    for y, exactly in zip(t.exponents(1), expected, strict=True):
+        assert abs(pull(y, exactly)) < 4.5
+
+
+# -- the Ising model (rows 25 to 27) -------------------------------------------------------------
+
+# Even eigenvalues with 1 to 4 operators at steps 1 and 2, odd ones with 3 at steps 1 to 3, and
+# the errors of the reference.
+EVEN = {
+    1: ([0.911, 0.966, 0.968, 0.968], [0.002, 0.002, 0.002, 0.002]),
+    2: ([0.962, 0.9992, 1.0002, 1.0004], [0.002, 0.0016, 0.0016, 0.0018]),
+}
+ODD = {1: (1.8807, 0.0001), 2: (1.8757, 0.0001), 3: (1.8743, 0.0002)}
+OPERATORS = ("nn", "nnn", "plaquette", "third", "phi", "corner", "row")
+
+
+def ising_record(seeds, n_samples, clusters):
+    beta = 0.5 * np.log(1 + np.sqrt(2))
+    return join_records(
+        majority_operators(
+            ising((64, 64), beta, n_samples, clusters=clusters, rng=seed),
+            OPERATORS,
+            levels=4,
+            rng=seed + 1000,
+        )
+        for seed in seeds
+    )
+
+
+def compared(t):
+    """Distances from the reference in combined errors, and chi-squared of independent ones."""
+    out = []
+    for step, (values, errors) in EVEN.items():
+        for n, (value, error) in enumerate(zip(values, errors, strict=True), start=1):
+            y = t.leading(step, "even", n)
+            out.append((y.value - value) / np.hypot(y.error, error))
+    for step, (value, error) in ODD.items():
+        y = t.leading(step, "odd")
+        out.append((y.value - value) / np.hypot(y.error, error))
+    return np.array(out)
+
+
+def test_ising_eigenvalues_with_few_configurations():
+    t = linearised_rg(ising_record([1], 4000, 5))
+    assert not t.flags
+    assert np.abs(compared(t)).max() < 4.5
+    assert t.leading(1).error < 0.02
+
+
+@pytest.mark.slow
+def test_ising_eigenvalues_by_step_and_by_number_of_operators():
+    t = linearised_rg(ising_record(range(2, 42), 5000, 5))
+    distances = compared(t)
+    assert np.abs(distances).max() < 4
+    assert stats.chi2(3).sf(np.sum(distances[-3:] ** 2)) > 1e-4
+    assert t.leading(2).error < 0.002 and t.leading(1, "odd").error < 1e-4
+    # What is exact: y_t = 1 and y_h = 15/8, approached from one side by the steps.
+    assert abs(t.leading(2).value - 1) < 4 * t.leading(2).error
+    drift = [t.leading(step, "odd").value - 15 / 8 for step in (1, 2)]
+    assert drift[0] > 5 * drift[1] > 0
