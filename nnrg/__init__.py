@@ -23,65 +23,113 @@ if TYPE_CHECKING:
     from nnrg.rg.blocks import GridBlocks as GridBlocks
     from nnrg.rg.blocks import RandomBlocks as RandomBlocks
     from nnrg.rg.couplings import Couplings as Couplings
+    from nnrg.rg.cross_check.table import cross_check as cross_check
     from nnrg.rg.cumulants import Cumulants as Cumulants
     from nnrg.rg.custom_operator import CustomOperator as CustomOperator
+    from nnrg.rg.decimation import Decimation as Decimation
+    from nnrg.rg.decimation import MajorityBlocks as MajorityBlocks
     from nnrg.rg.flow import Flow as Flow
     from nnrg.rg.flow import renormalize as renormalize
+    from nnrg.rg.momentum_shell import MomentumShell as MomentumShell
     from nnrg.rg.nulls import NullModel as NullModel
+    from nnrg.rg.operators import Operator as Operator
+    from nnrg.rg.principal_components import PrincipalComponents as PrincipalComponents
+    from nnrg.rg.scaling.beta import beta_functions as beta_functions
+    from nnrg.rg.scaling.criticality import criticality as criticality
+    from nnrg.rg.scaling.exponents import fit_exponents as fit_exponents
+    from nnrg.rg.scaling.fixed_points import find_fixed_point as find_fixed_point
+    from nnrg.rg.scaling.swendsen import linearised_rg as linearised_rg
     from nnrg.rg.stream import stream_cumulants as stream_cumulants
+    from nnrg.rg.two_point.correlation import measure_two_point as measure_two_point
+    from nnrg.rg.two_point.nonlocality import nonlocality as nonlocality
+    from nnrg.rg.verdict import verdict as verdict
+    from nnrg.rg.verdict import verdict_run as verdict_run
+    from nnrg.stats.bootstrap import Bootstrap as Bootstrap
     from nnrg.stats.estimate import Estimate as Estimate
     from nnrg.stats.jackknife import Jackknife as Jackknife
 
 # Where each public name lives; imported on first use, so that `import nnrg` costs nothing.
 _HOMES = {
     "Basis": "nnrg.rg.basis",
+    "Bootstrap": "nnrg.stats.bootstrap",
     "Couplings": "nnrg.rg.couplings",
     "Cumulants": "nnrg.rg.cumulants",
     "CustomOperator": "nnrg.rg.custom_operator",
+    "Decimation": "nnrg.rg.decimation",
     "Estimate": "nnrg.stats.estimate",
     "Flow": "nnrg.rg.flow",
     "GridBlocks": "nnrg.rg.blocks",
     "Jackknife": "nnrg.stats.jackknife",
     "Lattice": "nnrg.fields",
+    "MajorityBlocks": "nnrg.rg.decimation",
+    "MomentumShell": "nnrg.rg.momentum_shell",
     "Network": "nnrg.networks.network",
     "NullModel": "nnrg.rg.nulls",
+    "Operator": "nnrg.rg.operators",
+    "PrincipalComponents": "nnrg.rg.principal_components",
     "RandomBlocks": "nnrg.rg.blocks",
     "Run": "nnrg.results",
     "SynapticField": "nnrg.fields",
+    "beta_functions": "nnrg.rg.scaling.beta",
+    "criticality": "nnrg.rg.scaling.criticality",
+    "cross_check": "nnrg.rg.cross_check.table",
+    "find_fixed_point": "nnrg.rg.scaling.fixed_points",
     "fit_couplings": "nnrg.rg.action",
+    "fit_exponents": "nnrg.rg.scaling.exponents",
     "flow_network": "nnrg.pipeline",
+    "linearised_rg": "nnrg.rg.scaling.swendsen",
     "load": "nnrg.networks.load",
+    "measure_two_point": "nnrg.rg.two_point.correlation",
+    "nonlocality": "nnrg.rg.two_point.nonlocality",
     "open_results": "nnrg.results",
     "renormalize": "nnrg.rg.flow",
     "stream_cumulants": "nnrg.rg.stream",
+    "verdict": "nnrg.rg.verdict",
+    "verdict_run": "nnrg.rg.verdict",
 }
 _MODULES = ("errors", "plot", "simulate")
 
 __all__ = [
     "Basis",
+    "Bootstrap",
     "Couplings",
     "Cumulants",
     "CustomOperator",
+    "Decimation",
     "Estimate",
     "Flow",
     "GridBlocks",
     "Jackknife",
     "Lattice",
+    "MajorityBlocks",
+    "MomentumShell",
     "Network",
     "NullModel",
+    "Operator",
+    "PrincipalComponents",
     "RandomBlocks",
     "Run",
     "SynapticField",
     "__version__",
+    "beta_functions",
+    "criticality",
+    "cross_check",
     "errors",
+    "find_fixed_point",
     "fit_couplings",
+    "fit_exponents",
     "flow_network",
+    "linearised_rg",
     "load",
+    "measure_two_point",
+    "nonlocality",
     "open_results",
     "plot",
     "renormalize",
     "simulate",
     "stream_cumulants",
+    "verdict",
+    "verdict_run",
 ]
 
 

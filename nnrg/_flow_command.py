@@ -6,7 +6,7 @@ import argparse
 import shlex
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -87,24 +87,47 @@ def file_stem(name: str) -> str:
 def _options(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return what the words mean to `flow_network`; all are read before any model is."""
     from nnrg.rg.basis import Basis
-    from nnrg.rg.blocks import GridBlocks
-    from nnrg.rg.nulls import NullModel
 
     lengths = _lengths(arguments.blocks, "--blocks")
     return {
         "tensors": tuple(arguments.tensors or ("*",)),
         "sites": _lattices(arguments.sites),
-        "blocks": GridBlocks(lengths[0] if len(lengths) == 1 else lengths),
+        "blocks": _scheme(arguments.scheme)(lengths[0] if len(lengths) == 1 else lengths),
         "levels": arguments.levels,
         "rescale": _rescale(arguments.rescale),
         "standardise": arguments.standardise,
         "basis": Basis.scalar(
             order=arguments.order, shells=arguments.shells, quartic=arguments.quartic
         ),
-        "nulls": (NullModel("permutation", arguments.draws),) if arguments.draws else (),
+        "nulls": _nulls(arguments),
         "rng": arguments.seed,
         "command": shlex.join(["nnrg", *arguments.words]),
     }
+
+
+def _scheme(name: str) -> Callable[[Any], Any]:
+    import nnrg
+
+    classes = {
+        "grid": nnrg.GridBlocks,
+        "momentum": nnrg.MomentumShell,
+        "components": nnrg.PrincipalComponents,
+        "decimation": nnrg.Decimation,
+    }
+    return classes[name]
+
+
+def _nulls(arguments: argparse.Namespace) -> tuple[Any, ...]:
+    import nnrg
+
+    if not arguments.draws:
+        return ()
+    names = [name for name in arguments.nulls.split(",") if name]
+    models = [nnrg.NullModel(name, arguments.draws) for name in names]
+    if arguments.initial:
+        reference = nnrg.load(arguments.initial)
+        models.append(nnrg.NullModel("initialisation", arguments.draws, reference=reference))
+    return tuple(models)
 
 
 def _lengths(text: str, option: str) -> tuple[int, ...]:

@@ -8,13 +8,17 @@ import numpy as np
 
 from nnrg.networks._label import label
 from nnrg.rg.cumulants import align
+from nnrg.rg.verdict import verdict, verdict_run
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from nnrg.results import Measurement, Run
     from nnrg.rg.couplings import Couplings
     from nnrg.rg.cumulants import Cumulants
+    from nnrg.rg.verdict import Verdict
 
-__all__ = ["measurement_report", "run_report", "verdict"]
+__all__ = ["against_null", "measurement_report", "run_report"]
 
 LEVEL = 0.001
 _SHOWN_NAMES = 6
@@ -30,7 +34,8 @@ def measurement_report(cumulants: Cumulants, couplings: Couplings) -> str:
         f"{label(a['lattice'])}, axes {label(a['axes'])}; {order}",
         f"  blocks {a['blocks']}; rescaling {a['rescale']}, Delta = {delta}; errors: jackknife "
         f"over {a['jackknife_groups']} {a['jackknife_over']}",
-        f"  {verdict(cumulants)}",
+        f"  {against_null(cumulants)}",
+        *_verdict_lines(cumulants, couplings),
         "",
         "cumulants of the unrescaled block mean, value(error):",
         cumulants.table(),
@@ -48,7 +53,15 @@ def measurement_report(cumulants: Cumulants, couplings: Couplings) -> str:
     return "\n".join(text)
 
 
-def verdict(cumulants: Cumulants) -> str:
+def _verdict_lines(cumulants: Cumulants, couplings: Couplings) -> list[str]:
+    """Return the verdict on one field, and the null models that a stronger one needs."""
+    if not cumulants.nulls:
+        return []
+    judged = verdict(couplings, cumulants)
+    return [f"  verdict: {judged.statement}: {label(judged.reason, 300)}"]
+
+
+def against_null(cumulants: Cumulants) -> str:
     """Say at which scales the variance of the blocks differs from the first null model's.
 
     A scale counts if |z| exceeds the two-sided quantile of Student's t at the level 0.001, with
@@ -88,7 +101,8 @@ def run_report(run: Run) -> str:
     text = [str(leading)]
     others = [m for m in run.measurements.values() if m is not leading]
     if others:
-        text += ["", f"other fields ({len(others)}):", _lines(others)]
+        statements = verdict_run(run).verdicts if leading.cumulants.nulls else {}
+        text += ["", f"other fields ({len(others)}):", _lines(others, statements)]
         text.append(
             "  z(kappa_2) against the null model at b = 2, 4, ..; |z| < 2: as random blocks"
         )
@@ -103,8 +117,10 @@ def run_report(run: Run) -> str:
     return "\n".join(text)
 
 
-def _lines(measurements: list[Measurement]) -> str:
-    rows = [["  field", "order", "samples", "sites", "scales", "z(kappa_2)", "flags at b = 1"]]
+def _lines(measurements: list[Measurement], verdicts: Mapping[str, Verdict]) -> str:
+    """Return a line for each field; the verdicts hold for all of them together."""
+    head = ["  field", "order", "samples", "sites", "scales", "z(kappa_2)", "flags at b = 1"]
+    rows = [[*head, "verdict"]]
     for m in measurements:
         z = m.cumulants.z()[1:, m.cumulants.names.index("kappa_2")]
         short = [flag.partition(":")[0] for flag in m.couplings.flags[0][0].split("; ")]
@@ -117,6 +133,7 @@ def _lines(measurements: list[Measurement]) -> str:
                 str(m.couplings.scales.size),
                 " ".join("-" if np.isnan(x) else f"{x:+.1f}" for x in z),
                 label("; ".join(short), 60),
+                verdicts[m.name].statement if m.name in verdicts else "",
             ]
         )
-    return align(rows, left=(0, 1, 5, 6))
+    return align(rows, left=(0, 1, 5, 6, 7))

@@ -123,6 +123,13 @@ def _add_flow(flow: argparse.ArgumentParser) -> None:
         help="take out mean and standard deviation of each site over the samples first",
     )
     flow.add_argument("--blocks", default="2", metavar="B", help="block length: 2, or 2,1 by axis")
+    flow.add_argument(
+        "--scheme",
+        choices=("grid", "momentum", "components", "decimation"),
+        default="grid",
+        help="how blocks are made: means of neighbours (default), momentum shells, principal "
+        "components, every b-th site",
+    )
     flow.add_argument("--levels", type=int, metavar="N", help="number of scales, b = 1 included")
     flow.add_argument(
         "--rescale",
@@ -148,11 +155,22 @@ def _add_flow(flow: argparse.ArgumentParser) -> None:
         help="quartic couplings U(r) at the N shortest distances, nearest neighbours first (0)",
     )
     flow.add_argument(
+        "--nulls",
+        default="permutation",
+        metavar="NAMES",
+        help="permutation (default), shuffle, rows, columns, phase, rotation, gaussian; comma between",
+    )
+    flow.add_argument(
+        "--initial",
+        metavar="FILE",
+        help="the same network before training, as one more null model",
+    )
+    flow.add_argument(
         "--draws",
         type=int,
         default=20,
         metavar="N",
-        help="draws of the null model, 3 or more, or 0 for none (20)",
+        help="draws of each null model, 3 or more, or 0 for none (20)",
     )
     flow.add_argument("--seed", type=int, help="seed of the null draws (default: drawn, recorded)")
     flow.add_argument("--style", choices=STYLES, default="aps", help="journal style of figures")

@@ -29,14 +29,12 @@ class Scratch(NamedTuple):
 
     Attributes
     ----------
-    lines : (...) array
-        Converted sites: 2 reach + 1 lines of each plane, then zeros.
+    lines : (N + 1, 2 reach + 1, ...) array
+        Converted sites of each plane, and zeros.
     held : (N, 2 reach + 1) array
         Which line of the lattice each of them is.
-    place : (2 reach + 1,) array
-        Where lines j - reach, ..., j + reach of the lattice start among those of a plane.
-    begin : (4,) array
-        Where four neighbours start.
+    slot : (2 reach + 1,) array
+        Where lines j - reach, ..., j + reach of the lattice are held.
     rows : (K + C, ...) array
         Powers and derivatives of a run of sites.
     slope : (...) array
@@ -47,8 +45,7 @@ class Scratch(NamedTuple):
 
     lines: Floats
     held: Ints
-    place: Ints
-    begin: Ints
+    slot: Ints
     rows: Floats
     slope: Floats
     weighted: Floats
@@ -63,10 +60,9 @@ def allocate(stencil: Stencil, power: int, channels: int) -> Scratch:
     weighted = _aligned(3 + channels, WIDTH + CACHE_LINE)
     weighted[-2], weighted[-1] = 1.0, 0.0
     return Scratch(
-        lines=lines.reshape(-1),
+        lines=lines,
         held=np.empty((planes, slots), np.int64),
-        place=np.empty(slots, np.int64),
-        begin=np.empty(4, np.int64),
+        slot=np.empty(slots, np.int64),
         rows=_aligned(power + channels, WIDTH + CACHE_LINE),
         slope=_aligned(WIDTH),
         weighted=weighted,
@@ -104,9 +100,7 @@ def sum_parts(
     weighted, windowed = scratch.weighted, window[1] > window[0]
     columns = channels + (3 if windowed else 1)
     w, dw = weighted[weighted.shape[0] - 2], weighted[weighted.shape[0] - 1]
-    slots, reach, place = held.shape[1], stencil.reach, scratch.place
-    width = WIDTH + 2 * origin
-    stride = slots * width
+    slots, reach, slot = lines.shape[1], stencil.reach, scratch.slot
     y_row = rows[1 + channels if rows.shape[0] > 1 + channels else 0]
     for part in range(parts.tasks[task], parts.tasks[task + 1]):
         low, high = parts.boxes[parts.box[part]]
@@ -139,37 +133,25 @@ def sum_parts(
                         for k in range(slots):
                             held[p, k] = NOWHERE
                 for across in range(-reach, reach + 1):
-                    place[reach + across] = (j + across) % slots * width + origin
+                    slot[reach + across] = (j + across) % slots
                 for p in range(planes.shape[0]):
                     base = sample * shape[0] + (i0 + planes[p, 0]) % shape[0]
                     base = base * shape[1] + (i1 + planes[p, 1]) % shape[1]
                     for across in range(-planes[p, 2], planes[p, 2] + 1):
-                        k = (j + across) % slots
+                        k = slot[reach + across]
                         if held[p, k] != j + across:
                             held[p, k] = j + across
                             start = (base * shape[2] + (j + across) % shape[2]) * shape[3]
-                            begin = p * stride + place[reach + across] - halo
-                            line = lines[begin : begin + n + 2 * halo]
+                            line = lines[p, k, origin - halo : origin + n + halo]
                             load_line(raw, code, start, shape[3], left - halo, inverse, line)
-                y, to = lines[place[reach] : place[reach] + n], y_row[fill : fill + n]
+                y, to = lines[0, slot[reach], origin : origin + n], y_row[fill : fill + n]
                 for i in range(n):
                     to[i] = y[i]
                 weight, slope = w[fill : fill + n], dw[fill : fill + n]
                 if windowed:
                     weigh_sites(y, window, weight, slope, edge[part])
                 derivative_rows(
-                    lines,
-                    stride,
-                    place,
-                    scratch.begin,
-                    stencil,
-                    calls,
-                    rows,
-                    fill,
-                    n,
-                    scratch.slope,
-                    weight,
-                    second[part],
+                    lines, slot, stencil, calls, rows, fill, n, scratch.slope, weight, second[part]
                 )
                 fill += n
 

@@ -41,15 +41,16 @@ def _pair_to_fourth(
     before: Words,
     upper: Words,
     lower: Words,
-    shift: np.float32,
-    inverse: np.float32,
+    origin: np.float32,
+    unit: np.float32,
     out: Singles,
     sums: Floats,
 ) -> bool:
     """Add the sums of two rows to `sums`, with powers up to 4; say if they were finite.
 
-    `upper` and `lower` have one word more than `out`; `before` is the row before them. Gradients
-    are those of the numbers as they are: their differences lose nothing to the shift.
+    `upper` and `lower` have one word more than `out`; `before` is the row before them. Powers are
+    those of ``x * unit - origin``, one operation with one rounding; gradients are those of the
+    numbers as they are, whose differences lose nothing to the shift.
     """
     n = out.size
     x, y, z = before[:n], upper[:n], lower[:n]
@@ -62,8 +63,7 @@ def _pair_to_fourth(
         g0 += (da * da + db * db) + (dc * dc + dd * dd)
         da, db, dc, dd = b - a, _first(next_y[i]) - b, d - c, _first(next_z[i]) - d
         g3 += (da * da + db * db) + (dc * dc + dd * dd)
-        a, b = (a - shift) * inverse, (b - shift) * inverse
-        c, d = (c - shift) * inverse, (d - shift) * inverse
+        a, b, c, d = a * unit - origin, b * unit - origin, c * unit - origin, d * unit - origin
         total = (a + b) + (c + d)
         out[i] = total * quarter
         a2, b2, c2, d2 = a * a, b * b, c * c, d * d
@@ -73,9 +73,9 @@ def _pair_to_fourth(
         s4 += (a2 * a2 + b2 * b2) + (c2 * c2 + d2 * d2)
     if not (np.isfinite(s4) and np.isfinite(g0) and np.isfinite(g3)):
         return False
-    unit = np.float64(inverse) * np.float64(inverse)
-    sums[8] += g0 * unit
-    sums[11] += g3 * unit
+    square = np.float64(unit) * np.float64(unit)
+    sums[8] += g0 * square
+    sums[11] += g3 * square
     sums[0] += s1
     sums[1] += s2
     sums[2] += s3
@@ -88,8 +88,8 @@ def _pair_to_eighth(
     before: Words,
     upper: Words,
     lower: Words,
-    shift: np.float32,
-    inverse: np.float32,
+    origin: np.float32,
+    unit: np.float32,
     out: Singles,
     sums: Floats,
 ) -> bool:
@@ -105,8 +105,7 @@ def _pair_to_eighth(
         g0 += (da * da + db * db) + (dc * dc + dd * dd)
         da, db, dc, dd = b - a, _first(next_y[i]) - b, d - c, _first(next_z[i]) - d
         g3 += (da * da + db * db) + (dc * dc + dd * dd)
-        a, b = (a - shift) * inverse, (b - shift) * inverse
-        c, d = (c - shift) * inverse, (d - shift) * inverse
+        a, b, c, d = a * unit - origin, b * unit - origin, c * unit - origin, d * unit - origin
         total = (a + b) + (c + d)
         out[i] = total * quarter
         a2, b2, c2, d2 = a * a, b * b, c * c, d * d
@@ -122,9 +121,9 @@ def _pair_to_eighth(
         s8 += (a4 * a4 + b4 * b4) + (c4 * c4 + d4 * d4)
     if not (np.isfinite(s8) and np.isfinite(g0) and np.isfinite(g3)):
         return False
-    unit = np.float64(inverse) * np.float64(inverse)
-    sums[8] += g0 * unit
-    sums[11] += g3 * unit
+    square = np.float64(unit) * np.float64(unit)
+    sums[8] += g0 * square
+    sums[11] += g3 * square
     sums[0] += s1
     sums[1] += s2
     sums[2] += s3
@@ -179,7 +178,7 @@ def _pair(
     out: Singles,
     sums: Floats,
 ) -> None:
-    origin, unit = np.float32(shift), np.float32(inverse)
+    origin, unit = np.float32(shift * inverse), np.float32(inverse)
     if order <= 4:
         done = _pair_to_fourth(before, upper, lower, origin, unit, out, sums)
     else:

@@ -146,9 +146,7 @@ def load_line(
 @borrowing_kernel
 def derivative_rows(
     lines: Floats,
-    stride: int,
-    place: Ints,
-    begin: Ints,
+    slot: Ints,
     stencil: Stencil,
     calls: Ints,
     rows: Floats,
@@ -162,22 +160,26 @@ def derivative_rows(
 
     Derivatives of the rows stand in `room` for a while, and are summed times `weight`.
     """
-    reach = stencil.reach
-    y = lines[place[reach] : place[reach] + n]
+    near, ends, kinds = stencil.near, stencil.first, stencil.kind
+    origin, reach, planes = stencil.origin, stencil.reach, stencil.planes.shape[0]
+    y = lines[0, slot[reach], origin : origin + n]
     s = room[:n]
-    for c in range(stencil.kind.size):
+    for c in range(kinds.size):
         row = rows[1 + c, fill : fill + n]
-        kind = stencil.kind[c]
-        first, end = stencil.first[c], stencil.first[c + 1]
+        kind = kinds[c]
+        first, end = ends[c], ends[c + 1]
         if kind != QUADRATIC or first == end:
             for i in range(n):
                 row[i] = s[i] = 0.0
         for p in range(first, end):
-            for side in range(4):
-                plane, across, along = stencil.near[p, side]
-                begin[side] = plane * stride + place[reach + across] + along
-            a, b = lines[begin[0] : begin[0] + n], lines[begin[1] : begin[1] + n]
-            e, f = lines[begin[2] : begin[2] + n], lines[begin[3] : begin[3] + n]
+            plane, across, along = near[p, 0]
+            a = lines[plane, slot[reach + across], origin + along : origin + along + n]
+            plane, across, along = near[p, 1]
+            b = lines[plane, slot[reach + across], origin + along : origin + along + n]
+            plane, across, along = near[p, 2]
+            e = lines[plane, slot[reach + across], origin + along : origin + along + n]
+            plane, across, along = near[p, 3]
+            f = lines[plane, slot[reach + across], origin + along : origin + along + n]
             if kind == QUADRATIC:
                 if p == first:
                     for i in range(n):
@@ -196,7 +198,7 @@ def derivative_rows(
             else:
                 add_user_rows(calls[c], y, a, row, s)
                 add_user_rows(calls[c], y, b, row, s)
-                if plane < stencil.planes.shape[0]:
+                if plane < planes:
                     add_user_rows(calls[c], y, e, row, s)
                     add_user_rows(calls[c], y, f, row, s)
         total = 0.0

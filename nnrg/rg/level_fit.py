@@ -82,16 +82,20 @@ class LevelFit:
 def fit_level(flow: Flow, level: int, basis: Basis, *, like: LevelFit | None = None) -> LevelFit:
     """Solve the Schwinger-Dyson equations of one scale.
 
-    Operators that the lattice is too small to tell are left out of the basis there, and are NaN.
+    Operators that the lattice is too small to tell are left out of the basis there, and are NaN;
+    so are those between sites where the block field has no density on its sites.
     With `like`, as for null draws, the equations are those of another fit, and neither assumptions
     nor goodness of fit are looked at.
     """
     means, lattice = flow.means[level], flow.sites[level]
-    dropped = basis.out_of_room(lattice)
+    dropped = dict(basis.out_of_room(lattice))
+    singular = flow.singular if level else ""
+    if singular:
+        dropped |= {o.name: f"no density: {singular}" for o in basis if not o.local}
     used = [a for a, o in enumerate(basis) if o.name not in dropped]
     if not used:
         raise AnalysisError(
-            f"no operator of {', '.join(basis.names)} fits a lattice of "
+            f"no operator of {', '.join(basis.names)} can be told on a lattice of "
             f"{' x '.join(map(str, lattice.shape))} sites; add phi2, or take fewer levels"
         )
     values = thinned(means)
@@ -111,7 +115,8 @@ def fit_level(flow: Flow, level: int, basis: Basis, *, like: LevelFit | None = N
     flags, refused = _assumptions(values, system, condition, len(here), spreads)
     if hard_edge:
         flags.append("hard edge: test functions weighted to vanish at the edges of the support")
-    quality = None if refused else goodness_of_fit(system, solutions)
+    # What tests the range of a density has nothing to say where there is none.
+    quality = None if refused or singular else goodness_of_fit(system, solutions)
     if quality is not None and quality.p < POOR_FIT:
         flags.append(f"poor fit: p = {quality.p:.1g}, the basis does not describe the field")
     return LevelFit(

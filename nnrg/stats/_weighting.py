@@ -9,7 +9,7 @@ shrunk towards zero still make them too small by a quarter at N = n, weights fro
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf, isfinite
+from math import inf, isfinite, nan, sqrt
 from typing import Literal
 
 import numpy as np
@@ -19,7 +19,7 @@ from nnrg._validate import shown
 from nnrg.errors import AnalysisError, ArgumentError
 from nnrg.stats.replicates import Replicates
 
-__all__ = ["Handling", "Weighting", "choose_weighting"]
+__all__ = ["Handling", "Weighting", "choose_weighting", "judge"]
 
 Floats = npt.NDArray[np.float64]
 Handling = Literal["auto", "full", "truncate", "diagonal"]
@@ -29,6 +29,8 @@ HANDLINGS = ("auto", "full", "truncate", "diagonal")
 _ENOUGH = 4
 # Eigenvalues of a correlation matrix that are rounding alone.
 _ROUNDING = 1e-12
+# Variance of residuals, in units of their own, that is rounding alone.
+_STILL = 1e-18
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,3 +106,38 @@ def choose_weighting(data: Replicates, handling: Handling, parameters: int) -> W
 
 def _rows(values: Floats, vectors: Floats, kept: npt.NDArray[np.bool_], spread: Floats) -> Floats:
     return np.asarray((vectors[:, kept] / np.sqrt(values[kept])).T / spread)
+
+
+def judge(chi2: float, dof: int, weighting: Weighting, slope: Floats) -> tuple[float, float]:
+    """Return the p-value, and the factor by which estimated weights make errors too small.
+
+    `slope` holds the derivatives of the weighted model by its parameters, of shape (k, p).
+    """
+    from scipy.special import chdtrc, fdtrc
+
+    known = weighting.dof
+    if dof == 0:
+        return nan, 1.0
+    if weighting.exact and not isfinite(known):
+        return float(chdtrc(dof, chi2)), 1.0
+    if weighting.exact:
+        left = known - dof
+        if left <= 1:
+            return nan, nan
+        f = chi2 * (left + 1) / (dof * known)
+        return float(fdtrc(dof, left + 1, f)), sqrt(known * (known - 1) / (left * (left - 1)))
+    # The part of the weighted residual that the fit cannot follow, and its covariance.
+    rest = np.linalg.qr(slope, mode="complete")[0][:, slope.shape[1] :]
+    rows = rest.T @ (weighting.rows * weighting.spread)
+    spread = rows @ weighting.correlation @ rows.T
+    first, second = float(np.trace(spread)), float(np.sum(spread * spread))
+    if first < _STILL * dof:  # the numbers cannot leave the model
+        return nan, 1.0
+    if isfinite(known):
+        # tr S^2 of a matrix from N degrees of freedom is too large by (tr S)^2 / N.
+        second = max(second - first * first / known, first * first / dof)
+    effective = first * first / second
+    f = chi2 / first
+    if not isfinite(known):
+        return float(chdtrc(effective, f * effective)), 1.0
+    return float(fdtrc(effective, known, f)), 1.0

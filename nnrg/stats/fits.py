@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import inf, isfinite, isnan, nan, sqrt
+from math import inf, isfinite, isnan, nan
 
 import numpy as np
 import numpy.typing as npt
 
 from nnrg.errors import AnalysisError, ArgumentError
 from nnrg.stats._solvers import Linear, Model, Nonlinear
-from nnrg.stats._weighting import Handling, Weighting, choose_weighting
+from nnrg.stats._weighting import Handling, choose_weighting, judge
 from nnrg.stats.estimate import Estimate
 from nnrg.stats.replicates import Replicates
 
@@ -21,8 +21,6 @@ Floats = npt.NDArray[np.float64]
 
 # Below this p-value a fit is called poor.
 POOR_FIT = 0.01
-# Variance of residuals, in units of their own, that is rounding alone.
-_ROUNDING = 1e-18
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -206,7 +204,7 @@ def correlated_fit(
     residual = data.values - solver.predict(whole)
     chi2 = float(np.sum((weighting.rows @ residual) ** 2))
     dof = len(weighting.rows) - count
-    p, inflation = _judge(chi2, dof, weighting, slope)
+    p, inflation = judge(chi2, dof, weighting, slope)
     parameters = data.derived(whole, refits).inflated(inflation)
     flags = []
     if p < POOR_FIT:
@@ -224,38 +222,3 @@ def correlated_fit(
         weighting.note,
         "; ".join(flags),
     )
-
-
-def _judge(chi2: float, dof: int, weighting: Weighting, slope: Floats) -> tuple[float, float]:
-    """Return the p-value, and the factor by which estimated weights make errors too small.
-
-    `slope` holds the derivatives of the weighted model by its parameters, of shape (k, p).
-    """
-    from scipy.special import chdtrc, fdtrc
-
-    known = weighting.dof
-    if dof == 0:
-        return nan, 1.0
-    if weighting.exact and not isfinite(known):
-        return float(chdtrc(dof, chi2)), 1.0
-    if weighting.exact:
-        left = known - dof
-        if left <= 1:
-            return nan, nan
-        f = chi2 * (left + 1) / (dof * known)
-        return float(fdtrc(dof, left + 1, f)), sqrt(known * (known - 1) / (left * (left - 1)))
-    # The part of the weighted residual that the fit cannot follow, and its covariance.
-    rest = np.linalg.qr(slope, mode="complete")[0][:, slope.shape[1] :]
-    rows = rest.T @ (weighting.rows * weighting.spread)
-    spread = rows @ weighting.correlation @ rows.T
-    first, second = float(np.trace(spread)), float(np.sum(spread * spread))
-    if first < _ROUNDING * dof:  # the numbers cannot leave the model
-        return nan, 1.0
-    if isfinite(known):
-        # tr S^2 of a matrix from N degrees of freedom is too large by (tr S)^2 / N.
-        second = max(second - first * first / known, first * first / dof)
-    effective = first * first / second
-    f = chi2 / first
-    if not isfinite(known):
-        return float(chdtrc(effective, f * effective)), 1.0
-    return float(fdtrc(effective, known, f)), 1.0

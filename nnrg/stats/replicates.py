@@ -111,11 +111,11 @@ class Replicates:
     def from_covariance(
         cls, values: npt.ArrayLike, covariance: npt.ArrayLike, *, dof: float = inf
     ) -> Replicates:
-        """Return numbers with a covariance known from elsewhere.
+        """Return numbers (p,) with a covariance known from elsewhere.
 
         Parameters
         ----------
-        values : array_like of shape (p,)
+        values : array_like
         covariance : array_like of shape (p, p), or of shape (p,) for variances alone
         dof : float
             Degrees of freedom of the covariance if it was estimated.
@@ -161,7 +161,6 @@ class Replicates:
         ----------
         samples : array_like of shape (n, p)
         max_groups : int
-            At most so many groups.
 
         Raises
         ------
@@ -189,11 +188,7 @@ class Replicates:
         ----------
         parts : sequence of Replicates
             All of one kind; bootstraps of equally many resamples, drawn independently.
-
-        Returns
-        -------
-        Replicates
-            Its dof is the smallest of the parts'.
+            The smallest of their dof is that of the whole.
 
         Raises
         ------

@@ -1,6 +1,7 @@
 """Speed of the Schwinger-Dyson sums, as ratios taken in one process."""
 
 from functools import partial
+from itertools import combinations, combinations_with_replacement
 from math import factorial
 from time import perf_counter, process_time
 
@@ -10,13 +11,38 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from nnrg_kernels.schwinger_dyson import accumulate
+import nnrg
+from nnrg_kernels.schwinger_dyson import Term, accumulate
 
 pytestmark = pytest.mark.benchmark
 
 SIDE = 4096
-TESTS_OFF = {"second_neighbours": False, "diagonal": True, "quartic": False, "bounded": False}
-TESTS_ON = {"second_neighbours": True, "diagonal": True, "quartic": True, "bounded": True}
+AXES = (((1, 0),), ((0, 1),))
+SHELLS = {
+    1: ((1, 0), (0, 1)),
+    2: ((1, 1), (1, -1)),
+    4: ((2, 0), (0, 2)),
+    5: ((1, 2), (1, -2), (2, 1), (2, -1)),
+    8: ((2, 2), (2, -2)),
+}
+KINETIC = tuple(Term("quadratic", axis) for axis in AXES)
+# With phi, phi2, phi3, phi4 and phi6: eight operators, and sixteen with J(r) and U(r) on four
+# shells each and one phi^3 phi.
+EIGHT = (*KINETIC, Term("quadratic", SHELLS[2]))
+SIXTEEN = (
+    *KINETIC,
+    *(Term("quadratic", SHELLS[squared]) for squared in (2, 4, 5, 8)),
+    *(Term("quartic", SHELLS[squared]) for squared in (1, 2, 4, 5)),
+    Term("cubic", SHELLS[1]),
+)
+TESTS_ON = (
+    *KINETIC,
+    Term("quadratic", SHELLS[4]),
+    Term("quadratic", SHELLS[2]),
+    Term("quartic", SHELLS[1]),
+    Term("bounded"),
+)
+WINDOW = (-8.0, 8.0)
 
 
 def fastest(repeats, *functions):
@@ -32,17 +58,20 @@ def fastest(repeats, *functions):
     return [(min(walls[i::n]), min(cores[i::n]), results[(repeats - 1) * n + i]) for i in range(n)]
 
 
-def sums(field, power, channels):
-    """Sums of a periodic field in one group."""
+def sums(field, power, terms, cells=(1, 1), **options):
+    """Sums of a periodic field, in one group or one for each of some equal cells."""
+    shape = field.shape[1:]
+    cuts = (*cells[: len(shape)], *[1] * (len(shape) - 2))
     return accumulate(
         field,
         1.0,
         power=power,
         margin=2,
-        periodic=(True,) * (field.ndim - 1),
+        periodic=(True,) * len(shape),
         sample_group=np.zeros(len(field), np.int64),
-        edges=tuple(np.array([0, n]) for n in field.shape[1:]),
-        **channels,
+        edges=tuple(np.arange(cut + 1) * n // cut for n, cut in zip(shape, cuts, strict=True)),
+        terms=terms,
+        **options,
     )
 
 
@@ -54,21 +83,40 @@ def blas_mean(a, b):
     return np.vdot(a, b) / a.size
 
 
-def whole_arrays(field, mean):
-    """A and h of phi, phi2, phi3, phi4, phi6, grad2:0, grad2:1, J:1.414: whole arrays, float64."""
+def term_row(phi, term):
+    """Derivative of an operator and the mean of its own derivative: whole arrays, np.roll."""
+    total = np.zeros_like(phi)
+    cubes = np.zeros_like(phi)
+    count = 0
+    for step in term.offsets:
+        for sign in (1, -1):
+            near = np.roll(phi, (sign * step[0], sign * step[1]), (0, 1))
+            count += 1
+            if term.kind == "cubic":
+                cubes += near * near * near
+            total += near * near if term.kind == "quartic" else near
+    if term.kind == "quadratic":
+        return count * phi - total, float(count)
+    if term.kind == "quartic":
+        return phi * total, np.mean(total)
+    return phi * phi * total / 2 + cubes / 6, np.mean(phi * total)
+
+
+def whole_arrays(field, terms, mean):
+    """A and h of phi, phi2, phi3, phi4, phi6 and the terms: whole arrays, float64."""
     phi = field[0].astype(np.float64)
     square = phi * phi
     powers = [np.ones_like(phi), phi, square, square * phi, square * square * phi]
     rows = [power / factorial(k) for k, power in zip((0, 1, 2, 3, 5), powers, strict=True)]
-    rows += [2 * phi - np.roll(phi, 1, axis) - np.roll(phi, -1, axis) for axis in (0, 1)]
-    corners = [(1, 1), (1, -1), (-1, 1), (-1, -1)]
-    rows.append(4 * phi - sum(np.roll(phi, corner, (0, 1)) for corner in corners))
-    a = np.empty((8, 8))
-    for i in range(8):
-        for j in range(i, 8):
-            a[i, j] = a[j, i] = mean(rows[i], rows[j])
-    lower = [1.0, np.mean(phi), np.mean(square) / 2, mean(square, square) / 24]
-    return a, np.array([0.0, *lower, 2.0, 2.0, 4.0])
+    h = [0.0, 1.0, np.mean(phi), np.mean(square) / 2, mean(square, square) / 24]
+    for term in terms:
+        row, second = term_row(phi, term)
+        rows.append(row)
+        h.append(second)
+    a = np.empty((len(rows), len(rows)))
+    for i, j in combinations_with_replacement(range(len(rows)), 2):
+        a[i, j] = a[j, i] = mean(rows[i], rows[j])
+    return a, np.array(h)
 
 
 def from_sums(s):
@@ -87,42 +135,84 @@ def field():
     return np.random.default_rng(1).standard_normal((1, SIDE, SIDE), np.float32)
 
 
-def test_eight_operators_in_two_dimensions(field, capsys):
-    cases = {
-        "8 operators: powers to 5, grad2:0 grad2:1 J:1.414": (5, TESTS_OFF),
-        "the same with powers to 7": (7, TESTS_OFF),
-        "all test functions: powers to 7, J:2, U:1, bounded": (7, TESTS_ON),
-        "all test functions: powers to 9, J:2, U:1, bounded": (9, TESTS_ON),
-    }
-    means = {"np.mean": product_mean, "np.vdot": blas_mean}
-    sums(np.ascontiguousarray(field[:, :64]), 5, TESTS_OFF)  # compiles
-    numpy = fastest(1, *[partial(whole_arrays, field, mean) for mean in means.values()])
-    kernel = fastest(9, *[partial(sums, field, *case) for case in cases.values()])
-    ((read, _, _),) = fastest(9, partial(np.sum, field))
-    slow, _, expected = numpy[0]
-    threads = numba.get_num_threads()
+def report(capsys, field, slow, kernel):
+    """Print what the kernel takes, and how much faster it is than whole arrays."""
     with capsys.disabled():
-        print(f"\n{SIDE}^2 float32, {threads} threads; np.sum {1e3 * read:.1f} ms")
+        print(f"\n{SIDE}^2 float32, {numba.get_num_threads()} threads")
         print(f"{'':50}     ms  Msites/s  ns of a core  faster than np.mean, np.vdot")
-        for name, (wall, _, _) in zip(means, numpy, strict=True):
-            print(f"{'NumPy float64, 8 operators, np.roll and ' + name:50} {1e3 * wall:6.0f}")
-        for label, (wall, core, _) in zip(cases, kernel, strict=True):
+        for name, (wall, _, _) in zip(("np.mean", "np.vdot"), slow, strict=True):
+            print(f"{'NumPy float64, np.roll and ' + name:50} {1e3 * wall:6.0f}")
+        for label, (wall, core, _) in kernel.items():
             print(
                 f"{label:50} {1e3 * wall:6.1f} {field.size / wall / 1e6:9.0f}"
-                f" {1e9 * core / field.size:13.2f} {slow / wall:20.0f} {numpy[1][0] / wall:8.0f}"
+                f" {1e9 * core / field.size:13.2f} {slow[0][0] / wall:20.0f}"
+                f" {slow[1][0] / wall:8.0f}"
             )
-    wall, core, result = kernel[0]
-    for got, want in zip(from_sums(result), expected, strict=True):
+
+
+def against_whole_arrays(field, terms):
+    """Time and result of the NumPy version, with two ways to take a mean."""
+    means = (product_mean, blas_mean)
+    return fastest(1, *[partial(whole_arrays, field, terms, mean) for mean in means])
+
+
+def test_eight_operators_in_two_dimensions(field, capsys):
+    cases = {
+        "8 operators: powers to 5, grad2:0 grad2:1 J:1.414": (5, EIGHT, None),
+        "the same with powers to 7": (7, EIGHT, None),
+        "the same with a window": (5, EIGHT, WINDOW),
+        "all test functions: powers to 7, J:2, U:1, bounded": (7, TESTS_ON, None),
+        "all test functions: powers to 9, J:2, U:1, bounded": (9, TESTS_ON, None),
+    }
+    sums(np.ascontiguousarray(field[:, :64]), 5, EIGHT)  # compiles
+    slow = against_whole_arrays(field, EIGHT)
+    runs = [
+        partial(sums, field, power, terms, window=window) for power, terms, window in cases.values()
+    ]
+    kernel = dict(zip(cases, fastest(9, *runs), strict=True))
+    report(capsys, field, slow, kernel)
+    wall, _, result = next(iter(kernel.values()))
+    for got, want in zip(from_sums(result), slow[0][2], strict=True):
         assert_allclose(got, want, rtol=1e-9, atol=1e-9)
-    assert slow / wall > 40
-    # Two hundred million sites a second on two cores; processor time, which a neighbour's load
-    # on the machine does not lengthen as it does the wall time.
-    assert core / field.size < 10e-9
+    assert slow[0][0] / wall > 40
+    # On two idle cores; a neighbour's load makes it longer.
+    assert field.size / wall > 200e6
+
+
+def test_sixteen_operators_in_two_dimensions(field, capsys):
+    slow = against_whole_arrays(field, SIXTEEN)
+    (run,) = fastest(7, partial(sums, field, 5, SIXTEEN))
+    report(capsys, field, slow, {"16 operators: powers to 5, four shells": run})
+    for got, want in zip(from_sums(run[2]), slow[0][2], strict=True):
+        assert_allclose(got, want, rtol=1e-9, atol=1e-9)
+    assert slow[0][0] / run[0] > 40
+
+
+def test_all_scales_cost_less_than_ten_times_the_finest(field, capsys):
+    flow = nnrg.renormalize(nnrg.SynapticField(field, nnrg.Lattice((SIDE, SIDE), periodic=True)))
+    scales = [np.ascontiguousarray(means) for means in flow.means]
+    cells = (4, 8)
+
+    def one():
+        return sums(scales[0], 5, SIXTEEN, cells)
+
+    def every():
+        return [sums(means, 5, SIXTEEN, cells) for means in scales]
+
+    (one_wall, one_core, _), (wall, core, results) = fastest(5, one, every)
+    with capsys.disabled():
+        sites = sum(means.size for means in scales)
+        print(
+            f"\n16 operators, 32 cells, {len(scales)} scales: {wall / one_wall:.2f} of the finest"
+            f" ({core / one_core:.2f} of its processor time); {sites / wall / 1e6:.0f} Msites/s"
+        )
+    assert [result.sites.sum() for result in results] == [means.size for means in scales]
+    assert wall / one_wall < 10
 
 
 def test_two_byte_numbers_are_as_fast_as_four_byte_ones(field, capsys):
     fields = [field, field.astype(np.float16), field.astype(ml_dtypes.bfloat16)]
-    times = fastest(9, *[partial(sums, f, 5, TESTS_OFF) for f in fields])
+    times = fastest(9, *[partial(sums, f, 5, EIGHT) for f in fields])
     for f, (_, core, _) in zip(fields[1:], times[1:], strict=True):
         with capsys.disabled():
             print(f"\n{f.dtype.name}: {core / times[0][1]:.2f} of the time for float32", end="")
@@ -132,7 +222,18 @@ def test_two_byte_numbers_are_as_fast_as_four_byte_ones(field, capsys):
 def test_many_small_samples_and_one_long_line_keep_up(field, capsys):
     most = {(1, SIDE, SIDE): 1.0, (20_000, 28, 28): 5.0, (1, 1 << 24): 1.5, (1, 256, 256, 256): 3.0}
     fields = [field.reshape(-1)[: np.prod(shape)].reshape(shape) for shape in most]
-    times = fastest(5, *[partial(sums, f, 5, TESTS_OFF) for f in fields])
+
+    def eight(d):
+        unit = tuple(tuple(int(a == b) for b in range(d)) for a in range(d))
+        diagonal = tuple(
+            tuple(p + sign * q for p, q in zip(e, f, strict=True))
+            for e, f in combinations(unit, 2)
+            for sign in (1, -1)
+        )
+        far = (Term("quadratic", diagonal),) if d > 1 else ()
+        return (*(Term("quadratic", (step,)) for step in unit), *far)
+
+    times = fastest(5, *[partial(sums, f, 5, eight(f.ndim - 1)) for f in fields])
     per_site = [core / f.size for (_, core, _), f in zip(times, fields, strict=True)]
     for (shape, slack), time in list(zip(most.items(), per_site, strict=True))[1:]:
         ratio = time / per_site[0]

@@ -1,6 +1,68 @@
-"""Naive twin of the Schwinger-Dyson sums: whole arrays, np.roll and one mask for each group."""
+"""Naive twin of the Schwinger-Dyson sums: whole arrays, np.roll and one mask for each group.
 
+Also the terms and keywords that tests of the sums share.
+"""
+
+import itertools
+from functools import cache
+from math import isqrt
+
+import numba
 import numpy as np
+
+from nnrg_kernels.schwinger_dyson import Term
+
+BUILT_IN = ("quadratic", "quartic", "cubic")
+
+
+def sine(y, n):
+    return np.sin(y - n)
+
+
+def cosine(y, n):
+    return np.cos(y - n)
+
+
+@numba.njit
+def quarter_power(y):
+    return y / (1.0 + y**2) ** 0.75
+
+
+@numba.njit
+def quarter_power_slope(y):
+    return (1.0 - 0.5 * y**2) / (1.0 + y**2) ** 1.75
+
+
+# v(y, n) = 1 - cos(y - n), compiled by the kernel, and a site's 2 (1 + y^2)^(1/4), compiled here.
+USERS = {"pair": (sine, cosine), "site": (quarter_power, quarter_power_slope)}
+
+
+@cache
+def shell(d, squared):
+    """One of each opposite pair of offsets at a distance, in d dimensions."""
+    reach = isqrt(squared)
+    box = itertools.product(range(-reach, reach + 1), repeat=d)
+    return tuple(o for o in box if sum(a * a for a in o) == squared and o > (0,) * d)
+
+
+def many_terms(d):
+    """Every kind, and shells to the second neighbour of an axis."""
+    shells = [shell(d, squared) for squared in ((1, 2, 4) if d > 1 else (1, 4))]
+    terms = [Term(kind, offsets) for kind in BUILT_IN for offsets in shells]
+    return (*terms, Term("bounded"))
+
+
+def whole(values, **options):
+    """Keywords for one group of everything, many terms, all axes periodic."""
+    defaults = {
+        "power": 3,
+        "margin": 2,
+        "periodic": (True,) * (values.ndim - 1),
+        "sample_group": np.zeros(len(values), np.int64),
+        "edges": tuple(np.array([0, n]) for n in values.shape[1:]),
+        "terms": many_terms(values.ndim - 1),
+    }
+    return defaults | options
 
 
 def neighbours(y, steps):

@@ -178,7 +178,7 @@ def test_ising_curves_collapse_with_nu_one_and_cross_at_the_critical_point():
         binder = Replicates.join([run.select("binder") for run in runs])
         curves.append(ScalingCurve(n, couplings, binder))
     found = collapse(curves, start=(0.45, 1.3))
-    assert found.fit.p > 1e-3
+    assert found.p > 1e-3
     assert abs(pull(found.nu, 1)) < FAR
     assert abs(pull(found.critical, BETA)) < FAR
     assert found.nu.error < 0.1

@@ -89,7 +89,7 @@ def gaussian_fields(kind, count):
 @pytest.mark.parametrize("kind", ["periodic", "open"])
 def test_scores_of_gaussian_fields_against_their_surrogates_are_students_t(kind):
     results = []
-    for seed, field in enumerate(gaussian_fields(kind, 300)):
+    for seed, field in enumerate(gaussian_fields(kind, 150)):
         flow = nnrg.renormalize(field, levels=2)
         nulls = nnrg.NullModel("phase", draws=DRAWS)
         results.append(flow.cumulants(order=4, nulls=(nulls,), rng=seed))
@@ -104,20 +104,20 @@ def test_scores_of_gaussian_fields_against_their_surrogates_are_students_t(kind)
 
 
 def test_an_untrained_tensor_is_told_from_its_initialisation_as_often_as_it_should_be():
-    values = np.random.default_rng(42).laplace(size=(300, 2, 40, 16))
+    values = np.random.default_rng(42).laplace(size=(150, 2, 40, 16))
     results = []
     for seed, (field, start) in enumerate(values):
         lattice = nnrg.Lattice(16)
         flow = nnrg.renormalize(nnrg.SynapticField(field, lattice), levels=2)
-        null = nnrg.NullModel("initialisation", 50, nnrg.SynapticField(start, lattice))
+        null = nnrg.NullModel("initialisation", 20, nnrg.SynapticField(start, lattice))
         results.append(flow.cumulants(order=2, nulls=(null,), rng=seed))
     z, _ = scores_and_ranks(results, "initialisation")
     # A single initialisation has its own error, which the draws must carry: without it the
-    # standard deviation would be sqrt 2. Of 300 z it is known to 4 %.
+    # standard deviation would be sqrt 2. Of 150 z it is known to 6 %, and of t it is 1.06.
     for name, level in (("kappa_1", 0), ("kappa_2", 0), ("kappa_2", 1), ("neighbour:0", 0)):
         column = z[:, level, results[0].names.index(name)]
-        assert abs(column.mean()) < 4 * column.std() / np.sqrt(300)
-        assert 0.85 < column.std() < 1.2
+        assert abs(column.mean()) < 4 * column.std() / np.sqrt(150)
+        assert 0.8 < column.std() < 1.3
 
 
 def correlogram(values, lags):

@@ -12,7 +12,7 @@ from cli.runs import run, same, same_run
 
 import nnrg
 from nnrg._netcdf import SEAL_SIZE, seal
-from nnrg._report import verdict
+from nnrg._report import against_null
 from nnrg.errors import ArgumentError, FormatError, SourceError
 
 
@@ -118,17 +118,17 @@ def compared(shift):
 
 
 def test_the_verdict_says_what_the_null_draws_allow():
-    every = verdict(compared([0, 5, -6, 7, 8]))
+    every = against_null(compared([0, 5, -6, 7, 8]))
     assert every == (
         "kappa_2 differs from 20 draws of permutation at every scale, b = 2, 4, 8, 16 "
         "(|z| from 5.0 to 8.0; 3.9 is p = 0.001)"
     )
-    some = verdict(compared([9, 5, 1, -3, 8]))
+    some = against_null(compared([9, 5, 1, -3, 8]))
     assert "at b = 2, 16, not at b = 4, 8 (|z| from 1.0 to 8.0;" in some
-    none = verdict(compared([9, 1, 1, -3, 2]))
+    none = against_null(compared([9, 1, 1, -3, 2]))
     assert none.startswith("kappa_2 cannot be told from 20 draws of permutation at any scale")
     bare = replace(run()["fc2.weight"].cumulants, nulls={})
-    assert verdict(bare).startswith("no null model was run")
+    assert against_null(bare).startswith("no null model was run")
 
 
 # -- files that nobody vouches for -------------------------------------------------------------

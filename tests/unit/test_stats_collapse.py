@@ -78,7 +78,7 @@ def test_quality_of_the_true_parameters_is_one_on_average(rng):
 
 def test_parameters_are_recovered_and_their_errors_cover(rng):
     pulls = []
-    for _ in range(40):
+    for _ in range(20):
         found = collapse(scaling_curves(rng, nu=1.25, kappa=0.4), start=(1.002, 1.0), kappa=None)
         assert found.flag == ""
         pulls.append(
@@ -89,9 +89,9 @@ def test_parameters_are_recovered_and_their_errors_cover(rng):
             ]
         )
     pulls = np.array(pulls)
-    # 40 pulls each: the error of a mean is 0.16, of a spread 0.11; four of each.
-    assert np.all(np.abs(pulls.mean(axis=0)) < 0.64)
-    assert np.all(np.abs(pulls.std(axis=0) - 1) < 0.45)
+    # 20 pulls each: the error of a mean is 0.22, of a spread 0.16; four of each.
+    assert np.all(np.abs(pulls.mean(axis=0)) < 0.9)
+    assert np.all(np.abs(pulls.std(axis=0) - 1) < 0.64)
 
 
 def test_wrong_power_of_the_size_is_called_a_poor_collapse(rng):
@@ -104,7 +104,7 @@ def test_wrong_power_of_the_size_is_called_a_poor_collapse(rng):
 def test_fixed_power_of_the_size(rng):
     found = collapse(scaling_curves(rng, kappa=0.2), start=(1.0, 1.0), kappa=0.2)
     assert found.kappa is None
-    assert found.fit.p > 1e-3
+    assert found.p > 1e-3
     assert found.quality < 2
 
 
@@ -116,7 +116,7 @@ def test_measured_replicates_serve_as_errors_do(rng):
         runs = [Replicates.of_mean(samples[:, [i]]) for i in range(9)]
         curves.append(ScalingCurve(size, control, Replicates.join(runs)))
     found = collapse(curves, start=(1.001, 1.1))
-    assert found.fit.parameters.dof == 23
+    assert found.parameters.dof == 23
     assert abs(found.nu.value - 1) < 4 * found.nu.error
     assert abs(found.critical.value - 1) < 4 * found.critical.error
 
@@ -131,7 +131,7 @@ def test_bad_input(rng):
         collapse(curves, start=(1.0, -1.0))
     with pytest.raises(ArgumentError, match="finite real"):
         collapse(curves, start=(np.nan, 1.0))
-    with pytest.raises(AnalysisError, match="give more points"):
+    with pytest.raises(AnalysisError, match="no polynomial"):
         collapse(few, start=(1.0, 1.0))
     with pytest.raises(ArgumentError, match="increasing values"):
         ScalingCurve(8, [1.0, 1.0], data)

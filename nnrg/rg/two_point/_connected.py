@@ -32,6 +32,8 @@ _LONGEST = {1: 512, 2: 64, 3: 16, 4: 6}
 # Sites, and sites times groups, up to which every lag of a periodic lattice is kept.
 _WHOLE = 1 << 16
 _WHOLE_GROUPS = 1 << 25
+# Largest values of which fourth powers, and their sums, are well within single precision.
+_SAFE = (1e-3, 1e5)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,7 +43,7 @@ class LevelSums:
     Attributes
     ----------
     values : array of shape (n_samples, *sites.shape)
-        About their mean, in units of their standard deviation `unit`.
+        About their mean, in units of `unit`.
     unit : float
     sites : Lattice
     edges : tuple of int arrays
@@ -59,21 +61,18 @@ class LevelSums:
 
 
 def centred(values: npt.NDArray[Any], mean: str = "field") -> tuple[npt.NDArray[Any], float]:
-    """Return values about their mean in units of their standard deviation, and that unit.
+    """Return values about their mean in a unit near their standard deviation, and that unit.
 
-    In float32 or float64, as the values are. The unit is 1 if they are constant.
+    In float32 or float64, as the values are. The unit is 1 where squares are safe without one.
     """
     wide = values if values.dtype.itemsize >= 4 else values.astype(np.float32)
     axes = tuple(range(1, wide.ndim)) if mean == "sample" else None
     about = wide - wide.mean(axis=axes, dtype=np.float64, keepdims=True).astype(wide.dtype)
-    top = float(np.abs(about).max())
-    if top == 0:
+    top = float(max(about.max(), -about.min()))
+    if top == 0 or _SAFE[0] < top < _SAFE[1]:
         return about, 1.0
     about /= wide.dtype.type(top)
-    flat = about.reshape(-1)
-    spread = float(np.sqrt(np.dot(flat, flat) / flat.size))
-    about /= wide.dtype.type(spread)
-    return about, top * spread
+    return about, top
 
 
 def level_sums(

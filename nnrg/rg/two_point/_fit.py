@@ -19,6 +19,7 @@ Array = npt.NDArray[np.float64]
 # With fewer groups than this times the number of points the covariance is shrunk.
 _PLENTY = 3
 _STEPS = 4
+_ACCEPTED = 0.01
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -183,8 +184,10 @@ def _refit(residual: Callable[[Array, Array], Array], start: Array, replicates: 
 
 
 def best(fits: Sequence[Fit]) -> Fit:
-    """Return the fit of the window that costs least: chi^2 + 2 parameters + 2 points left out.
+    """Return the fit of the most points whose p-value is above 0.01, or the one that costs least.
 
-    W. Jay and E. Neil, Physical Review D 103 (2021) 114502.
+    To take the window that fits best, chi^2 + 2 parameters + 2 points left out, of all of them
+    would add the scatter of that choice to the parameters, and no error would know of it.
     """
-    return min(fits, key=lambda fit: fit.criterion)
+    widest = sorted(fits, key=lambda fit: -fit.dof)
+    return next((fit for fit in widest if fit.p > _ACCEPTED), min(fits, key=lambda f: f.criterion))

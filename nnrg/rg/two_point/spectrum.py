@@ -229,9 +229,9 @@ def periodogram(flow: Flow, *, bins: int | None = None) -> Iterator[Spectrum]:
     ------
     Spectrum
         Of the rescaled block field. Where samples are left out, errors are those of leaving them
-        out. Where regions are left out, errors leave out every 32nd row of momenta instead, and
-        so hold for fields whose momenta fluctuate independently, as those of a Gaussian field do:
-        this is flagged.
+        out. Where regions are left out, errors leave out every 32nd row of momenta instead, low
+        bins are joined until they hold 512 (128 in one dimension), and errors hold for fields
+        whose momenta fluctuate independently, as those of a Gaussian field do: this is flagged.
 
     Raises
     ------
@@ -263,7 +263,11 @@ def periodogram(flow: Flow, *, bins: int | None = None) -> Iterator[Spectrum]:
                 f"b = {b}: {sites!r} has no momenta to tell apart; use fewer levels"
             )
         values, unit = centred(flow.means[level])
+        if flow.field.values.dtype.itemsize <= 4:  # block means have no more digits than the field
+            values = values.astype(np.float32, copy=False)
         edges = _edges(sites.shape, count)
+        if not by_sample:
+            edges = _filled(sites.shape, edges)
         groups = flow.groups.sample_group if by_sample else np.zeros(len(values), np.int64)
         power, modes = _powers(values, groups, edges, rows=not by_sample)
         filled = modes.sum(axis=0) > 0
@@ -284,6 +288,14 @@ def periodogram(flow: Flow, *, bins: int | None = None) -> Iterator[Spectrum]:
             method="periodogram of a periodic lattice, no zero mode",
             flag=flag,
         )
+
+
+def _filled(shape: tuple[int, ...], edges: Array) -> Array:
+    """Return edges without those between low bins of too few momenta for errors among them."""
+    fewest = 4 * _MODE_GROUPS if len(shape) == 1 else 16 * _MODE_GROUPS
+    total = np.cumsum(radial_counts(shape, edges)[0][0])
+    first = min(int(np.searchsorted(total, fewest)) + 1, edges.size - 1)
+    return np.concatenate([edges[:1], edges[first:]])
 
 
 def _powers(
