@@ -35,9 +35,15 @@ if TYPE_CHECKING:
     from nnrg.rg.operators import Operator as Operator
     from nnrg.rg.principal_components import PrincipalComponents as PrincipalComponents
     from nnrg.rg.scaling.beta import beta_functions as beta_functions
+    from nnrg.rg.scaling.beta import fit_linear_flow as fit_linear_flow
     from nnrg.rg.scaling.criticality import criticality as criticality
     from nnrg.rg.scaling.exponents import fit_exponents as fit_exponents
     from nnrg.rg.scaling.fixed_points import find_fixed_point as find_fixed_point
+    from nnrg.rg.scaling.ising_maps import migdal_kadanoff as migdal_kadanoff
+    from nnrg.rg.scaling.local_potential import local_potential as local_potential
+    from nnrg.rg.scaling.maps import fixed_point_of_map as fixed_point_of_map
+    from nnrg.rg.scaling.operator_record import block_operators as block_operators
+    from nnrg.rg.scaling.operator_record import majority_operators as majority_operators
     from nnrg.rg.scaling.swendsen import linearised_rg as linearised_rg
     from nnrg.rg.stream import stream_cumulants as stream_cumulants
     from nnrg.rg.two_point.correlation import measure_two_point as measure_two_point
@@ -71,15 +77,21 @@ _HOMES = {
     "Run": "nnrg.results",
     "SynapticField": "nnrg.fields",
     "beta_functions": "nnrg.rg.scaling.beta",
+    "block_operators": "nnrg.rg.scaling.operator_record",
     "criticality": "nnrg.rg.scaling.criticality",
     "cross_check": "nnrg.rg.cross_check.table",
     "find_fixed_point": "nnrg.rg.scaling.fixed_points",
     "fit_couplings": "nnrg.rg.action",
     "fit_exponents": "nnrg.rg.scaling.exponents",
+    "fit_linear_flow": "nnrg.rg.scaling.beta",
+    "fixed_point_of_map": "nnrg.rg.scaling.maps",
     "flow_network": "nnrg.pipeline",
     "linearised_rg": "nnrg.rg.scaling.swendsen",
     "load": "nnrg.networks.load",
+    "local_potential": "nnrg.rg.scaling.local_potential",
+    "majority_operators": "nnrg.rg.scaling.operator_record",
     "measure_two_point": "nnrg.rg.two_point.correlation",
+    "migdal_kadanoff": "nnrg.rg.scaling.ising_maps",
     "nonlocality": "nnrg.rg.two_point.nonlocality",
     "open_results": "nnrg.results",
     "renormalize": "nnrg.rg.flow",
@@ -112,16 +124,22 @@ __all__ = [
     "SynapticField",
     "__version__",
     "beta_functions",
+    "block_operators",
     "criticality",
     "cross_check",
     "errors",
     "find_fixed_point",
     "fit_couplings",
     "fit_exponents",
+    "fit_linear_flow",
+    "fixed_point_of_map",
     "flow_network",
     "linearised_rg",
     "load",
+    "local_potential",
+    "majority_operators",
     "measure_two_point",
+    "migdal_kadanoff",
     "nonlocality",
     "open_results",
     "plot",

@@ -1,8 +1,7 @@
 """Numba settings of every kernel, in one place.
 
 ``kernel`` compiles a serial loop that releases the GIL, ``borrowing_kernel`` one that Python's own
-threads share arrays in. ``parallel_kernel``, slow to compile, is for loops too short for a thread.
-Kernels have no explicit signatures, which would compile them at import.
+threads share arrays in. Kernels have no explicit signatures, which would compile them at import.
 
 Machine code is kept on disk in a folder named by a hash of all kernel sources. Numba's own key is
 one source file's time stamp and size: it misses a change in a second file that a kernel calls, and
@@ -29,7 +28,6 @@ __all__ = [
     "borrowing_kernel",
     "cache_folder",
     "kernel",
-    "parallel_kernel",
     "python_version",
 ]
 
@@ -78,11 +76,6 @@ def borrowing_kernel(function: F) -> F:
     that their caller's reference is enough and no count is kept.
     """
     return _compile(function, nogil=True, fastmath=FAST_MATH, _nrt=False)
-
-
-def parallel_kernel(function: F) -> F:
-    """Compile an outer driver whose ``prange`` iterations write to disjoint outputs."""
-    return _compile(function, nogil=True, parallel=True, fastmath=FAST_MATH)
 
 
 def python_version(function: F) -> F:

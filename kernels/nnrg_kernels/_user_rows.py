@@ -14,8 +14,8 @@ from typing import Any
 import numba
 import numpy as np
 import numpy.typing as npt
-from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
+from numba.core.funcdesc import ExternalFunctionDescriptor
 from numba.extending import intrinsic
 
 from nnrg_kernels._jit import FAST_MATH
@@ -25,7 +25,8 @@ __all__ = ["add_user_rows", "compile_pair", "compile_site"]
 Floats = npt.NDArray[np.float64]
 
 _NUMBERS = types.CPointer(types.float64)  # type: ignore[no-untyped-call]
-_ROWS = types.void(_NUMBERS, _NUMBERS, _NUMBERS, _NUMBERS, types.intp)
+_ARGUMENTS = (_NUMBERS, _NUMBERS, _NUMBERS, _NUMBERS, types.intp)
+_ROWS = types.intp(*_ARGUMENTS)
 
 
 def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -44,6 +45,7 @@ def compile_pair(first: Callable[..., Any], second: Callable[..., Any]) -> Any:
         for i in range(n):
             derivative[i] += d1(y[i], near[i])
             slope[i] += d2(y[i], near[i])
+        return n
 
     return numba.cfunc(_ROWS, error_model="numpy", fastmath=FAST_MATH)(rows)
 
@@ -57,6 +59,7 @@ def compile_site(first: Callable[..., Any], second: Callable[..., Any]) -> Any:
         for i in range(n):
             derivative[i] += d1(y[i])
             slope[i] += d2(y[i])
+        return n
 
     return numba.cfunc(_ROWS, error_model="numpy", fastmath=FAST_MATH)(rows)
 
@@ -69,9 +72,11 @@ def _add_user_rows(typing, address, y, near, derivative, slope):  # type: ignore
             context.make_array(kind)(context, builder, value)
             for kind, value in zip(signature.args[1:], arguments[1:], strict=True)
         ]
-        pointer, size = context.get_value_type(_NUMBERS), context.get_value_type(types.intp)
-        loop = ir.FunctionType(ir.VoidType(), [pointer] * 4 + [size])
-        target = builder.inttoptr(arguments[0], loop.as_pointer())
+        loop = ExternalFunctionDescriptor(  # type: ignore[no-untyped-call]
+            "rows", types.intp, _ARGUMENTS
+        )
+        kind = context.get_external_function_type(loop)
+        target = builder.inttoptr(arguments[0], kind.as_pointer())
         length = builder.extract_value(arrays[0].shape, 0)
         builder.call(target, [array.data for array in arrays] + [length])
         return context.get_dummy_value()

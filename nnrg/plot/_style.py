@@ -98,15 +98,9 @@ def new_figure(width: float, height: float) -> Figure:
 
 def freeze(fig: Figure) -> None:
     """Lay out the figure once and for all: every file it is saved to would do it again."""
-    from matplotlib import rcParams
-
     engine = fig.get_layout_engine()
     if engine is not None:
-        # At the resolution of the file: formulas that are parsed for the layout serve it too.
-        resolution = fig.dpi
-        fig.dpi = rcParams["savefig.dpi"]
         engine.execute(fig)
-        fig.dpi = resolution
         # Not "none": its placeholder makes every save draw the figure twice.
         fig.set_layout_engine(None)
 

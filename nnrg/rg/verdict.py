@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from nnrg._validate import shown
 from nnrg.errors import ArgumentError
+from nnrg.rg._protocols import Measured, Run, Scaling
 from nnrg.rg._statements import Decision, decide
 from nnrg.rg.evidence import Evidence, NullTest, gather, judge_null, judge_together
 from nnrg.rg.observables import Observables
@@ -17,42 +17,6 @@ __all__ = ["Measured", "RunVerdict", "Scaling", "Verdict", "adjusted_scores", "v
 __all__ += ["verdict_run"]
 
 _SHOWN = 4
-
-
-class Scaling(Protocol):
-    """The outcome of the tests of scaling, as `nnrg.rg.scaling` gives it."""
-
-    @property
-    def passed(self) -> bool:
-        """Whether the flow scales."""
-        ...
-
-    @property
-    def reason(self) -> str:
-        """Why, or why not, in words."""
-        ...
-
-
-class Measured(Protocol):
-    """Cumulants and couplings of one field, as a run holds them."""
-
-    @property
-    def cumulants(self) -> Observables:
-        """Its cumulants."""
-        ...
-
-    @property
-    def couplings(self) -> Observables:
-        """Its couplings, on the same null draws."""
-        ...
-
-
-class Run(Protocol):
-    """Measurements by the name of their field."""
-
-    def __iter__(self) -> Iterator[str]: ...
-
-    def __getitem__(self, name: str, /) -> Measured: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,10 +138,6 @@ def phi4_lattice(
     )
 
 
-# The name under which tests that are being written import it.
-phi4 = phi4_lattice
-
-
 def hopping_couplings(beta: float, lam: float, dimension: int) -> dict[str, float]:
     r"""Return r, u and the stiffness of an action that is written with a hopping term.
 

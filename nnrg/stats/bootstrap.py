@@ -12,6 +12,7 @@ import numpy.typing as npt
 from nnrg._random import as_seed
 from nnrg._validate import as_count, shown
 from nnrg.errors import AnalysisError, ArgumentError
+from nnrg.stats._arrays import real_array
 from nnrg.stats.jackknife import FEWEST_SAMPLES
 from nnrg.stats.replicates import Replicates
 
@@ -163,7 +164,7 @@ class Bootstrap:
         AnalysisError
             If there are not two units to draw from.
         """
-        table = np.asarray(sums, dtype=np.float64)
+        table = real_array("sums", sums)
         labels = np.arange(len(table)) if members is None else np.asarray(members)
         if table.ndim != 2 or labels.shape != (len(table),):
             raise ArgumentError(

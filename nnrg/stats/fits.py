@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nnrg.errors import AnalysisError, ArgumentError
+from nnrg.stats._arrays import real_array
 from nnrg.stats._solvers import Linear, Model, Nonlinear
 from nnrg.stats._weighting import Handling, choose_weighting, judge
 from nnrg.stats.estimate import Estimate
@@ -175,7 +176,7 @@ def correlated_fit(
     chi2/dof = 5.43/4, p = 0.26, x from 0 to 5 (6 points)
     full covariance of 6 numbers, from 127 degrees of freedom
     """
-    points = np.array(x, dtype=np.float64)
+    points = real_array("x", x)
     if points.ndim != 1 or data.values.shape != points.shape:
         raise ArgumentError(
             f"x must be a row of as many numbers as the data, got {points.shape} and "
@@ -185,7 +186,7 @@ def correlated_fit(
     if callable(model):
         solver = Nonlinear(model, points, start)
     else:
-        solver = Linear(np.asarray(model, dtype=np.float64), points.size)
+        solver = Linear(real_array("model", model), points.size)
     count = solver.count
     called = tuple(names) if names is not None else tuple(f"p{i}" for i in range(count))
     if len(called) != count:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nnrg.errors import AnalysisError, ArgumentError
+from nnrg.stats._arrays import real_array
 from nnrg.stats.estimate import Estimate
 from nnrg.stats.jackknife import leave_one_out, pseudo_deviations
 from nnrg.stats.partition import sample_groups
@@ -125,8 +126,7 @@ class Replicates:
         ArgumentError
             If the shapes do not fit, or the matrix is no covariance.
         """
-        full = np.array(values, dtype=np.float64)
-        matrix = np.array(covariance, dtype=np.float64)
+        full, matrix = real_array("values", values), real_array("covariance", covariance)
         matrix = np.diag(matrix) if matrix.ndim == 1 else matrix
         if full.ndim != 1 or not full.size or matrix.shape != (full.size, full.size):
             raise ArgumentError(
@@ -167,7 +167,7 @@ class Replicates:
         ArgumentError
             If there are fewer than two samples.
         """
-        x = np.asarray(samples, dtype=np.float64)
+        x = real_array("samples", samples)
         if x.ndim != 2 or len(x) < 2 or max_groups < 2:
             raise ArgumentError(
                 f"samples must have shape (n, p) with n >= 2 and two groups, got {x.shape} and "
@@ -312,7 +312,7 @@ class Replicates:
 
 
 def _pair(values: npt.ArrayLike, replicates: npt.ArrayLike) -> tuple[Floats, Floats]:
-    full, rows = np.array(values, dtype=np.float64), np.array(replicates, dtype=np.float64)
+    full, rows = real_array("values", values), real_array("replicates", replicates)
     if rows.ndim != 2 or len(rows) < 2 or full.shape != rows.shape[1:]:
         raise ArgumentError(
             "replicates must have shape (G, p) with G >= 2 and the values shape (p,), got "

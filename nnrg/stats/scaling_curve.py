@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from nnrg._validate import as_real
 from nnrg.errors import AnalysisError, ArgumentError
+from nnrg.stats._arrays import real_array
 from nnrg.stats.replicates import Replicates
 
 __all__ = ["ScalingCurve", "collapse_quality"]
@@ -44,7 +45,7 @@ class ScalingCurve:
     data: Replicates
 
     def __post_init__(self) -> None:
-        control = np.array(self.control, dtype=np.float64)
+        control = real_array("control", self.control)
         size = as_real("size", self.size, hint="give the linear size in lattice spacings")
         if size <= 0 or control.shape != self.data.values.shape or not np.all(np.diff(control) > 0):
             raise ArgumentError(

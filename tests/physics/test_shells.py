@@ -15,7 +15,7 @@ from nnrg.rg.mode_cumulants import measure_modes
 from nnrg.rg.momentum_shell import MomentumShell
 from nnrg.rg.principal_components import PrincipalComponents
 from nnrg.simulate.gaussian import ar1, gaussian_free_field
-from nnrg.simulate.phi4 import phi4
+from nnrg.simulate.phi4 import phi4_lattice
 
 QUADRATIC = nnrg.Basis(("phi2", "grad2"))
 
@@ -156,7 +156,7 @@ def test_shell_cumulants_of_independent_numbers(b):
 
 
 def test_couplings_of_phi4_under_the_shell():
-    phi = phi4((64, 64), 100, r=-0.8, u=3.0, rng=25, stride=40)
+    phi = phi4_lattice((64, 64), 100, r=-0.8, u=3.0, rng=25, stride=40)
     field = nnrg.SynapticField(phi, nnrg.Lattice((64, 64), periodic=True))
     flow = nnrg.renormalize(field, MomentumShell(2), levels=3)
     basis = nnrg.Basis(("phi", "phi2", "phi3", "phi4", "grad2"))

@@ -74,7 +74,9 @@ def test_false_claims_are_no_more_frequent_than_alpha(name):
 
 def test_weak_structure_is_told():
     field = nnrg.SynapticField(ar1(64, 200, rho=0.1, rng=52), CHAIN)
-    v = verdict(*measure(nnrg.renormalize(field), order=4, nulls=("permutation", "phase"), rng=53))
+    v = verdict(
+        *measure(nnrg.renormalize(field, levels=3), order=4, nulls=("permutation", "phase"), rng=53)
+    )
     assert v.statement == "local structure"
     assert {"neighbour:0", "grad2:0"} & {e.name for e in v.evidence if e.null == "permutation"}
 
@@ -82,7 +84,9 @@ def test_weak_structure_is_told():
 @pytest.mark.parametrize("r", [0.5, -1.0])
 def test_the_interacting_chain_has_interactions(r):
     field = nnrg.SynapticField(phi4_chain(64, 400, r=r, u=6.0, rng=54), CHAIN)
-    v = verdict(*measure(nnrg.renormalize(field), order=4, nulls=("permutation", "phase"), rng=55))
+    v = verdict(
+        *measure(nnrg.renormalize(field, levels=3), order=4, nulls=("permutation", "phase"), rng=55)
+    )
     assert v.statement == "interactions beyond Gaussian"
     beaten = {(e.name, e.scale) for e in v.evidence if e.null == "phase" and e.adjusted <= ALPHA}
     assert {("ratio_4", 1), ("phi4", 1)} <= beaten
@@ -96,12 +100,16 @@ def test_gaussian_fields_of_unequal_variance_have_none():
     rng = np.random.default_rng(56)
     values = ar1(64, 400, rho=0.7, rng=rng) * np.exp(0.5 * rng.normal(size=(400, 1)))
     field = nnrg.SynapticField(values, CHAIN)
-    v = verdict(*measure(nnrg.renormalize(field), order=4, nulls=("permutation", "phase"), rng=57))
+    v = verdict(
+        *measure(nnrg.renormalize(field, levels=3), order=4, nulls=("permutation", "phase"), rng=57)
+    )
     assert v.statement == "local structure"
     assert "unequal variances" in v.line
     # Unequal sites are in the surrogate already.
     values = ar1(64, 400, rho=0.7, rng=rng) * np.hanning(66)[1:-1]
     field = nnrg.SynapticField(values, CHAIN)
-    v = verdict(*measure(nnrg.renormalize(field), order=4, nulls=("permutation", "phase"), rng=58))
+    v = verdict(
+        *measure(nnrg.renormalize(field, levels=3), order=4, nulls=("permutation", "phase"), rng=58)
+    )
     assert v.statement == "local structure"
     assert "no interactions beyond Gaussian" in v.line

@@ -114,6 +114,10 @@ def test_bad_input():
         Replicates.from_covariance([], [])
     with pytest.raises(ArgumentError, match="n >= 2"):
         Replicates.of_mean([[1.0, 2.0]])
+    with pytest.raises(ArgumentError, match="real numbers"):
+        Replicates.from_covariance([1j], [1.0])
+    with pytest.raises(ArgumentError, match="real numbers"):
+        Replicates.of_mean([[1.0, 2.0], [3.0]])
     with pytest.raises(ArgumentError, match="of one kind"):
         Replicates.join([])
     jackknife = Replicates.of_mean(np.arange(4.0)[:, None])

@@ -70,7 +70,9 @@ def initialisation(
 
     A single initialisation of n_0 samples knows its own numbers with an error, and the trained
     field of n samples has one too. Draws of m samples with replacement, 1/m = 1/n + 1/n_0, spread
-    by both together, so that z is what it says where training has done nothing.
+    by both together, so that z is what it says where training has done nothing: up to the skewness
+    of a number over few samples, as with any bootstrap. A tensor that training has moved little
+    shares its numbers with its initialisation, and z then is closer to zero than for two strangers.
 
     Raises
     ------

@@ -201,7 +201,7 @@ def _estimate(name: str, law: PowerLaw, d: int, said: Sequence[str]) -> Estimate
         slope = abs(_AFFINE[name](d)[0])
     flags = [power.best.flag, *said]
     if law.decades < _DECADES:
-        flags.append(f"window spans {law.decades:.1f} decades of b, two are needed")
+        flags.append(f"widest good window spans {law.decades:.1f} decades of b, two are needed")
     return Estimate(
         value,
         slope * hypot(power.statistical, power.systematic),

@@ -42,11 +42,11 @@ class PowerLaw:
 
     @property
     def decades(self) -> float:
-        """Decades of b that the best window spans."""
+        """Decades of b that the widest window spans in which one power is a good fit."""
         if self.power is None:
             return 0.0
-        low, high = self.power.best.window
-        return log10(high / low)
+        windows = [fit.window for fit in self.power.fits if not fit.p < POOR_FIT]
+        return max((log10(high / low) for low, high in windows), default=0.0)
 
 
 def _columns(b: Floats) -> Floats:

@@ -159,7 +159,7 @@ def fit_exponents(
             raise ArgumentError(
                 f"{len(action)} couplings need as many cumulants, got {len(one_point)}"
             )
-    critical = test_criticality(couplings)
+    critical = test_criticality(members)
     gate = "" if critical.passed or boltzmann else f"criticality test failed: {critical.reason}"
     fits = []
     for name in names:

@@ -49,7 +49,10 @@ class Replicates:
         if self.rows.shape[0] < 3:
             return np.full(self.rows.shape[1], np.nan)
         deviations = pseudo_deviations(self.rows[1:], self.rows[0], self.weights)
-        return np.asarray(np.sqrt((deviations**2).sum(axis=0)))
+        # Of numbers as large as 1e200 or as small the squares must stay in double precision.
+        top = np.abs(deviations).max(axis=0)
+        relative = deviations / np.where(top > 0, top, 1.0)
+        return np.asarray(top * np.sqrt((relative**2).sum(axis=0)))
 
     def covariance(self) -> Array:
         """Return the covariance, shape (P, P)."""

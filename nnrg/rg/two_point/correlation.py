@@ -215,15 +215,15 @@ def measure_two_point(flow: Flow, *, max_lag: int | None = None, mean: Mean = "f
     levels = []
     for level, b in enumerate(flow.scales):
         measured = level_sums(flow, level, *centred(flow.means[level], mean), longest)
-        units = (measured.unit**2 * squares[:, level]).reshape(
-            (-1,) + (1,) * len(measured.sums.lags)
-        )
+        units = (measured.unit**2 * squares[:, level]).reshape((-1,) + (1,) * dimension)
+        with np.errstate(invalid="ignore"):  # block means that vanish have no unit, and are NaN
+            rows = connected(measured, groups, mean) * units
         levels.append(
             Correlation(
                 scale=b,
                 sites=flow.sites[level],
                 lags=measured.sums.lags,
-                rows=connected(measured, groups, mean) * units.reshape((-1,) + (1,) * dimension),
+                rows=rows,
                 pairs=measured.sums.pairs.sum(axis=0),
                 weights=measured.sums.sites,
                 whole=measured.whole,

@@ -180,10 +180,10 @@ def measure_four_point(
         about = "site" if mean == "site" else "field"
         c4 = connected(quartic, flow.groups, about) * square_unit**2 - 2 * _squares(pairs.sums)
         units = (unit**2 * factors[:, level])[:, None]
-        flat = c4.reshape(c4.shape[0], -1) * units**2
+        with np.errstate(invalid="ignore"):  # block means that vanish have no unit, and are NaN
+            flat = c4.reshape(c4.shape[0], -1) * units**2
+            variance = connected(pairs, flow.groups, mean).reshape(len(c4), -1)[:, :1] * units
         weights = pairs.sums.sites
-        c2 = connected(pairs, flow.groups, mean)
-        variance = c2.reshape(len(c2), -1)[:, :1] * units
         squares = lag_squares(pairs.sums.lags).ravel()
         reach = min((int(lag.max()) for lag in pairs.sums.lags if lag.size > 1), default=0)
         counts = pairs.sums.pairs.sum(axis=0).ravel() * (squares <= reach**2)

@@ -214,6 +214,8 @@ def quadratic_kernel(
         raise ArgumentError(f"method must be 'auto', 'circulant' or 'window', got {shown(method)}")
     if max(level.longest) < 1:
         raise AnalysisError(f"b = {level.scale}: {level.sites!r} has no lags; use fewer levels")
+    if not np.all(np.isfinite(level.rows)):
+        raise AnalysisError(f"b = {level.scale}: block means that vanish have no kernel")
     samples = level.weights.size if n_samples is None else as_count("n_samples", n_samples)
     able = level.whole and level.has_mean and samples >= _FEWEST_SAMPLES
     if method == "circulant" and not able:

@@ -1,0 +1,24 @@
+"""Arrays of real numbers, or an `ArgumentError`."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from nnrg.errors import ArgumentError
+
+__all__ = ["real_array"]
+
+
+def real_array(name: str, value: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Return a copy in double precision; complex numbers, words and ragged lists are refused."""
+    try:
+        raw = np.asarray(value)
+    except ValueError:  # rows of unequal length
+        raw = np.asarray(None)
+    if raw.dtype.kind not in "biuf" and raw.size:
+        raise ArgumentError(
+            f"{name} must be an array of real numbers, got {raw.dtype} of shape {raw.shape}; "
+            "give real and imaginary parts one by one"
+        )
+    return np.array(raw, dtype=np.float64)
