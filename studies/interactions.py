@@ -76,6 +76,7 @@ def draw(results: Mapping[str, Mapping[str, Measured]], path: Callable[[str], ob
             labels = (r"$\lambda_4$", r"$g_4\,\sigma^4$", r"$U(1)\,\sigma^4$")
             for ax, label in zip(axes, labels, strict=True):
                 ax.axhline(0, color="0.6", lw=0.5)
+                ax.set_xlim(0.8, 1.25 * float(couplings.scales[-1]))
                 ax.set_xscale("log", base=2)
                 ax.set_yscale("symlog", linthresh=1.0)
                 ax.set_ylabel(label)

@@ -73,7 +73,6 @@ def draw(results: Mapping[str, Measured], path: Callable[[str], Path]) -> None:
                     label="permuted", lw=0, **LOOK["permuted"],
                 )  # fmt: skip
                 ax.set_ylabel(label)
-                ax.set_xscale("log", base=2)
             couplings = states["trained"][1]
             scale = couplings.series["sigma"] ** 2
             far = [n for n in couplings.names if n.startswith("J:")]
@@ -84,9 +83,11 @@ def draw(results: Mapping[str, Measured], path: Callable[[str], Path]) -> None:
                     couplings.errors()[:, i] * scale, fmt="o-", ms=3, lw=0.8, label=name,
                 )  # fmt: skip
             axes[2].axhline(0, color="0.6", lw=0.5)
-            axes[2].set_xscale("log", base=2)
             axes[2].set_yscale("symlog", linthresh=0.1)
             axes[2].set_ylabel(r"$J(r)\,\sigma^2$")
+            for ax in axes:
+                ax.set_xlim(0.8, 1.25 * float(couplings.scales[-1]))
+                ax.set_xscale("log", base=2)
             axes[0].set_title(title, loc="left")
             axes[0].legend(fontsize=6)
             axes[2].legend(fontsize=6)

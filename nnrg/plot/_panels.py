@@ -283,7 +283,8 @@ def couplings(
             f"no operator {unknown[0] if unknown else ''!r}; there are {', '.join(result.names)}"
         )
     ax = _axes(ax)
-    factor = result.series["sigma"][:, None] ** result.fields[[result.names.index(n) for n in names]]
+    powers = result.fields[[result.names.index(n) for n in names]]
+    factor = result.series["sigma"][:, None] ** powers
     ax.axhline(0, color="0.6", lw=0.5)
     if _curves(ax, result, names, factor):
         _signed_log(ax, result.values[:, [result.names.index(n) for n in names]] * factor)

@@ -151,6 +151,7 @@ def _check_derivatives(
         If they cannot be called with numbers, or do not agree.
     """
     arguments = 1 if distance is None else 2
+    _check_compiles(name, (derivative, second), arguments)
 
     def value(function: Callable[..., float], *point: float) -> float:
         try:
@@ -187,3 +188,21 @@ def _check_derivatives(
                     f"{name}: its derivative is not of degree {fields - 1}, as fields={fields} "
                     "says; leave fields out if the operator has no degree"
                 )
+
+
+def _check_compiles(name: str, functions: tuple[Callable[..., float], ...], arguments: int) -> None:
+    """Refuse what Numba cannot compile, here and not inside a flow."""
+    from numba import njit
+    from numba.core.errors import NumbaError
+    from numba.extending import is_jitted
+
+    for function in functions:
+        try:
+            compiled = function if is_jitted(function) else njit(function)
+            compiled(*_POINTS[0][:arguments])
+        except (NumbaError, TypeError, ValueError, ArithmeticError) as error:
+            reason = " ".join(str(error).split())[:160] or type(error).__name__
+            raise ArgumentError(
+                f"{name}: its derivatives must be functions of {arguments} number(s) that Numba "
+                f"compiles, such as those of math: {type(error).__name__}: {reason}"
+            ) from None

@@ -14,6 +14,7 @@ from nnrg.errors import ArgumentError
 from nnrg.fields import Lattice, SynapticField
 from nnrg.rg._lattice_blocks import lattice_notes
 from nnrg.rg._level_statistics import climb, gather
+from nnrg.rg._regions import CORRELATED, correlation_of_halves
 from nnrg.rg.blocks import Blocks, Coarsening, as_blocks
 from nnrg.rg.fluctuations import check_fluctuations
 from nnrg.rg.groups import Groups, choose_groups, fewest_blocks, unit, whole
@@ -29,6 +30,9 @@ __all__ = ["Flow", "field_exponent", "renormalize"]
 Array = npt.NDArray[np.float64]
 
 _RESCALINGS = ("variance", "clt", "kinetic")
+# Regions along an axis that are left at each step on the way to wider ones.
+_FEWER = 0.71
+_FEWEST_REGIONS = 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -251,7 +255,7 @@ def renormalize(
         groups = _groups(arranged, rule, n_levels, policy)
         means, sites, statistics = climb(arranged, rule, n_levels, groups)
         check_fluctuations(field, statistics)
-    return Flow(
+    flow = Flow(
         field=arranged,
         blocks=rule,
         scales=tuple(max(factors) ** level for level in range(n_levels)),
@@ -262,6 +266,31 @@ def renormalize(
         groups=groups,
         errors=policy,
     )
+    return _with_wide_regions(flow)
+
+
+def _with_wide_regions(flow: Flow) -> Flow:
+    """Take fewer and wider regions, down to eight, until they are two correlation lengths wide.
+
+    Only where their number was left to the package.
+    """
+    d = flow.field.sites.dimension
+    factors = flow.blocks.factors(flow.field.sites)
+    cells = flow.errors.cells_per_axis(d)
+    while (
+        flow.groups.kind == "regions"
+        and flow.errors.blocks is None
+        and int(cells * _FEWER) ** d >= _FEWEST_REGIONS
+        and correlation_of_halves(flow.means, factors, flow.groups.edges) > CORRELATED
+    ):
+        cells = int(cells * _FEWER)
+        wider = with_errors(flow, Jackknife(blocks=cells**d, over="sites"))
+        note = f"{wider.groups.n_groups} regions, wider ones being less correlated"
+        about = [line for line in (wider.groups.note, note) if line]
+        flow = replace(
+            wider, groups=replace(wider.groups, note="; ".join(about)), errors=flow.errors
+        )
+    return flow
 
 
 def repeat_flow(flow: Flow, field: SynapticField) -> Flow:

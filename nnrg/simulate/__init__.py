@@ -11,10 +11,6 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-# At once, for the module has the name of its function, which is the one that counts here; it
-# loads no kernel before it is called.
-from nnrg.simulate.ising import ising
-
 if TYPE_CHECKING:
     from nnrg.simulate.chain import phi4_chain as phi4_chain
     from nnrg.simulate.dyson import hierarchical as hierarchical
@@ -25,6 +21,7 @@ if TYPE_CHECKING:
     from nnrg.simulate.hermite import rosenblatt as rosenblatt
     from nnrg.simulate.phi4 import hopping_couplings as hopping_couplings
     from nnrg.simulate.phi4 import phi4_lattice as phi4_lattice
+    from nnrg.simulate.spins import ising as ising
 
 _HOMES = {
     "ar1": "gaussian",
@@ -32,6 +29,7 @@ _HOMES = {
     "gaussian_free_field": "gaussian",
     "hierarchical": "dyson",
     "hopping_couplings": "phi4",
+    "ising": "spins",
     "long_range_gaussian": "gaussian",
     "phi4_chain": "chain",
     "phi4_lattice": "phi4",

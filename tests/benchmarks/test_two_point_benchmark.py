@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose
 
 import nnrg
 from nnrg.rg.two_point.correlation import measure_two_point
-from nnrg.rg.two_point.spectrum import periodogram
+from nnrg.rg.two_point.periodogram import periodogram
 from nnrg_kernels.two_point import radial_power
 
 pytestmark = pytest.mark.benchmark

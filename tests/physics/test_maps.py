@@ -11,10 +11,14 @@ from nnrg.rg.scaling.local_potential import local_potential
 from nnrg.rg.scaling.maps import fixed_point_of_map, linearise
 
 
-def test_migdal_kadanoff_in_two_dimensions():
+ISING = "Ising maps in closed form"
+
+
+def test_migdal_kadanoff_in_two_dimensions(checked):
     fixed = fixed_point_of_map(migdal_kadanoff, [0.3], b=2)
-    np.testing.assert_allclose(fixed.couplings, [0.304688931718], rtol=0, atol=1e-12)
-    np.testing.assert_allclose(fixed.exponents, [0.747235718929], rtol=0, atol=1e-12)
+    name = "of Migdal and Kadanoff, d = 2, b = 2"
+    checked(ISING, f"K* {name}", 0.304688931718, fixed.couplings[0], rtol=1e-12)
+    checked(ISING, f"y_t {name}", 0.747235718929, fixed.exponents[0], rtol=1e-12)
 
 
 def test_migdal_kadanoff_is_the_closed_form_and_decimation():
@@ -27,8 +31,8 @@ def test_migdal_kadanoff_is_the_closed_form_and_decimation():
 
 
 @pytest.mark.parametrize("b", [2, 3, 7])
-def test_ising_chain_decimation(b):
-    # Row 19: tanh K' = tanh^b K, xi' = xi / b, and y_t = y_h = 1 at zero temperature.
+def test_ising_chain_decimation(b, checked):
+    # tanh K' = tanh^b K, xi' = xi / b, and y_t = y_h = 1 at zero temperature.
     t = np.exp(-2 * 0.4)
     after = ising_decimation([t, 0.0], b=b)[0]
 
@@ -37,8 +41,11 @@ def test_ising_chain_decimation(b):
 
     np.testing.assert_allclose(xi(after), xi(t) / b, rtol=1e-12)
     fixed = fixed_point_of_map(lambda g: ising_decimation(g, b=b), [0.0, 0.0], b=b)
-    np.testing.assert_allclose(fixed.exponents, [1, 1], rtol=1e-12)
     np.testing.assert_allclose(fixed.couplings, 0, atol=0)
+    kept = np.tanh(-0.5 * np.log(after))
+    checked(ISING, f"tanh K' of the chain, K = 0.4, b = {b}", np.tanh(0.4) ** b, kept)
+    for name, y in zip(("y_t", "y_h"), fixed.exponents, strict=True):
+        checked(ISING, f"{name} of the chain at zero temperature, b = {b}", 1.0, y, rtol=1e-12)
 
 
 def test_ising_chain_in_a_field_keeps_its_partition_function():
@@ -71,15 +78,18 @@ def niemeijer_van_leeuwen(couplings):
     return np.array([2 * k * mean**2, 3 * h * mean])
 
 
-def test_niemeijer_van_leeuwen():
+def test_niemeijer_van_leeuwen(checked):
     fixed = fixed_point_of_map(niemeijer_van_leeuwen, [0.3, 0.0], b=np.sqrt(3))
-    np.testing.assert_allclose(fixed.couplings, [0.3356135116, 0], rtol=0, atol=1e-10)
-    np.testing.assert_allclose(fixed.exponents, [1.369070, 0.882203], rtol=0, atol=1e-6)
+    np.testing.assert_allclose(fixed.couplings[1], 0, atol=1e-10)
+    name = "of Niemeijer and van Leeuwen, triangular lattice"
+    checked(ISING, f"K* {name}", 0.3356135116, fixed.couplings[0], rtol=1e-10)
+    checked(ISING, f"y_t {name}", 0.882203, fixed.exponents[1], rtol=1e-6)
+    checked(ISING, f"y_h {name}", 1.369070, fixed.exponents[0], rtol=1e-6)
 
 
 @pytest.mark.parametrize("b", [2, 3])
-def test_decimated_ar1_chain(b):
-    # Row 5 as a map of (r, Z): rho' = rho^b; at r = 0 the mass is relevant, r / Z grows as b^2.
+def test_decimated_ar1_chain(b, checked):
+    # As a map of (r, Z): rho' = rho^b; at r = 0 the mass is relevant, r / Z grows as b^2.
     def rg_map(couplings):
         r, z = couplings
         centre = r + 2 * z  # rho + 1 / rho = centre / Z
@@ -99,13 +109,14 @@ def test_decimated_ar1_chain(b):
         1 / np.sqrt(once[0] * (once[0] + 4 * once[1])), composed[1], rtol=1e-10
     )
     slope = linearise(lambda rho: rho**b, [1.0], b=b)
-    np.testing.assert_allclose(slope.exponents, [1], rtol=1e-12)
+    quantity = f"exponent of 1 - rho at rho = 1 under decimation, b = {b}"
+    checked("AR(1) chain", quantity, 1.0, slope.exponents[0], rtol=1e-12)
 
 
 @pytest.mark.parametrize("sigma", [0.7, 1.0, 2.0])
 @pytest.mark.parametrize("shape", [(48,), (12, 12)])
-def test_gaussian_mass_by_block_averages_in_real_space(sigma, shape):
-    # Rows 6 and 8: with Delta = (d - sigma)/2 the mass 1/G'(0) grows as b^sigma, at every b.
+def test_gaussian_mass_by_block_averages_in_real_space(sigma, shape, checked):
+    # With Delta = (d - sigma)/2 the mass 1/G'(0) grows as b^sigma, at every b.
     d = len(shape)
     for b in (2, 3):
 
@@ -118,22 +129,28 @@ def test_gaussian_mass_by_block_averages_in_real_space(sigma, shape):
             return np.array([b ** -(d - sigma) / blocks.sum()])
 
         found = linearise(rg_map, [0.2], b=b)
-        np.testing.assert_allclose(found.exponents, [sigma], rtol=1e-7)
+        topic = "Free field, block averages" if sigma == 2 else "Long-range Gaussian field"
+        quantity = f"exponent of 1/G(0), k^{sigma:g}, d = {d}, b = {b}"
+        checked(topic, quantity, sigma, found.exponents[0], rtol=1e-7)
 
 
-def test_local_potential_of_the_ising_class():
-    # Row 35.
+LPA = "Local potential approximation, d = 3"
+
+
+def test_local_potential_of_the_ising_class(checked):
     found = local_potential()
-    assert abs(found.nu.value - 0.6495617739) < 1e-10
-    assert abs(found.omega.value - 0.6557459392) < 1e-10
+    for name, known in (("nu", 0.6495617739), ("omega", 0.6557459392)):
+        obtained = getattr(found, name).value
+        checked(LPA, f"{name} of one component", known, obtained, rtol=1.5e-10, source="published")
     assert found.nu.error < 1e-9 and found.omega.error < 1e-8
     assert abs(found.slope[0] + 0.186064249) < 1e-8
 
 
 # D. F. Litim, Nucl. Phys. B 631 (2002) 128, table 1, and the spherical model N -> infinity.
 @pytest.mark.parametrize(("n", "nu"), [(2, 0.708211), (3, 0.761123), (4, 0.804348)])
-def test_local_potential_of_other_classes(n, nu):
-    assert abs(local_potential(n).nu.value - nu) < 1e-6
+def test_local_potential_of_other_classes(n, nu, checked):
+    obtained = local_potential(n).nu.value
+    checked(LPA, f"nu of {n} components", nu, obtained, rtol=1e-6, source="published")
 
 
 def test_local_potential_approaches_the_spherical_model():

@@ -13,15 +13,12 @@ import nnrg
 from nnrg.rg.two_point.correlation import Correlation, measure_two_point
 from nnrg.rg.two_point.four_point import measure_four_point
 from nnrg.rg.two_point.kernel import quadratic_kernel
+from nnrg.rg.two_point.lengths import correlation_length, fit_decay, second_moment_length
 from nnrg.rg.two_point.nonlocality import nonlocality
+from nnrg.rg.two_point.periodogram import periodogram
 from nnrg.rg.two_point.precision import precision_kernel
-from nnrg.rg.two_point.propagator import (
-    correlation_length,
-    fit_decay,
-    fit_propagator,
-    second_moment_length,
-)
-from nnrg.rg.two_point.spectrum import periodogram, spectrum
+from nnrg.rg.two_point.propagator import fit_propagator
+from nnrg.rg.two_point.spectrum import spectrum
 from nnrg.simulate.chain import phi4_chain
 from nnrg.simulate.gaussian import ar1, fractional_gaussian_noise, gaussian_free_field
 

@@ -1,4 +1,4 @@
-"""Each null model: what its draws share with the field exactly, and what it cannot be drawn from."""
+"""Each null model: what its draws share with the field exactly, and what has no such draws."""
 
 import ml_dtypes
 import numba

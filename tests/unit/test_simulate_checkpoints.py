@@ -26,7 +26,7 @@ def draw_phi4(n=6, **options):
 
 # The name of one of the modules is that of its function in the package.
 MODULES = {
-    draw_ising: import_module("nnrg.simulate.ising"),
+    draw_ising: import_module("nnrg.simulate.spins"),
     draw_phi4: import_module("nnrg.simulate.phi4"),
 }
 DRAWS = pytest.mark.parametrize("draw", [draw_ising, draw_phi4], ids=["ising", "phi4"])

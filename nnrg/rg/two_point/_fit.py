@@ -132,13 +132,17 @@ def fit_replicates(
     kept = values > 1e-10 * values[-1]
     root = (vectors[:, kept] / np.sqrt(values[kept])).T / spread
 
-    def residual(parameters: Array, y: Array) -> Array:
-        misfit = root @ (model(parameters) - y)
+    # The search has absolute tolerances: it must not see the unit of the field.
+    unit = np.where(start != 0, np.abs(start), 1.0)
+
+    def residual(relative: Array, y: Array) -> Array:
+        misfit = root @ (model(relative * unit) - y)
         return np.where(np.isfinite(misfit), misfit, 1e6)
 
     with np.errstate(all="ignore"):
-        found = least_squares(residual, start, x_scale="jac", args=(data.rows[0],), max_nfev=200)
-    with np.errstate(all="ignore"):
+        found = least_squares(
+            residual, start / unit, x_scale="jac", args=(data.rows[0],), max_nfev=200
+        )
         rows = [found.x, *_refit(residual, found.x, data.rows[1:])]
     chi2 = float(2 * found.cost)
     if not found.success or not chi2 < 1e8:
@@ -151,7 +155,7 @@ def fit_replicates(
         p = float(fdtrc(nu, n - nu + 1, chi2 * (n - nu + 1) / (nu * n)))
         inflation = float(np.sqrt(n * (n - 1) / ((n - nu) * (n - nu - 1))))
     how = "full covariance" if full else "correlations halved: few groups, no p"
-    refits = found.x + inflation * (np.array(rows) - found.x)
+    refits = unit * (found.x + inflation * (np.array(rows) - found.x))
     return Fit(tuple(names), Replicates(refits, data.weights), chi2, nu, p, window, how)
 
 

@@ -1,8 +1,10 @@
 """Sums of products phi_x phi_{x+u} over pairs of sites, for each jackknife group and lag.
 
 Where samples are left out a group is samples, and a pair belongs to its sample. Where regions are
-left out a pair belongs half to the region of either end, so that sums over all regions are sums
-over all pairs, those across a border included.
+left out a pair belongs to the region of one end, always that from which the other lies ahead, so
+that sums over all regions are sums over all pairs, those across a border included. Products at
+different ends are independent beyond a correlation length, whatever the lag: were a pair shared
+between the regions of both ends, errors of long lags would be up to sqrt(2) too small.
 
 Arrays of lags are in the order of a discrete Fourier transform: 0, 1, ..., m, -m, ..., -1 along an
 axis, or all sites of a periodic axis. Only whole pairs are counted: on an open axis transforms are
@@ -111,22 +113,31 @@ def pair_sums(
     else:
         with ThreadPoolExecutor(threads) as pool:
             rows = list(pool.map(one, work))
-    sums = np.stack(rows)
-    mirrored = sums
-    for axis, lag in enumerate(lags):
-        mirrored = np.take(mirrored, -np.arange(lag.size) % lag.size, axis=axis + 1)
-    counted = [len(group) * _pairs(sites, box, lags) for group, box in work]
-    pairs = np.stack(counted)
-    for axis, lag in enumerate(lags):
-        pairs = np.take(pairs, -np.arange(lag.size) % lag.size, axis=axis + 1)
+    # Of u and -u the one whose first lag that is not zero is positive stands for both.
+    one_way = _one_way(lags)
+    shape = (len(work), *(lag.size for lag in lags))
+    sums = np.stack(rows).reshape(len(work), -1)[:, one_way].reshape(shape)
+    counted = np.stack([len(group) * _pairs(sites, box, lags) for group, box in work])
+    pairs = counted.reshape(len(work), -1)[:, one_way].reshape(shape)
     parts = [_part(values, group, box) for group, box in work]
     return PairSums(
         lags=lags,
-        sums=(sums + mirrored) / 2,
-        pairs=(np.stack(counted) + pairs) / 2,
+        sums=sums,
+        pairs=pairs,
         first=np.array([part.sum(dtype=np.float64) for part in parts]),
         sites=np.array([float(part.size) for part in parts]),
     )
+
+
+def _one_way(lags: tuple[Ints, ...]) -> npt.NDArray[np.intp]:
+    """Return for each lag, flat, which of it and its opposite is ahead in order of the axes."""
+    shape = tuple(lag.size for lag in lags)
+    index = np.indices(shape).reshape(len(shape), -1)
+    opposite = np.ravel_multi_index(tuple(-index % np.array(shape)[:, None]), shape)
+    # Base 3 digits of the signs: the first that is not zero decides.
+    signs = np.stack([np.sign(lag[i]) for lag, i in zip(lags, index, strict=True)])
+    ahead = 3 ** np.arange(len(shape))[::-1] @ signs > 0
+    return np.asarray(np.where(ahead, np.arange(opposite.size), opposite))
 
 
 def _part(

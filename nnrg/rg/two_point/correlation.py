@@ -194,7 +194,8 @@ def measure_two_point(flow: Flow, *, max_lag: int | None = None, mean: Mean = "f
     over the N(u) pairs that lie on the lattice: open axes are padded with zeros, so no pair wraps.
     The square of the mean is estimated by products of *different* groups, and so has no bias where
     groups are independent. Where samples are left out, a pair belongs to its sample; where regions
-    are, half to the region of either end.
+    are, to the region of one end, always that from which the other lies ahead along the first axis
+    on which they differ.
 
     Examples
     --------

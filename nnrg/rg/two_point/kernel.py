@@ -207,6 +207,19 @@ def quadratic_kernel(
     dimension and half of it in more, where the exponent sigma of fractional noise with H = 0.8
     is 0.05 too low at the far end. Inverting amplifies noise: `QuadraticKernel.condition` says by
     how much.
+
+    Examples
+    --------
+    A chain with correlation 1/2 of neighbours couples nearest neighbours and nothing else:
+
+    >>> import nnrg
+    >>> from nnrg.rg.two_point.correlation import measure_two_point
+    >>> from nnrg.simulate.gaussian import ar1
+    >>> field = nnrg.SynapticField(ar1(256, 200, rho=0.5, rng=1), nnrg.Lattice(256))
+    >>> kernel = quadratic_kernel(measure_two_point(nnrg.renormalize(field, levels=1))[0], window=8)
+    >>> radius, near = kernel.profile.near(2)
+    >>> print(round(float(near.value[0] / kernel.onsite.value[0]), 1))  # - rho / (1 + rho^2)
+    -0.4
     """
     if not isinstance(level, Correlation):
         raise ArgumentError(f"quadratic_kernel takes a Correlation, got {type(level).__name__}")

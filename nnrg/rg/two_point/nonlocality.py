@@ -18,14 +18,14 @@ from nnrg.rg.nulls import NullModel, measure_null, null_models
 from nnrg.rg.observables import Observables
 from nnrg.rg.record import describe_flow
 from nnrg.rg.two_point._replicates import Replicates
+from nnrg.rg.two_point._statement import statement
 from nnrg.rg.two_point._verdict import Verdict, judge
 from nnrg.rg.two_point.correlation import Correlation, Mean, measure_two_point
 from nnrg.rg.two_point.four_point import FourPoint, measure_four_point
 from nnrg.rg.two_point.kernel import QuadraticKernel, quadratic_kernel
-from nnrg.rg.two_point.propagator import fitted_lengths, second_moment_lengths
+from nnrg.rg.two_point.lengths import fitted_lengths, second_moment_lengths
 from nnrg.rg.two_point.spectrum import spectrum
 from nnrg.stats.estimate import format_value_error
-from nnrg.stats.jackknife import jackknife_covariance
 
 __all__ = ["Nonlocality", "nonlocality"]
 
@@ -161,13 +161,13 @@ def nonlocality(
     for model in models:
         numbers = partial(_null_numbers, flow=flow, mean=mean, max_lag=max_lag)
         draws[model.name] = np.stack(list(measure_null(flow, model, seed, numbers)))
-    values = rows.copy()
+    values, sizes = rows.copy(), _group_sizes(flow)
     return Nonlocality(
         scales=np.array(flow.scales, dtype=np.int64),
         names=_NAMES,
         values=values[0],
         replicates=values[1:],
-        weights=np.tile(_group_sizes(flow)[:, None], (1, len(flow))),
+        weights=np.tile(sizes[:, None], (1, len(flow))),
         nulls=draws,
         flags=tuple(flags),
         n_samples=np.full(len(flow), flow.groups.n_groups, dtype=np.int64),
@@ -176,7 +176,7 @@ def nonlocality(
             "mean": mean,
             "verdicts": "\n".join(v.kind for v in verdicts),
             "evidence": "\n".join(v.evidence for v in verdicts),
-            "statement": _statement(flow, values, verdicts),
+            "statement": statement(flow, values[:, :, _NAMES.index("K_sigma")], sizes, verdicts),
         },
         series={"random_range2": random},
     )
@@ -287,58 +287,3 @@ def _sigma(kernel: QuadraticKernel, verdict: Verdict) -> tuple[Replicates | None
         return None, f"kernel: {verdict.kind}"
     d = kernel.profile.dimension
     return verdict.tail.parameters.map(lambda x: x[:, 1:2] - d), kernel.flag
-
-
-def _statement(flow: Flow, rows: Array, verdicts: list[Verdict]) -> str:
-    """Return what the scales say together, with numbers."""
-    kinds = [v.kind for v in verdicts]
-    told = [k for k in kinds if k != "cannot be told"]
-    cells = []
-    for kind in dict.fromkeys(kinds):
-        at = [str(b) for b, other in zip(flow.scales, kinds, strict=True) if other == kind]
-        cells.append(f"{kind} at b = {', '.join(at)}")
-    listed = "; ".join(cells)
-    if not told:
-        return "The range of the kernel cannot be told from these data."
-    if set(told) == {"none"}:
-        return f"No range: sites are independent as far as these data tell ({listed})."
-    if set(told) == {"local"}:
-        return f"Local kernel: {_widths(flow, verdicts)} ({listed})."
-    if set(told) == {"nonlocal"}:
-        return f"Fully nonlocal: the ratio to the random value stays near one ({listed})."
-    if set(told) == {"power law"}:
-        return _exponents(flow, rows, kinds, listed)
-    return f"The scales differ, and no one range is claimed: {listed}."
-
-
-def _widths(flow: Flow, verdicts: list[Verdict]) -> str:
-    cells = [
-        f"{v.width.at(0)} at b = {b}"
-        for b, v in zip(flow.scales, verdicts, strict=True)
-        if v.width is not None
-    ]
-    return "width in blocks " + ", ".join(cells)
-
-
-def _exponents(flow: Flow, rows: Array, kinds: list[str], listed: str) -> str:
-    """Test whether the exponents of the scales agree, with their common covariance."""
-    from scipy.special import fdtrc
-
-    at = [k for k, kind in enumerate(kinds) if kind == "power law"]
-    sigma = rows[:, at, _NAMES.index("K_sigma")]
-    if len(at) < 2:
-        return f"Power law at one scale only, so it is not known to be kept ({listed})."
-    covariance = jackknife_covariance(sigma[1:], sigma[0], _group_sizes(flow))
-    if not np.all(np.isfinite(covariance)):
-        return f"Power law, with exponents that cannot be compared ({listed})."
-    inverse = np.linalg.pinv(covariance, hermitian=True)
-    weight = inverse.sum(axis=0) / inverse.sum()
-    mean, error = float(weight @ sigma[0]), float(np.sqrt(weight @ covariance @ weight))
-    apart = sigma[0] - mean
-    n, nu = flow.groups.n_groups - 1, len(at) - 1
-    t2 = float(apart @ inverse @ apart)
-    p = float(fdtrc(nu, n - nu + 1, t2 * (n - nu + 1) / (nu * n)))
-    number = format_value_error(mean, error)
-    if p < 0.01:
-        return f"Power laws whose exponents differ (p = {p:.1g}): not kept ({listed})."
-    return f"Power law, exponent kept: sigma = {number} at all its scales (p = {p:.2g}; {listed})."

@@ -1,4 +1,4 @@
-"""Fits of the propagator and of C(r): mass, stiffness, long-range exponent, correlation length."""
+"""Fits of the propagator: mass, stiffness, long-range exponent."""
 
 from __future__ import annotations
 
@@ -7,24 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from nnrg._validate import as_count, as_real, shown
+from nnrg._validate import as_real, shown
 from nnrg.errors import AnalysisError, ArgumentError
-from nnrg.rg.two_point._fit import Fit, best, fit_replicates
+from nnrg.rg.two_point._fit import Fit, fit_replicates
 from nnrg.rg.two_point._replicates import Replicates
-from nnrg.rg.two_point.correlation import Correlation
-from nnrg.rg.two_point.spectrum import Spectrum, lag_window
-from nnrg.stats.estimate import Estimate
+from nnrg.rg.two_point.spectrum import Spectrum
 
-__all__ = [
-    "correlation_length",
-    "fit_decay",
-    "fit_propagator",
-    "fitted_lengths",
-    "scan_decay",
-    "scan_propagator",
-    "second_moment_length",
-    "second_moment_lengths",
-]
+__all__ = ["DETECTED", "fit_propagator", "logarithm", "scan_propagator"]
 
 Array = npt.NDArray[np.float64]
 
@@ -32,9 +21,7 @@ _TERMS = ("r", "Z", "A", "c4")
 # Where an exponent is free the search begins at each of these.
 _EXPONENTS = (0.5, 1.0, 1.5)
 # Numbers below so many of their errors have no logarithm to speak of.
-_DETECTED = 4.0
-# Below so many correlation lengths the smallest momentum is no small one.
-_LENGTHS = 6.0
+DETECTED = 4.0
 
 
 def fit_propagator(
@@ -101,13 +88,13 @@ def fit_propagator(
             raise ArgumentError(f"sigma must lie between 0 and 4, got {sigma}; try 1.0")
     top = np.inf if k_max is None else as_real("k_max", k_max, hint="try 1.0")
     errors = spectrum.values.errors()
-    kept = (spectrum.square <= top**2) & (spectrum.values.value > _DETECTED * errors)
+    kept = (spectrum.square <= top**2) & (spectrum.values.value > DETECTED * errors)
     if not kept.any():
         raise AnalysisError(
-            f"b = {spectrum.scale}: no bin of G(k) up to khat = {top:g} is {_DETECTED:g} errors "
+            f"b = {spectrum.scale}: no bin of G(k) up to khat = {top:g} is {DETECTED:g} errors "
             "above zero; use more samples"
         )
-    data = _logarithm(spectrum.values, kept)
+    data = logarithm(spectrum.values, kept)
     square = spectrum.square[kept]
     powers = _powers(spectrum.nodes, names)
     parameters = names if "A" not in names or fixed is not None else (*names, "sigma")
@@ -157,7 +144,8 @@ def _start(g: Array, square: Array, names: Sequence[str], exponent: float) -> Ar
     return np.asarray(np.linalg.lstsq(columns * g[:, None], np.ones(g.size), rcond=None)[0])
 
 
-def _logarithm(values: Replicates, kept: npt.NDArray[np.bool_]) -> Replicates:
+def logarithm(values: Replicates, kept: npt.NDArray[np.bool_]) -> Replicates:
+    """Return ln of the numbers that are kept, without the bias of the logarithm."""
     relative = values.errors()[kept] / values.value[kept]
     with np.errstate(invalid="ignore", divide="ignore"):
         rows = np.log(values.rows[:, kept]) + relative**2 / 2
@@ -187,170 +175,3 @@ def scan_propagator(
             "fit fewer terms or use more samples"
         )
     return tuple(fits)
-
-
-def correlation_length(spectrum: Spectrum) -> Estimate:
-    """Return xi = sqrt(Z / r) in blocks, from 1/G = r + Z khat^2 + c4 khat^4 in its best window.
-
-    NaN with a flag where r or Z is not positive: the data then set no length.
-
-    Raises
-    ------
-    AnalysisError
-        If no window has a fit.
-
-    Notes
-    -----
-    The rate at which a free propagator r + Z khat^2 decays along an axis is the other length, 2
-    asinh(1 / (2 xi)): the two agree where xi is long.
-    """
-    lengths, flag = fitted_lengths(spectrum)
-    length = lengths.at(0, flag)
-    if np.isnan(length.value) or np.isnan(length.error):
-        return Estimate(np.nan, np.nan, length.n_samples, flag="r or Z is not told from zero")
-    return length
-
-
-def fitted_lengths(spectrum: Spectrum) -> tuple[Replicates, str]:
-    """Return sqrt(Z / r) of the best window, with each group left out, and a flag."""
-    fit = best(scan_propagator(spectrum))
-    poor = f"1/G is no polynomial in khat^2 (p = {fit.p:.1g})" if fit.p < 0.01 else ""
-    flag = "; ".join(f for f in (spectrum.flag, poor) if f)
-    return fit.parameters.map(lambda x: np.sqrt(x[:, 1:2] / x[:, :1])), flag
-
-
-def fit_decay(
-    level: Correlation, *, axis: int = 0, r_min: int = 1, r_max: int | None = None
-) -> Fit:
-    r"""Fit the decay of C along one axis: :math:`C(r) = A\, r^{-(d-1)/2} e^{-r/\xi}`.
-
-    Parameters
-    ----------
-    level : Correlation
-    axis : int
-    r_min, r_max : int
-        Window in blocks. By default to where C first falls below four of its errors.
-
-    Returns
-    -------
-    Fit
-        ``ln A`` (A in the unit of the field squared) and ``1/xi`` in inverse blocks.
-
-    Raises
-    ------
-    ArgumentError
-        If the window is out of range.
-    AnalysisError
-        If fewer than two lags of C in the window are above four errors.
-
-    Notes
-    -----
-    The form of Ornstein and Zernike, exact for r much larger than xi; in one dimension a pure
-    exponential.
-    """
-    if not isinstance(level, Correlation):
-        raise ArgumentError(f"fit_decay takes a Correlation, got {type(level).__name__}")
-    lags, line = level.axis(axis)
-    low = as_count("r_min", r_min, 1)
-    high = int(lags[-1]) if r_max is None else as_count("r_max", r_max, low)
-    lost = np.flatnonzero(~(line.value > _DETECTED * line.errors()))
-    last = min(high, int(lost[0]) - 1 if lost.size else high, int(lags[-1]))
-    kept = (lags >= low) & (lags <= last)
-    if np.count_nonzero(kept) < 2:
-        raise AnalysisError(
-            f"b = {level.scale}: fewer than two lags of C from r = {low} on are above "
-            f"{_DETECTED:g} errors; the decay cannot be told from these data"
-        )
-    data = _logarithm(line, kept)
-    r = lags[kept].astype(np.float64)
-    shape = -(len(level.lags) - 1) / 2 * np.log(r)
-    slope = (data.rows[0, 0] - shape[0] - data.rows[0, -1] + shape[-1]) / (r[-1] - r[0])
-    start = np.array([data.rows[0, 0] - shape[0] + slope * r[0], slope])
-    window = (float(r[0]), float(r[-1]))
-    return fit_replicates(
-        data, lambda x: np.asarray(x[0] - x[1] * r + shape), start, ("ln A", "1/xi"), window
-    )
-
-
-def scan_decay(level: Correlation, *, axis: int = 0, r_max: int | None = None) -> tuple[Fit, ...]:
-    """Return fits of the decay of C for r_min = 1, 2, ..., as long as three lags are above errors.
-
-    Raises
-    ------
-    AnalysisError
-        If there is none.
-    """
-    fits: list[Fit] = []
-    for r_min in range(1, max(2, max(level.longest))):
-        try:
-            fit = fit_decay(level, axis=axis, r_min=r_min, r_max=r_max)
-        except AnalysisError:
-            if not fits:
-                raise
-            break
-        if fit.dof < 1 and fits:
-            break
-        fits.append(fit)
-    return tuple(fits)
-
-
-def second_moment_length(level: Correlation) -> Estimate:
-    r"""Return the second-moment correlation length in blocks.
-
-    Parameters
-    ----------
-    level : Correlation
-        With every lag of a periodic lattice, or a correlogram: its own smallest momentum is used.
-
-    Returns
-    -------
-    Estimate
-        NaN with a flag where G(0) is not above G(k_min). Flagged where the lattice is short.
-
-    Raises
-    ------
-    AnalysisError
-        If G(0) is unknown because the mean of each sample was taken off, or there are no momenta.
-
-    Notes
-    -----
-    .. math:: \xi_{2nd} = \frac{[G(0)/G(k_{min}) - 1]^{1/2}}{2 \sin(k_{min}/2)}
-
-    averaged over the axes that are longest. Biased on few blocks: for a free field with L = 256,
-    r = 0.0025 it implies a stiffness 1.0009, 1.0046, 1.0195, 1.0792 at b = 2, 4, 8, 16 instead of
-    1, because k_min grows and block averages damp G(k_min).
-    """
-    size = max(lag.size for lag in level.lags)
-    length = second_moment_lengths(level).at(0)
-    flags = [level.flag] if level.flag else []
-    if np.isnan(length.value) or np.isnan(length.error):
-        flags.append("G(0) is not told from G(k_min): no length")
-        return Estimate(np.nan, np.nan, length.n_samples, flag="; ".join(flags))
-    if size < _LENGTHS * length.value:
-        flags.append(f"biased: {size} lags along an axis are few for this length")
-    return Estimate(length.value, length.error, length.n_samples, flag="; ".join(flags))
-
-
-def second_moment_lengths(level: Correlation) -> Replicates:
-    """Return the second-moment length with each group left out; see `second_moment_length`."""
-    if not level.has_mean:
-        raise AnalysisError(
-            "the second moment needs G(0), and the mean of each sample was taken off; "
-            "use mean='field' or mean='site'"
-        )
-    sizes = [lag.size for lag in level.lags]
-    if max(sizes) < 3:
-        raise AnalysisError(f"b = {level.scale}: {level.sites!r} has no momenta; use fewer levels")
-    rows = level.rows * lag_window(level)
-    flat = tuple(range(1, rows.ndim))
-    zero = rows.sum(axis=flat)
-    longest = [a for a, n in enumerate(sizes) if n == max(sizes)]
-    k = 2 * np.pi / max(sizes)
-    smallest = np.zeros(len(rows))
-    for axis in longest:
-        wave = np.cos(k * level.lags[axis])
-        others = tuple(a for a in flat if a != axis + 1)
-        smallest += rows.sum(axis=others) @ wave / len(longest)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        lengths = np.sqrt(zero / smallest - 1) / (2 * np.sin(k / 2))
-    return Replicates(lengths[:, None], level.weights).unbiased()
