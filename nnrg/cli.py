@@ -158,7 +158,7 @@ def _add_flow(flow: argparse.ArgumentParser) -> None:
         "--nulls",
         default="permutation",
         metavar="NAMES",
-        help="permutation (default), shuffle, rows, columns, phase, rotation, gaussian; comma between",
+        help="permutation (default), shuffle, rows, columns, phase, rotation, gaussian, by commas",
     )
     flow.add_argument(
         "--initial",

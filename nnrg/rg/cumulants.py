@@ -13,7 +13,7 @@ from nnrg._random import as_seed
 from nnrg.errors import ArgumentError
 from nnrg.rg.flow import Flow
 from nnrg.rg.moments import cumulant_names, flag_ratios, observe
-from nnrg.rg.nulls import NullModel, measure_null, null_models
+from nnrg.rg.nulls import VALUES_KEPT, NullModel, measure_null, null_models
 from nnrg.rg.observables import Observables
 from nnrg.rg.record import describe_flow, flag_groups
 from nnrg.stats.estimate import format_value_error
@@ -209,10 +209,10 @@ def from_statistics(
     """Return cumulants from group sums; `flag` is put on every number that has none of its own."""
     numbers = observe(statistics, order, replicates=True)
     names = cumulant_names(order, statistics.gradients.shape[2])
-    # A permutation keeps every value at b = 1: what its draws differ by there is rounding.
+    # These keep every value at b = 1: what their draws differ by there is rounding.
     one_point = [i for i, name in enumerate(names) if not name.startswith("neighbour")]
-    if "permutation" in draws:
-        draws["permutation"][:, 0, one_point] = numbers[0, 0, one_point]
+    for name in VALUES_KEPT & draws.keys():
+        draws[name][:, 0, one_point] = numbers[0, 0, one_point]
     return Cumulants(
         scales=np.array(scales, dtype=np.int64),
         names=names,

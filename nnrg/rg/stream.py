@@ -14,12 +14,12 @@ from nnrg._validate import as_count, shown
 from nnrg.errors import AnalysisError, ArgumentError
 from nnrg.fields import Lattice
 from nnrg.networks.network import Network
+from nnrg.rg._regions import CORRELATED
 from nnrg.rg.blocks import GridBlocks
 from nnrg.rg.cumulants import Cumulants, from_statistics
 from nnrg.rg.fluctuations import has_fluctuations
 from nnrg.rg.levels import as_levels, count_levels
 from nnrg.rg.moments import observe
-from nnrg.rg.record import CORRELATED
 from nnrg_kernels.pyramid import Pyramid, PyramidStream
 
 __all__ = ["stream_cumulants"]

@@ -53,7 +53,7 @@ def test_structure_factor_of_one_scale_and_of_all(capsys):
     one_scale(values[:64, :64], edges)  # compiles
     next(periodogram(one))
     timed = fastest(
-        5,
+        9,
         partial(scipy.fft.rfft2, values, workers=2),
         partial(one_scale, values, edges),
         lambda: list(periodogram(one)),

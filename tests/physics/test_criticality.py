@@ -13,9 +13,9 @@ from nnrg.rg.scaling.criticality import criticality
 from nnrg.rg.scaling.fixed_points import find_fixed_point
 from nnrg.rg.scaling.operator_record import majority_operators
 from nnrg.rg.scaling.swendsen import linearised_rg
+from nnrg.simulate import ising
 from nnrg.simulate.chain import phi4_chain
 from nnrg.simulate.gaussian import ar1, fractional_gaussian_noise, gaussian_free_field
-from nnrg.simulate import ising
 
 LOCAL = nnrg.Basis(("phi", "phi2", "phi4", "grad2"))
 

@@ -8,8 +8,7 @@ import pytest
 import nnrg
 from nnrg.errors import AnalysisError, ArgumentError
 from nnrg.rg.scaling.finite_size import crossings, finite_size_observables, fit_size_exponent
-from nnrg.simulate import ar1, gaussian_free_field
-from nnrg.simulate import ising
+from nnrg.simulate import ar1, gaussian_free_field, ising
 from nnrg.stats.collapse import ScalingCurve, collapse
 from nnrg.stats.replicates import Replicates
 

@@ -88,7 +88,8 @@ def test_decimated_ar1_stays_nearest_neighbour(b, checked):
     wide = nnrg.fit_couplings(flow, basis=nnrg.Basis((*fit.names, "J:2")), nulls=())
     for name, known in zip(wide.names, (*expected[0], 0.0), strict=True):
         found = wide.estimate(name, 1)
-        checked(CHAIN, f"{name} of every {b}th site, rho = 0.9", known, found.value, found.error)
+        quantity = f"{name} of the chain decimated by b = {b}, rho = 0.9"
+        checked(CHAIN, quantity, known, found.value, found.error)
 
 
 def test_blocked_ar1_does_not_stay_nearest_neighbour():

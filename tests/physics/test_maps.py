@@ -10,7 +10,6 @@ from nnrg.rg.scaling.ising_maps import ising_decimation, migdal_kadanoff
 from nnrg.rg.scaling.local_potential import local_potential
 from nnrg.rg.scaling.maps import fixed_point_of_map, linearise
 
-
 ISING = "Ising maps in closed form"
 
 

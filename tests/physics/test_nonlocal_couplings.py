@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from physics.agreement import deviations, p_value
+from physics.agreement import p_value
 from scipy import stats
 
 import nnrg
@@ -79,7 +79,7 @@ def checkerboard(n_samples, length, sweeps, rng, *, r, u, quartic, cubic, stiffn
     return phi
 
 
-def test_quartic_couplings_between_neighbours_are_recovered():
+def test_quartic_couplings_between_neighbours_are_recovered(checked):
     # U:1 of its own size and phi3phi:1, which no product of the usual terms can stand for.
     truth = {"phi2": 0.5, "phi4": 6.0, "grad2:0": 1.0, "U:1": 0.8, "phi3phi:1": -0.5}
     values = checkerboard(
@@ -91,7 +91,10 @@ def test_quartic_couplings_between_neighbours_are_recovered():
     fit = nnrg.fit_couplings(flow, basis=basis, nulls=())
     expected = [[truth.get(name, 0.0) for name in fit.names]]
     assert p_value(fit, fit.names, expected) > 1e-4
-    assert np.abs(deviations(fit, fit.names, expected)).max() < 4.5
+    topic = "Chain with quartic couplings between neighbours"
+    for name, known in zip(fit.names, expected[0], strict=True):
+        found = fit.estimate(name, 1)
+        checked(topic, name, known, found.value, found.error, within=4.5)
     assert fit.series["p"][0] > 1e-4
     at = fit.names.index("U:1")
     assert fit.values[0, at] > 10 * fit.errors()[0, at]
@@ -122,24 +125,43 @@ def test_blocks_of_a_local_action_have_couplings_between_distant_sites(lattice_f
     assert local.series["p"][1] < 1e-6
 
 
-def test_diagonal_coupling_of_the_block_action_as_reported(lattice_flow, checked):
-    # Reported for these operators and a block field of unit variance.
-    basis = nnrg.Basis(("phi2", "phi4", "grad2", "J:1.414", "U:1"))
-    fit = nnrg.fit_couplings(lattice_flow, basis=basis, nulls=())
-    sigma = fit.series["sigma"][1]
-    for name, fields, value, uncertainty in (
-        ("J:1.414", 2, -0.143, 0.016),
-        ("U:1", 4, -0.05, 0.03),
+def test_couplings_of_gaussian_fields_with_distant_terms(checked):
+    rng = np.random.default_rng(63)
+    for label, shape, action in (("chain", (64,), CHAIN), ("d = 2", (32, 32), PLANE)):
+        values = gaussian_field(shape, 400, action, rng)
+        field = nnrg.SynapticField(values, nnrg.Lattice(shape, periodic=True))
+        flow = nnrg.renormalize(field, levels=1)
+        fit = nnrg.fit_couplings(flow, basis=nnrg.Basis((*action, "phi4", "U:1")), nulls=())
+        for name in fit.names:
+            found, known = fit.estimate(name, 1), action.get(name, 0.0)
+            topic = f"Gaussian field with couplings between distant sites, {label}"
+            checked(topic, name, known, found.value, found.error, within=4.5)
+
+
+def test_block_action_as_reported(lattice_flow, checked):
+    # Truncated, so that the numbers are those of a basis: U(1) takes part in Z and J(sqrt 2), and
+    # was reported as the last of six operators.
+    five = ("phi2", "phi4", "phi6", "J:1", "J:1.414")
+    fit, wide = (
+        nnrg.fit_couplings(lattice_flow, basis=nnrg.Basis(names), nulls=())
+        for names in (five, (*five, "U:1"))
+    )
+    for result, name, fields, value, uncertainty in (
+        (fit, "phi2", 2, -1.46, 0.06),
+        (fit, "phi4", 4, 6.0, 0.6),
+        (fit, "J:1", 2, 1.67, 0.02),
+        (fit, "J:1.414", 2, -0.143, 0.016),
+        (wide, "U:1", 4, -0.05, 0.03),
     ):
-        found = fit.estimate(name, 2)
+        found, unit = result.estimate(name, 2), result.series["sigma"][1] ** fields
         checked(
-            "Block action of the 2-d field, (r, Z, u) = (-0.8, 1, 3), 64 x 64, b = 2",
-            f"{name}, field of unit variance",
+            "Interacting field, d = 2, block action at b = 2",
+            f"{name} of {len(result.names)} operators, block field of unit variance",
             value,
-            found.value * sigma**fields,
-            found.error * sigma**fields,
+            found.value * unit,
+            found.error * unit,
             uncertainty=uncertainty,
             source="simulation",
         )
-    diagonal = fit.estimate("J:1.414", 2)
+    diagonal = wide.estimate("J:1.414", 2)
     assert diagonal.value < -5 * diagonal.error

@@ -11,8 +11,8 @@ from scipy import stats
 import nnrg
 from nnrg.rg.scaling.operator_record import join_records, majority_operators
 from nnrg.rg.scaling.swendsen import linearised_rg
-from nnrg.simulate.gaussian import gaussian_free_field
 from nnrg.simulate import ising
+from nnrg.simulate.gaussian import gaussian_free_field
 
 HERMITE = ("hermite2", "hermite4", "hermite6", "phi", "hermite3")
 

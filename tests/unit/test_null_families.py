@@ -9,7 +9,6 @@ import nnrg
 from nnrg.errors import AnalysisError, ArgumentError
 from nnrg.rg.nulls import measure_null
 from nnrg.rg.nulls._families import FAMILIES
-from nnrg.rg.nulls._free_field import fit_free_field, gaussian
 from nnrg.rg.nulls._matrices import as_matrices, haar
 from nnrg.simulate.gaussian import ar1
 
@@ -157,50 +156,6 @@ def test_surrogates_of_few_samples_keep_the_covariance_of_samples():
     found = np.array([np.cov(n.field.values.reshape(2, -1)) for n in draws])
     error = found.std(axis=0) / np.sqrt(100)
     assert np.abs((found.mean(axis=0) - np.cov(values.reshape(2, -1))) / error).max() < 4.5
-
-
-@pytest.mark.parametrize("periodic", [True, False, (True, False)])
-def test_the_fitted_free_field_has_the_moments_of_the_field(periodic):
-    lattice = nnrg.Lattice((6, 5), periodic=periodic)
-    values = np.random.default_rng(10).normal(size=(30, 6, 5)).cumsum(axis=1)
-    r, stiffness = fit_free_field(nnrg.SynapticField(values, lattice))
-    # The covariance is the inverse of r + sum Z_a (minus the Laplacian of axis a), as a matrix.
-    laplace = []
-    for axis, length in enumerate(lattice.shape):
-        bonds = np.diff(np.eye(length), axis=0)
-        if lattice.periodic[axis]:
-            bonds = np.vstack([bonds, np.eye(length)[0] - np.eye(length)[-1]])
-        one = bonds.T @ bonds
-        laplace.append(np.kron(one, np.eye(5)) if axis == 0 else np.kron(np.eye(6), one))
-    covariance = np.linalg.inv(
-        r * np.eye(30) + sum(z * a for z, a in zip(stiffness, laplace, strict=True))
-    )
-    flat = (values - values.mean()).reshape(30, 30)
-    assert np.trace(covariance) / 30 == pytest.approx(np.mean(flat**2), rel=1e-8)
-    for one in laplace:
-        jump = np.einsum("ni,ij,nj->", flat, one, flat) / 900
-        assert np.trace(one @ covariance) / 30 == pytest.approx(jump, rel=1e-8)
-
-
-@pytest.mark.parametrize("periodic", [True, False, (False, True)])
-def test_free_fields_are_drawn_with_their_covariance(periodic):
-    lattice = nnrg.Lattice((4, 3), periodic=periodic)
-    values = np.random.default_rng(11).normal(size=(50, 4, 3)).cumsum(axis=1)
-    field = nnrg.SynapticField(values, lattice)
-    many = field.replaced(np.tile(values, (400, 1, 1)))
-    draw = gaussian(many)(np.random.default_rng(12)).values.reshape(20000, 12)
-    fits = [fit_free_field(f) for f in (field, many.replaced(draw.reshape(-1, 4, 3)))]
-    # 20000 samples know r and Z to 1 %.
-    np.testing.assert_allclose(fits[1][0], fits[0][0], rtol=0.05)
-    np.testing.assert_allclose(fits[1][1], fits[0][1], rtol=0.05)
-
-
-@pytest.mark.parametrize("axis", [1, 2])
-def test_a_field_constant_along_an_axis_has_no_free_field(axis):
-    values = np.random.default_rng(13).normal(size=(20, 8, 8))
-    values = np.repeat(values.mean(axis=axis, keepdims=True), 8, axis=axis)
-    with pytest.raises(AnalysisError, match="does not vary along every axis"):
-        fit_free_field(nnrg.SynapticField(values, nnrg.Lattice((8, 8))))
 
 
 def test_samples_without_variation_have_no_surrogate():

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.fft import fftn, idctn, ifftn
 
 from nnrg.errors import AnalysisError
 from nnrg.fields import Lattice, SynapticField
@@ -43,8 +42,9 @@ def fit_free_field(field: SynapticField) -> tuple[float, Floats]:
 
     over the bonds that the lattice has, with one common mean. Its modes k are those of the lattice
     Laplacian, Fourier on periodic axes and cosines on open ones. The likelihood is largest where
-    :math:`\langle 1/D_k \rangle` is the variance and :math:`\langle \hat k_a^2 / D_k \rangle` the
-    mean square difference of neighbours along each axis, :math:`D_k = r + \sum_a Z_a \hat k_a^2`:
+    :math:`\langle 1/D_k \rangle` is the variance about the common mean and
+    :math:`\langle \hat k_a^2 / D_k \rangle` the mean square difference of neighbours along each
+    axis, :math:`D_k = r + \sum_a Z_a \hat k_a^2`:
     a convex problem, solved by Newton's method.
     """
     sites = field.sites
@@ -63,23 +63,27 @@ def fit_free_field(field: SynapticField) -> tuple[float, Floats]:
     laplace = [_eigenvalues(sites, a) for a in axes]
     theta = np.zeros(moments.size)
     theta[0] = 1.0
+    # One of the samples' mean modes is spent on the common mean.
+    n = field.n_samples
+    share = np.ones(sites.shape)
+    share.flat[0] = (n - 1) / n
     for _ in range(_STEPS):
-        kernel = _kernel(theta, laplace, sites)
+        kernel = _kernel(theta, laplace, sites, n)
         parts: list[Floats] = [np.ones(1), *laplace]
         inverse = 1 / kernel
-        gradient = moments - [np.mean(p * inverse) for p in parts]
-        square = inverse * inverse
+        gradient = moments - [np.mean(share * p * inverse) for p in parts]
+        square = share * inverse * inverse
         hessian = np.array([[np.mean(p * q * square) for q in parts] for p in parts])
         step = np.linalg.solve(hessian, -gradient)
         decrement = -float(gradient @ step)
         if decrement < 1e-20:
             break
-        level = _loss(theta, moments, kernel)
+        level = _loss(theta, moments, share, kernel)
         length = 1.0
         while length > 1e-10:
-            trial = _kernel(theta + length * step, laplace, sites)
+            trial = _kernel(theta + length * step, laplace, sites, n)
             if trial.min() > 0 and (
-                _loss(theta + length * step, moments, trial)
+                _loss(theta + length * step, moments, share, trial)
                 <= level - 0.25 * length * decrement + 1e-13 * abs(level)
             ):
                 break
@@ -103,12 +107,14 @@ def gaussian(field: SynapticField) -> Draw:
     sites, n = field.sites, field.n_samples
     mean = float(field.values.mean(dtype=np.float64))
     laplace = [_eigenvalues(sites, a) for a in range(sites.dimension)]
-    amplitude = 1 / np.sqrt(_kernel(np.array([r, *stiffness]), laplace, sites))
+    amplitude = 1 / np.sqrt(_kernel(np.array([r, *stiffness]), laplace, sites, n))
     closed = [1 + a for a, p in enumerate(sites.periodic) if p]
     opened = [1 + a for a, p in enumerate(sites.periodic) if not p]
     kind = np.float64 if field.values.dtype == np.float64 else np.float32
 
     def draw(rng: np.random.Generator) -> SynapticField:
+        from scipy.fft import fftn, idctn, ifftn
+
         # White noise is white in the cosine modes too: only Fourier modes need the way there.
         values: Array = rng.standard_normal((n, *sites.shape))
         if closed:
@@ -117,7 +123,7 @@ def gaussian(field: SynapticField) -> Draw:
             values *= amplitude
         if opened:
             values = idctn(values, axes=opened, norm="ortho")
-        values += mean
+        values += mean - values.mean()
         return field.replaced(values.astype(kind, copy=False), "Gaussian free field, fitted")
 
     return draw
@@ -131,16 +137,18 @@ def _eigenvalues(sites: Lattice, axis: int) -> Floats:
     return np.asarray(values.reshape([-1 if a == axis else 1 for a in range(sites.dimension)]))
 
 
-def _kernel(theta: Floats, laplace: list[Floats], sites: Lattice) -> Floats:
-    """Return D_k on all modes."""
+def _kernel(theta: Floats, laplace: list[Floats], sites: Lattice, n_samples: int) -> Floats:
+    """Return D_k on all modes; 1 for the mean of a single sample, of which nothing is known."""
     kernel = np.full(sites.shape, theta[0])
     for z, eigenvalues in zip(theta[1:], laplace, strict=True):
         kernel += z * eigenvalues
+    if n_samples == 1:
+        kernel.flat[0] = 1.0
     return kernel
 
 
-def _loss(theta: Floats, moments: Floats, kernel: Floats) -> float:
-    return float(theta @ moments - np.mean(np.log(kernel)))
+def _loss(theta: Floats, moments: Floats, share: Floats, kernel: Floats) -> float:
+    return float(theta @ moments - np.mean(share * np.log(kernel)))
 
 
 def _jump(values: Floats, sites: Lattice, axis: int) -> float:

@@ -15,8 +15,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.fft import irfftn, next_fast_len, rfftn
-from scipy.linalg import helmert
 
 from nnrg.errors import AnalysisError
 from nnrg.fields import SynapticField
@@ -49,12 +47,16 @@ def _random_phases(field: SynapticField) -> Draw:
     Of samples that depend on one another a mode gets one phase in all of them, which keeps every
     product of two samples.
     """
+    from scipy.fft import rfftn
+
     shape = field.sites.shape
     axes = tuple(range(1, 1 + len(shape)))
     modes = rfftn(field.values.astype(np.float64), axes=axes)
     noisy = (field.n_samples if field.independent else 1, *shape)
 
     def draw(rng: np.random.Generator) -> SynapticField:
+        from scipy.fft import irfftn, rfftn
+
         # Modes of white noise have independent uniform phases, conjugate where they must be.
         turn = rfftn(rng.standard_normal(noisy), axes=axes)
         turn /= np.abs(turn)
@@ -90,6 +92,8 @@ def _mixed_samples(field: SynapticField) -> Draw:
 
 def _root(deviation: Array) -> Array:
     """Return B with B^T B = X^T X for deviations X from the mean, with as few rows as can be."""
+    from scipy.linalg import helmert
+
     m, n_sites = deviation.shape
     if m - 1 <= n_sites:
         return np.asarray(helmert(m) @ deviation)
@@ -108,6 +112,8 @@ def _stationary(field: SynapticField) -> Draw:
     AnalysisError
         If no sample varies.
     """
+    from scipy.fft import irfftn, next_fast_len, rfftn
+
     n, shape = field.n_samples, field.sites.shape
     axes = tuple(range(1, 1 + len(shape)))
     means = field.values.mean(axis=axes, dtype=np.float64, keepdims=True)
@@ -138,6 +144,8 @@ def _stationary(field: SynapticField) -> Draw:
     inside = (slice(None), *(slice(length) for length in shape))
 
     def draw(rng: np.random.Generator) -> SynapticField:
+        from scipy.fft import irfftn, rfftn
+
         noise = rfftn(rng.standard_normal((n, *larger)), axes=axes)
         values = irfftn(noise * amplitude, s=larger, axes=axes)[inside]
         mixed = (mix @ values.reshape(n, -1)).reshape(n, *shape) + means

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from nnrg.errors import AnalysisError, ArgumentError
 from nnrg.rg.flow import Flow
+from nnrg.rg.moments import observe
 from nnrg.rg.two_point._connected import centred, leave_out, squared_factors
 from nnrg.rg.two_point._replicates import Replicates
 from nnrg.rg.two_point.spectrum import Spectrum, bin_count, bin_edges
@@ -22,6 +23,8 @@ Array = npt.NDArray[np.float64]
 
 # Narrow bins inside each bin, of which a model is the mean.
 _FINE = 16
+# Variances of which squares, and their sums, are well within single precision.
+_SAFE = (1e-12, 1e12)
 # Rows of momenta that are left out together.
 _MODE_GROUPS = 32
 
@@ -60,6 +63,7 @@ def periodogram(flow: Flow, *, bins: int | None = None) -> Iterator[Spectrum]:
         raise ArgumentError(f"expected a Flow, got {type(flow).__name__}; try nnrg.renormalize")
     count = bin_count(bins, flow.groups.n_groups)
     squares = squared_factors(flow)
+    moments = observe(flow.statistics, 2, replicates=False)[0]
     by_sample = flow.groups.kind == "samples"
     flag = "" if by_sample else "errors assume that momenta fluctuate independently"
     for level, b in enumerate(flow.scales):
@@ -73,7 +77,7 @@ def periodogram(flow: Flow, *, bins: int | None = None) -> Iterator[Spectrum]:
             raise AnalysisError(
                 f"b = {b}: {sites!r} has no momenta to tell apart; use fewer levels"
             )
-        values, unit = centred(flow.means[level])
+        values, unit = _bare(flow, level, moments[level])
         if flow.field.values.dtype.itemsize <= 4:  # block means have no more digits than the field
             values = values.astype(np.float32, copy=False)
         edges = bin_edges(sites.shape, count)
@@ -99,6 +103,18 @@ def periodogram(flow: Flow, *, bins: int | None = None) -> Iterator[Spectrum]:
             method="periodogram of a periodic lattice, no zero mode",
             flag=flag,
         )
+
+
+def _bare(flow: Flow, level: int, moments: Array) -> tuple[npt.NDArray[Any], float]:
+    """Return values and their unit; about their mean only where that would cost digits.
+
+    A constant is in the mode k = 0, which is left out; a copy takes as long as half the transform.
+    """
+    values = flow.means[level]
+    mean, variance = moments[:2]
+    if values.dtype.itemsize >= 4 and mean**2 < 100 * variance and _SAFE[0] < variance < _SAFE[1]:
+        return values, 1.0
+    return centred(values)
 
 
 def _filled(shape: tuple[int, ...], edges: Array) -> Array:
