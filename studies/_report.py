@@ -12,6 +12,7 @@ import numpy as np
 
 import nnrg
 from nnrg.rg.observables import Observables
+from nnrg.stats.estimate import Estimate
 
 
 def arguments(question: str, name: str) -> argparse.Namespace:
@@ -28,6 +29,11 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
     return [*lines, ""]
+
+
+def shown(number: Estimate) -> str:
+    """Return a number with its error for a table; empty where it could not be told."""
+    return "" if np.isnan(number.value) else str(number)
 
 
 class Writer:

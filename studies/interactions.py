@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import numpy as np
-from _report import Writer, arguments, table
+from _report import Writer, arguments, shown, table
 from _sources import Source, sources, training
 
 import nnrg
@@ -78,7 +78,9 @@ def draw(results: Mapping[str, Mapping[str, Measured]], path: Callable[[str], ob
                 ax.axhline(0, color="0.6", lw=0.5)
                 ax.set_xlim(0.8, 1.25 * float(couplings.scales[-1]))
                 ax.set_xscale("log", base=2)
-                ax.set_yscale("symlog", linthresh=1.0)
+                largest = max(abs(limit) for limit in ax.get_ylim())
+                if largest > 3:
+                    ax.set_yscale("symlog", linthresh=1.0)
                 ax.set_ylabel(label)
             axes[0].set_title(title, loc="left")
             axes[0].legend(fontsize=6)
@@ -93,16 +95,13 @@ def rows_of(cumulants: nnrg.Cumulants, couplings: nnrg.Couplings) -> list[list[s
     rows = []
     i4 = cumulants.names.index("ratio_4")
     for level, b in enumerate(couplings.scales):
-        row = [str(b), str(cumulants.estimate("ratio_4", int(b)))]
+        row = [str(b), shown(cumulants.estimate("ratio_4", int(b)))]
         row.append(_score(cumulants.z("phase")[level, i4]))
         for name in quartic(couplings):
             i = couplings.names.index(name)
             unit = couplings.series["sigma"][level] ** couplings.fields[i]
-            row.append(
-                format_value_error(
-                    couplings.values[level, i] * unit, couplings.errors()[level, i] * unit
-                )
-            )
+            value, error = couplings.values[level, i] * unit, couplings.errors()[level, i] * unit
+            row.append("" if np.isnan(value) else format_value_error(value, error))
             row.append(_score(couplings.z("phase")[level, i]))
         p = couplings.series["p"][level]
         row.append("" if np.isnan(p) else f"{p:.2g}")
@@ -134,7 +133,7 @@ def say_training(steps: Mapping[int, Measured]) -> list[str]:
     for step, (cumulants, couplings) in steps.items():
         row = [str(step)]
         for b in (1, 4):
-            row += [str(cumulants.estimate("ratio_4", b))]
+            row += [shown(cumulants.estimate("ratio_4", b))]
             level = couplings.scales.tolist().index(b)
             row += [_score(cumulants.z("phase")[level, cumulants.names.index("ratio_4")])]
         row.append(verdict(couplings, cumulants).statement)

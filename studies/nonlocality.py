@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
-from _report import Writer, arguments, table
+from _report import Writer, arguments, shown, table
 from _sources import Source, sources, training
 
 import nnrg
@@ -56,7 +56,7 @@ def draw(results: Mapping[str, Measured], path: Callable[[str], Path]) -> None:
         rows = np.atleast_2d(figure.subplots(len(results), 3))
         for axes, (title, states) in zip(rows, results.items(), strict=True):
             for ax, name, label in zip(
-                axes, ("xi_2nd", "K_ratio_noise_free"), (r"$\xi_{2nd}$ [blocks]", "range / random"),
+                axes, ("C_width", "K_ratio_noise_free"), ("width of C [blocks]", "range / random"),
                 strict=False,
             ):  # fmt: skip
                 for state, (report, _) in states.items():
@@ -104,19 +104,30 @@ def say(source: Source, states: Measured) -> list[str]:
         report, couplings = states[state]
         where = source.started if state == "initial" else "as shipped"
         field = source.trained if state == "trained" else source.initial
-        lines += [f"**{state}** ({where}; {field!r})", "", report.statement + ".", ""]
+        lines += [f"**{state}** ({where}; {field!r})", "", report.statement, ""]
         rows = []
         for level, b in enumerate(report.scales):
             row = [str(b), report.verdicts[level]]
-            for name in ("xi_2nd", "K_ratio_noise_free", "C4_plateau"):
-                row.append(str(report.estimate(name, int(b))))
+            for name in ("C_width", "K_ratio_noise_free", "C4_plateau"):
+                row.append(shown(report.estimate(name, int(b))))
                 i = report.names.index(name)
-                row.append(f"{report.z()[level, i]:+.1f}")
+                score = report.z()[level, i]
+                row.append("" if np.isnan(score) else f"{score:+.1f}")
             fit = couplings.series["p"][np.flatnonzero(couplings.scales == b)]
             row.append("" if not fit.size or np.isnan(fit[0]) else f"{fit[0]:.2g}")
             rows.append(row)
         lines += table(
-            ["b", "kernel", "xi_2nd", "z", "range/random", "z", "C4 plateau", "z", "p of J fit"],
+            [
+                "b",
+                "kernel",
+                "width of C",
+                "z",
+                "range/random",
+                "z",
+                "C4 plateau",
+                "z",
+                "p of J fit",
+            ],
             rows,
         )
     return lines
@@ -128,15 +139,15 @@ def say_training(steps: Mapping[int, tuple[Nonlocality, nnrg.Couplings]]) -> lis
     for step, (report, _) in steps.items():
         row = [str(step)]
         for b in (1, 4):
-            row += [str(report.estimate(n, b)) for n in ("xi_2nd", "K_ratio_noise_free")]
+            row += [shown(report.estimate(n, b)) for n in ("C_width", "K_ratio_noise_free")]
             row.append(report.verdicts[report.scales.tolist().index(b)])
         rows.append(row)
     head = [
         "step",
-        "xi_2nd, b=1",
+        "width, b=1",
         "range/random",
         "kernel",
-        "xi_2nd, b=4",
+        "width, b=4",
         "range/random",
         "kernel",
     ]

@@ -16,6 +16,7 @@ from nnrg.rg.two_point.four_point import measure_four_point
 from nnrg.rg.two_point.kernel import quadratic_kernel
 from nnrg.rg.two_point.lengths import (
     correlation_length,
+    correlation_width,
     fit_decay,
     scan_decay,
     second_moment_length,
@@ -288,3 +289,21 @@ def test_lengths_and_windows():
     assert abs(length.value - 2) < 4 * length.error
     text = str(fit_propagator(spectrum(level)))
     assert "chi2/dof" in text and "window" in text
+
+
+def test_width_of_a_correlation_is_where_it_falls_to_a_part_in_e():
+    # AR(1): C(r) = rho^r; a random walk of the lag between two sites is a straight line.
+    field = nnrg.SynapticField(ar1(256, 400, rho=0.8, rng=71), nnrg.Lattice(256))
+    level = measure_two_point(nnrg.renormalize(field, levels=1))[0]
+    width, flag = correlation_width(level)
+    exact = 0.8 ** np.arange(12)
+    at = int(np.argmax(exact <= np.exp(-1)))
+    part = (exact[at - 1] - np.exp(-1)) / (exact[at - 1] - exact[at])
+    found = width.at(0)
+    assert abs(found.value - (at - 1 + part)) < 4.5 * found.error
+    assert flag == ""
+    constant = np.repeat(np.random.default_rng(72).normal(size=(60, 1)), 32, axis=1)
+    level = measure_two_point(nnrg.renormalize(nnrg.SynapticField(constant, nnrg.Lattice(32))))[0]
+    width, flag = correlation_width(level)
+    assert np.isnan(width.rows).all()
+    assert "stays above" in flag

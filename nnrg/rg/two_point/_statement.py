@@ -30,6 +30,8 @@ def statement(flow: Flow, sigma: Array, sizes: Array, verdicts: list[Verdict]) -
     listed = "; ".join(cells)
     if not told:
         return "The range of the kernel cannot be told from these data."
+    if set(told) == {"none"} and kinds[0] == "cannot be told":
+        return f"The range cannot be told: {listed}."
     if set(told) == {"none"}:
         return f"No range: sites are independent as far as these data tell ({listed})."
     if set(told) == {"local"}:

@@ -16,6 +16,7 @@ from nnrg.stats.estimate import Estimate
 
 __all__ = [
     "correlation_length",
+    "correlation_width",
     "fit_decay",
     "fitted_lengths",
     "scan_decay",
@@ -57,6 +58,31 @@ def fitted_lengths(spectrum: Spectrum) -> tuple[Replicates, str]:
     poor = f"1/G is no polynomial in khat^2 (p = {fit.p:.1g})" if fit.p < 0.01 else ""
     flag = "; ".join(f for f in (spectrum.flag, poor) if f)
     return fit.parameters.map(lambda x: np.sqrt(x[:, 1:2] / x[:, :1])), flag
+
+
+def correlation_width(level: Correlation) -> tuple[Replicates, str]:
+    """Return the distance at which C(r) first falls to C(0) / e, in blocks, and a flag.
+
+    C is that on distance shells, joined by straight lines. No law is assumed, so that it is a
+    length of smooth and of oscillating correlations too; of an exponential it is the correlation
+    length, of independent sites 1 - 1/e. NaN where C stays above within the lags there are.
+    """
+    radius, _, values = level.shells()
+
+    def crossing(rows: Array) -> Array:
+        ratio = rows / rows[:, :1] - np.exp(-1.0)
+        below = ratio <= 0
+        at = np.argmax(below, axis=1)
+        known = below.any(axis=1) & (at > 0)
+        row = np.arange(len(rows))
+        high, low = ratio[row, at - 1], ratio[row, at]
+        width = radius[at - 1] + (radius[at] - radius[at - 1]) * high / (high - low)
+        return np.where(known, width, np.nan)[:, None]
+
+    width = values.map(crossing)
+    if np.isfinite(width.rows).all():
+        return width, level.flag
+    return width, "C stays above C(0)/e within the lags"
 
 
 def fit_decay(

@@ -23,7 +23,7 @@ from nnrg.rg.two_point._verdict import Verdict, judge
 from nnrg.rg.two_point.correlation import Correlation, Mean, measure_two_point
 from nnrg.rg.two_point.four_point import FourPoint, measure_four_point
 from nnrg.rg.two_point.kernel import QuadraticKernel, quadratic_kernel
-from nnrg.rg.two_point.lengths import fitted_lengths, second_moment_lengths
+from nnrg.rg.two_point.lengths import correlation_width, fitted_lengths, second_moment_lengths
 from nnrg.rg.two_point.spectrum import spectrum
 from nnrg.stats.estimate import format_value_error
 
@@ -32,6 +32,7 @@ __all__ = ["Nonlocality", "nonlocality"]
 Array = npt.NDArray[np.float64]
 
 _NAMES = (
+    "C_width",
     "xi",
     "xi_2nd",
     "K_range2",
@@ -44,19 +45,29 @@ _NAMES = (
     "C4_ratio",
     "C4_plateau",
 )
-_SHOWN = ("xi", "xi_2nd", "K_ratio", "K_ratio_noise_free", "K_sigma", "C4_ratio", "C4_plateau")
+_SHOWN = (
+    "C_width",
+    "xi",
+    "xi_2nd",
+    "K_ratio",
+    "K_ratio_noise_free",
+    "K_sigma",
+    "C4_ratio",
+    "C4_plateau",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Nonlocality(Observables):
     """Ranges of the two- and four-point functions at each scale, in blocks of that scale.
 
-    ``xi`` and ``xi_2nd`` are correlation lengths (fit and second moment). ``K_range2`` is sum u^2
-    |K| / sum |K| of the quadratic kernel and ``K_ratio`` that over its value for couplings that do
-    not know distance; ``_noise_free`` are the same of K^2 with the noise taken off.
-    ``K_participation`` is the side of the box over which K^2 is spread, ``K_sigma`` the exponent of
-    its tail r^-(d + sigma) where one is fitted, ``C4_...`` the same of the four-point function, and
-    ``C4_plateau`` is C_4 at large distance over C(0)^2. ``series`` holds ``random_range2``.
+    ``C_width`` is the distance at which C(r) falls to C(0)/e, ``xi`` and ``xi_2nd`` are correlation
+    lengths (fit and second moment). ``K_range2`` is sum u^2 |K| / sum |K| of the quadratic kernel
+    and ``K_ratio`` that over its value for couplings that do not know distance; ``_noise_free`` are
+    the same of K^2 with the noise taken off. ``K_participation`` is the side of the box over which
+    K^2 is spread, ``K_sigma`` the exponent of its tail r^-(d + sigma) where one is fitted,
+    ``C4_...`` the same of the four-point function, and ``C4_plateau`` is C_4 at large distance over
+    C(0)^2. ``series`` holds ``random_range2``.
 
     ``attrs["verdicts"]`` and ``attrs["evidence"]`` have one line a scale, ``attrs["statement"]``
     what the scales say together.
@@ -238,6 +249,7 @@ def _numbers(
 ) -> list[tuple[Replicates | None, str]]:
     """Return each number with its flag, in the order of the names."""
     out = [
+        correlation_width(level),
         _try(lambda: fitted_lengths(spectrum(level))),
         _try(lambda: (second_moment_lengths(level), level.flag)),
     ]
