@@ -20,8 +20,13 @@ _CODES = {"float64": FLOAT64, "float32": FLOAT32, "float16": FLOAT16, "bfloat16"
 
 
 def as_bytes(values: npt.NDArray[Any]) -> tuple[npt.NDArray[np.uint8], int]:
-    """Return C-contiguous `values` as flat bytes, without a copy, and the code of their type."""
-    return values.reshape(-1).view(np.uint8), _CODES[values.dtype.name]
+    """Return C-contiguous `values` as flat bytes, without a copy, and the code of their type.
+
+    The bytes are read-only, whatever the array is: a kernel is compiled for either kind of array.
+    """
+    raw = values.reshape(-1).view(np.uint8)
+    raw.flags.writeable = False
+    return raw, _CODES[values.dtype.name]
 
 
 @borrowing_kernel

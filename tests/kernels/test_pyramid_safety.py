@@ -8,6 +8,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
+from nnrg_kernels._load import as_bytes
 from nnrg_kernels.pyramid import Pyramid, pyramid
 
 
@@ -79,3 +80,14 @@ def test_powers_that_overflow_float32_are_summed_in_float64() -> None:
     x = (values[0].astype(np.float64) - result.shift[0]) / result.scale[0]
     assert x[77] ** 8 > np.finfo(np.float32).max
     np.testing.assert_allclose(result.sums[0, 0, 7], np.sum(x**8), rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, ml_dtypes.bfloat16])
+def test_kernels_are_compiled_once_for_arrays_that_may_be_written_and_that_may_not(dtype):
+    values = np.arange(24.0).reshape(2, 3, 4).astype(dtype)
+    raw, _ = as_bytes(values)
+    assert not raw.flags.writeable
+    assert values.flags.writeable
+    assert np.shares_memory(raw, values)
+    values[0, 0, 0] = 7.0
+    assert raw.view(dtype)[0] == 7.0
