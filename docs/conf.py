@@ -64,6 +64,7 @@ _FETCHED = re.compile(
 
 # TeX that docutils does not read, and what it reads in its place.
 _TEX = (
+    (re.compile(r"\\dots(?![A-Za-z])"), r"\\ldots"),
     (re.compile(r"\\[bB]igg?[lr]?(?![A-Za-z])"), ""),
     (re.compile(r"(\\[td]?frac)\s*(\w)"), r"\1{\2}"),
     (re.compile(r"(\\[td]?frac\{[^{}]*\})\s*(\w)"), r"\1{\2}"),

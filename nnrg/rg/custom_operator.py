@@ -33,7 +33,7 @@ class CustomOperator:
         First and second derivative by phi_x of the summand, functions of one number, v(phi_x), or,
         with a `distance`, of two, v(phi_x, phi_y) = v(phi_y, phi_x). They are compiled by Numba.
     distance : float, optional
-        O = 1/2 sum_x sum_{y: |x-y|=r} v(phi_x, phi_y) over the sites at this distance; left out,
+        O = 1/2 sum_x sum_y v(phi_x, phi_y) over the sites y at this distance; left out,
         O = sum_x v(phi_x).
     fields : int, optional
         Degree n if v(a phi) = a^n v(phi). Left out, v takes the field divided by its root mean

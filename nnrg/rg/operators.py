@@ -40,10 +40,10 @@ class Operator:
     name : str
         ``phi``, ``phi2``, .. ``phi8``: sum_x phi^n / n!, so that phi2 is r and phi4 is u.
         ``grad2:mu``: 1/2 sum_x (phi_{x+mu} - phi_x)^2; ``grad2``: one such term for each axis.
-        ``J:r``: 1/2 sum_{|x-y|=r} (phi_x - phi_y)^2 over pairs; ``J[n]``: the n shortest distances
-        beyond the nearest neighbours.
-        ``U:r``: 1/4 sum_x sum_{y: |x-y|=r} phi_x^2 phi_y^2; ``U[n]``: the n shortest distances.
-        ``phi3phi:r``: 1/6 sum_x sum_{y: |x-y|=r} phi_x^3 phi_y.
+        With sums over y at distance r of x: ``J:r``: 1/4 sum_x sum_y (phi_x - phi_y)^2, half over
+        pairs; ``U:r``: 1/4 sum_x sum_y phi_x^2 phi_y^2; ``phi3phi:r``: 1/6 sum_x sum_y phi_x^3
+        phi_y. ``J[n]``: the n shortest distances beyond the nearest neighbours; ``U[n]``: the n
+        shortest distances.
         ``phi2grad2``: 1/2 sum_x phi_x^2 (grad phi)_x^2, the square of the gradient averaged over
         forward and backward differences.
         Distances are given to four digits, ``J:1.414`` is J(sqrt 2).

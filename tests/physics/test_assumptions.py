@@ -24,9 +24,10 @@ def kinds(result, level):
 
 VARIANCES = np.array([1.0, 4.0])
 EXCESS = 3 * VARIANCES.var() / VARIANCES.mean() ** 2
+MIXTURE = "Mixtures of variances"
 
 
-def test_samples_of_unequal_variance_fake_a_fourth_cumulant_at_every_scale(rng):
+def test_samples_of_unequal_variance_fake_a_fourth_cumulant_at_every_scale(rng, checked):
     values = rng.normal(size=(1024, 128)) * np.sqrt(VARIANCES[np.arange(1024) % 2])[:, None]
     flow = nnrg.renormalize(nnrg.SynapticField(values, nnrg.Lattice(128)), levels=4)
     measured = flow.cumulants(order=4, nulls=())
@@ -34,15 +35,23 @@ def test_samples_of_unequal_variance_fake_a_fourth_cumulant_at_every_scale(rng):
     # The mixture has no scale: block means have the same excess as sites.
     assert p_value(measured, ["ratio_4"], EXCESS) > 1e-4
     assert np.abs(deviations(measured, ["ratio_4"], EXCESS)).max() < 4.5
+    for b in (1, 8):
+        found = measured.estimate("ratio_4", b)
+        quantity = f"lambda_4 of samples of variance 1 and 4, b = {b}"
+        checked(MIXTURE, quantity, EXCESS, found.value, found.error, within=4.5)
     for level in range(4):
         assert "unequal variance of samples" in kinds(fit(values, 4), level)
 
 
-def test_sites_of_unequal_variance_fake_a_fourth_cumulant_until_they_are_averaged(rng):
+def test_sites_of_unequal_variance_fake_a_fourth_cumulant_until_they_are_averaged(rng, checked):
     values = rng.normal(size=(1024, 128)) * np.sqrt(VARIANCES[np.arange(128) % 2])
     flow = nnrg.renormalize(nnrg.SynapticField(values, nnrg.Lattice(128)), levels=3)
     measured = flow.cumulants(order=4, nulls=())
     assert p_value(measured, ["ratio_4"], [[EXCESS], [0.0], [0.0]]) > 1e-4
+    for b, known in ((1, EXCESS), (2, 0.0)):
+        found = measured.estimate("ratio_4", b)
+        quantity = f"lambda_4 of alternating sites of variance 1 and 4, b = {b}"
+        checked(MIXTURE, quantity, known, found.value, found.error, within=4.5)
     result = fit(values)
     assert "unequal variance of sites" in kinds(result, 0)
     assert "unequal variance of sites" not in kinds(result, 1)

@@ -24,17 +24,19 @@ def pull(estimate, expected):
 
 # Single estimates are compared at four standard errors: a false alarm in 16 000 each.
 FAR = 4.0
+TOPIC = "Exponents of known flows"
 
 
 @pytest.mark.parametrize(("shape", "levels"), [((1024,), 9), ((64, 64), 6), ((16, 16, 16), 4)])
-def test_independent_sites_have_the_exponent_of_the_central_limit(rng, shape, levels):
+def test_independent_sites_have_the_exponent_of_the_central_limit(rng, shape, levels, checked):
     measured = cumulants(rng.normal(size=(128, *shape)), levels=levels)
     found = fit_exponents(measured, boltzmann=True, names=["Delta", "eta", "alpha"])
     d = len(shape)
     assert found.dimension == d
-    assert abs(pull(found["Delta"].estimate, d / 2)) < FAR
-    assert abs(pull(found["eta"].estimate, 2)) < FAR
-    assert abs(pull(found["alpha"].estimate, 1)) < FAR
+    for name, known in (("Delta", d / 2), ("eta", 2.0), ("alpha", 1.0)):
+        one = found[name].estimate
+        quantity = f"{name} of independent sites, d = {d}"
+        checked(TOPIC, quantity, known, one.value, one.error)
     assert found["Delta"].estimate.error < 0.02
 
 
@@ -45,21 +47,23 @@ def test_gaussian_sites_approach_no_fixed_point():
     assert found["omega"].refusal.startswith("does not change with b")
 
 
-def test_skewed_independent_sites_approach_the_gaussian_fixed_point_with_omega_d(rng):
+def test_skewed_independent_sites_approach_the_gaussian_fixed_point_with_omega_d(rng, checked):
     # lambda_4 = 6 / b.
     found = fit_exponents(cumulants(rng.exponential(size=(1280, 512)), levels=8), boltzmann=True)
-    assert abs(pull(found["omega"].estimate, 1)) < FAR
+    omega = found["omega"].estimate
+    checked(TOPIC, "omega of exponential sites, d = 1", 1.0, omega.value, omega.error)
     assert found["omega"].estimate.error < 0.25
     assert abs(pull(found["Delta"].estimate, 0.5)) < FAR
 
 
 @pytest.mark.parametrize("hurst", [0.3, 0.8])
-def test_fractional_noise_has_delta_one_minus_hurst(rng, hurst):
+def test_fractional_noise_has_delta_one_minus_hurst(rng, hurst, checked):
     values = fractional_gaussian_noise(2048, 256, hurst=hurst, rng=rng)
     found = fit_exponents(cumulants(values, levels=9), boltzmann=True)
     delta = found["Delta"]
-    assert abs(pull(delta.estimate, 1 - hurst)) < FAR
-    assert abs(pull(found["alpha"].estimate, 2 * hurst)) < FAR
+    for name, known in (("Delta", 1 - hurst), ("alpha", 2 * hurst)):
+        one = found[name].estimate
+        checked(TOPIC, f"{name} of fractional noise, H = {hurst}", known, one.value, one.error)
     assert delta.estimate.error < 0.006
     # The plateau: each running exponent by itself, of 16 in both cases.
     assert len(delta.running) == 8
@@ -67,7 +71,7 @@ def test_fractional_noise_has_delta_one_minus_hurst(rng, hurst):
 
 
 @pytest.mark.parametrize("sigma", [0.5, 0.8])
-def test_long_range_gaussian_field_has_delta_half_of_d_minus_sigma(rng, sigma):
+def test_long_range_gaussian_field_has_delta_half_of_d_minus_sigma(rng, sigma, checked):
     values = gaussian_free_field((8192,), 200, mass2=0.0, sigma=sigma, rng=rng)
     slope = derive(
         cumulants(values, levels=8, periodic=True),
@@ -76,7 +80,9 @@ def test_long_range_gaussian_field_has_delta_half_of_d_minus_sigma(rng, sigma):
     )
     # The mode at k = 0, left out at mass zero, shifts the slope by a few percent at this size.
     middle = slope.select([3, 4, 5]).map(np.mean).estimates()[0]
-    assert abs(pull(middle, exact_slope(8192, sigma, (8, 64)))) < FAR
+    quantity = f"Delta of the long-range field, sigma = {sigma}, 8192 sites, b = 8 to 64"
+    known = exact_slope(8192, sigma, (8, 64))
+    checked(TOPIC, quantity, known, middle.value, middle.error)
     assert abs(exact_slope(8192, sigma, (8, 64)) - (1 - sigma) / 2) > 5 * middle.error
     filled = exact_slope(1 << 17, sigma, (64, 512), infinite=True)
     assert abs(filled - (1 - sigma) / 2) < 1e-3
@@ -99,11 +105,13 @@ def exact_slope(length, sigma, between, *, infinite=False):
     return -np.log(variance(high) / variance(low)) / (2 * np.log(high / low))
 
 
-def test_frozen_field_has_alpha_two(rng):
+def test_frozen_field_has_alpha_two(rng, checked):
     values = np.repeat(rng.normal(size=(2000, 1)), 64, axis=1)
     found = fit_exponents(cumulants(values, levels=5), boltzmann=True, names=["alpha"])
     # Pooled k-statistics divide by sites minus one, as if sites were independent: 1 / n_samples.
     assert max(abs(one.value - 2) for one in found["alpha"].running) < 1 / 2000
+    farthest = max((one.value for one in found["alpha"].running), key=lambda a: abs(a - 2))
+    checked(TOPIC, "alpha of a field constant in each sample", 2.0, farthest, rtol=2.5e-4)
 
 
 @pytest.mark.slow
@@ -173,13 +181,15 @@ def flowing(measured, mass, noise, seed=3):
 
 
 @pytest.mark.parametrize(("y", "fixed"), [(2.0, 0.0), (1.0, -0.3), (1.5, 0.1)])
-def test_growth_of_the_mass_gives_nu(measured, y, fixed):
+def test_growth_of_the_mass_gives_nu(measured, y, fixed, checked):
     couplings = flowing(
         measured, lambda b: fixed + 0.5 * (b / 64) ** y, lambda b: 1e-3 * (b / 64) ** (y / 2)
     )
     found = fit_exponents(couplings, boltzmann=True)["nu"]
-    assert abs(pull(found.estimate, 1 / y)) < FAR
-    assert found.estimate.error < 0.15 / y
+    nu = found.estimate
+    quantity = f"nu of a mass growing as b^{y:g} from {fixed:g}"
+    checked(TOPIC, quantity, 1 / y, nu.value, nu.error)
+    assert nu.error < 0.15 / y
     limit = found.law.power.best
     if "limit" in limit.names:
         assert abs(pull(limit.estimate("limit"), fixed)) < FAR
@@ -195,7 +205,7 @@ def test_nu_is_refused_beyond_the_correlation_length_and_where_nothing_grows(mea
     assert "it is not relevant" in refusal(lambda b: 0.4 / b)
 
 
-def test_nu_of_a_free_field_is_one_half():
+def test_nu_of_a_free_field_is_one_half(checked):
     # 1 / G'(0) = b^2 r; of the block action all couplings to distance 3.2 take part in Z.
     values = gaussian_free_field((64, 64), 400, mass2=0.01, rng=4)
     field = nnrg.SynapticField(values, nnrg.Lattice((64, 64), periodic=True))
@@ -204,8 +214,9 @@ def test_nu_of_a_free_field_is_one_half():
     found = fit_exponents(
         nnrg.fit_couplings(flow, basis=basis, nulls=()), boltzmann=True, names=["nu"]
     )["nu"]
-    assert abs(pull(found.estimate, 0.5)) < FAR
-    assert found.estimate.error < 0.2
+    nu = found.estimate
+    checked(TOPIC, "nu of the free field, d = 2", 0.5, nu.value, nu.error)
+    assert nu.error < 0.2
 
 
 # -- ensembles and arguments -------------------------------------------------------------------

@@ -41,14 +41,19 @@ def test_observables_are_those_of_their_definition(rng):
 
 
 @pytest.mark.parametrize("shape", [(64,), (24, 24), (12, 12, 12)])
-def test_free_field_has_its_correlation_length_and_no_binder_cumulant(rng, shape):
+def test_free_field_has_its_correlation_length_and_no_binder_cumulant(rng, shape, checked):
     # G(k) = 1 / (r + k^2): xi = 1 / sqrt(r) exactly on every lattice, U_4 = 0.
     found = finite_size_observables(periodic(gaussian_free_field(shape, 1500, mass2=0.1, rng=rng)))
-    assert abs(pull(found.estimate("xi_over_L"), 0.1**-0.5 / shape[0])) < FAR
-    assert abs(pull(found.estimate("binder"), 0)) < FAR
-    assert abs(pull(found.estimate("susceptibility"), 10)) < FAR
     mean = np.sqrt(2 / np.pi * 10 / np.prod(shape))
-    assert abs(pull(found.estimate("magnetisation"), mean)) < FAR
+    for name, known in (
+        ("xi_over_L", 0.1**-0.5 / shape[0]),
+        ("binder", 0.0),
+        ("susceptibility", 10.0),
+        ("magnetisation", mean),
+    ):
+        one = found.estimate(name)
+        quantity = f"{name} of the free field, d = {len(shape)}, r = 0.1"
+        checked("Finite-size observables", quantity, known, one.value, one.error)
 
 
 def test_errors_know_of_the_autocorrelation(rng):
@@ -143,15 +148,17 @@ def test_bad_input(rng):
 # -- the critical point of the two-dimensional Ising model ----------------------------------------
 
 BETA = 0.5 * np.log(1 + np.sqrt(2))
+TOPIC = "2-d Ising model, finite-size scaling"
 
 
 @pytest.mark.slow
-def test_ising_at_its_critical_point():
+def test_ising_at_its_critical_point(checked):
     found = {n: finite_size_observables(ising((n, n), BETA, 20_000, rng=n)) for n in (16, 32, 64)}
     # Infinite-volume values on the square torus: J. Salas and A. D. Sokal, J. Stat. Phys. 98
     # (2000) 551. At L = 64 corrections are 1e-4 and below.
-    assert abs(pull(found[64].estimate("binder"), 0.610692)) < FAR
-    assert abs(pull(found[64].estimate("xi_over_L"), 0.9050488)) < FAR
+    for name, known in (("binder", 0.610692), ("xi_over_L", 0.9050488)):
+        one = found[64].estimate(name)
+        checked(TOPIC, f"{name} at T_c, L = 64", known, one.value, one.error, source="published")
     assert found[64].estimate("binder").error < 2e-3
     sizes = np.array([16.0, 32, 64])
     gamma = fit_size_exponent(
@@ -160,13 +167,16 @@ def test_ising_at_its_critical_point():
     beta = fit_size_exponent(
         sizes, Replicates.join([found[n].select("magnetisation") for n in (16, 32, 64)])
     )
-    assert abs(pull(gamma.estimate, 7 / 4)) < FAR
-    assert abs(pull(beta.estimate, -1 / 8)) < FAR
+    for quantity, known, one in (
+        ("gamma / nu = 2 y_h - d", 7 / 4, gamma.estimate),
+        ("- beta / nu = y_h - d", -1 / 8, beta.estimate),
+    ):
+        checked(TOPIC, f"{quantity}, L = 16 to 64", known, one.value, one.error)
     assert gamma.estimate.error < 0.01
 
 
 @pytest.mark.slow
-def test_ising_curves_collapse_with_nu_one_and_cross_at_the_critical_point():
+def test_ising_curves_collapse_with_nu_one_and_cross_at_the_critical_point(checked):
     curves = []
     for n in (16, 32, 64):
         couplings = BETA + np.linspace(-0.4, 0.4, 7) / n
@@ -178,9 +188,16 @@ def test_ising_curves_collapse_with_nu_one_and_cross_at_the_critical_point():
         curves.append(ScalingCurve(n, couplings, binder))
     found = collapse(curves, start=(0.45, 1.3))
     assert found.p > 1e-3
-    assert abs(pull(found.nu, 1)) < FAR
-    assert abs(pull(found.critical, BETA)) < FAR
     assert found.nu.error < 0.1
+    rows = [
+        ("nu from data collapse", 1.0, found.nu),
+        ("K_c from data collapse", BETA, found.critical),
+    ]
     for one in crossings(curves):
-        assert abs(pull(one.control, BETA)) < FAR
-        assert abs(pull(one.height, 0.610692)) < FAR
+        sizes = f"L = {one.sizes[0]} and {one.sizes[1]}"
+        rows += [
+            (f"K_c from the crossing of {sizes}", BETA, one.control),
+            (f"U_4 at the crossing of {sizes}", 0.610692, one.height),
+        ]
+    for quantity, known, estimate in rows:
+        checked(TOPIC, quantity, known, estimate.value, estimate.error)

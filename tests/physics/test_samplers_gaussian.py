@@ -47,7 +47,7 @@ def test_long_range_field_has_the_exact_spectrum(shape, couplings):
 
 
 @pytest.mark.parametrize("sigma", [0.3, 0.5, 0.8])
-def test_blocks_of_a_long_range_field_scale_with_the_dimension_of_the_field(sigma):
+def test_blocks_of_a_long_range_field_scale_with_the_dimension_of_the_field(sigma, checked):
     length, n = 4096, 400
     phi = long_range_gaussian((length,), n, sigma=sigma, rng=6)
     flow = []
@@ -59,8 +59,12 @@ def test_blocks_of_a_long_range_field_scale_with_the_dimension_of_the_field(sigm
         wave = np.exp(2j * np.pi * np.outer(np.arange(length), np.arange(b)) / length)
         window = np.abs(wave.mean(axis=1)) ** 2
         expected = (g * window).mean()
-        assert deviation((means**2).mean(axis=1), expected) < 4.5
+        squares = (means**2).mean(axis=1)
+        assert deviation(squares, expected) < 4.5
         flow.append(expected)
+    quantity = f"kappa_2 of blocks over the exact one, sigma = {sigma}, b = 64"
+    error = squares.std(ddof=1) / np.sqrt(n) / expected
+    checked("Long-range Gaussian field", quantity, 1.0, squares.mean() / expected, error)
     # Delta = (1 - sigma) / 2, but for the mean, which is left out.
     slope = -np.log(flow[1] / flow[0]) / np.log(2) / 2
     assert abs(slope - (1 - sigma) / 2) < 0.08
@@ -87,7 +91,7 @@ def test_skewness_of_the_rosenblatt_law(decay, digits):
 
 
 @pytest.mark.parametrize("decay", [0.1, 0.2])
-def test_block_sums_of_the_sampled_field_approach_the_rosenblatt_law(decay):
+def test_block_sums_of_the_sampled_field_approach_the_rosenblatt_law(decay, checked):
     skewness = []
     for b in (128, 256, 512, 1024):
         matrix = correlation_matrix(decay, b)
@@ -96,13 +100,15 @@ def test_block_sums_of_the_sampled_field_approach_the_rosenblatt_law(decay):
     # Corrections are of order b^(2D-1): two sizes give the limit up to higher ones.
     share = 2 ** (2 * decay - 1)
     limits = (np.array(skewness[1:]) - share * np.array(skewness[:-1])) / (1 - share)
-    assert abs(limits[-1] - rosenblatt_skewness(decay)) < 2e-3
+    quantity = f"skewness for b to infinity of the covariance sampled, D = {decay}"
+    limit = rosenblatt_skewness(decay)
+    checked("Rosenblatt field", quantity, limit, limits[-1], rtol=8e-4, source="published")
     assert np.all(np.abs(np.diff(limits)) < 0.02)
 
 
 @pytest.mark.parametrize("decay", [0.1, 0.2, 0.4])
 @pytest.mark.parametrize("b", [1, 16, 64])
-def test_sampled_blocks_have_the_exact_cumulants(decay, b):
+def test_sampled_blocks_have_the_exact_cumulants(decay, b, checked):
     n = 40_000
     sums = rosenblatt(b, n, decay=decay, rng=8).sum(axis=1)
     values = np.linalg.eigvalsh(correlation_matrix(decay, b)) / np.sqrt(2)
@@ -112,6 +118,11 @@ def test_sampled_blocks_have_the_exact_cumulants(decay, b):
     assert deviation(sums, 0.0) < 4.5
     assert deviation(estimates[:, 1], kappa[0]) < 4.5
     assert deviation(estimates[:, 2], kappa[1]) < 4.5
+    if b > 1:
+        size, third = kappa[0] ** 1.5, estimates[:, 2]
+        value, error = third.mean() / size, third.std(ddof=1) / np.sqrt(200) / size
+        quantity = f"skewness of the sum of {b} sites, D = {decay}"
+        checked("Rosenblatt field", quantity, kappa[1] / size, value, error, within=4.5)
 
 
 def test_rosenblatt_field_is_the_second_hermite_polynomial_of_the_noise():
@@ -121,6 +132,8 @@ def test_rosenblatt_field_is_the_second_hermite_polynomial_of_the_noise():
 
 
 # The hierarchical model.
+
+DYSON = "Hierarchical model"
 
 
 def block_couplings(n, sigma, stiffness=1.0):
@@ -177,14 +190,17 @@ def test_four_sites_have_the_moments_of_the_whole_integral(r, u):
 @pytest.mark.parametrize(
     ("r", "u", "sigma", "n"), [(0.5, 6.0, 0.6, 6), (-1.5, 6.0, 0.6, 4), (-0.5, 1.0, 0.3, 5)]
 )
-def test_mean_of_all_sites_obeys_the_exact_recursion(r, u, sigma, n):
+def test_mean_of_all_sites_obeys_the_exact_recursion(r, u, sigma, n, checked):
     kappa = sum_of_all_sites(r, u, sigma, n)
     coarse = sum_of_all_sites(r, u, sigma, n, points=121)
     np.testing.assert_allclose(kappa[[2, 4]], coarse[[2, 4]], rtol=1e-7)
     means = hierarchical(2**n, 20_000, r=r, u=u, sigma=sigma, rng=5).mean(axis=1)
     assert deviation(means, 0.0) < 4.5
-    assert deviation(means**2, kappa[2]) < 4.5
-    assert deviation(means**4, kappa[4] + 3 * kappa[2] ** 2) < 4.5
+    for power, known in ((2, kappa[2]), (4, kappa[4] + 3 * kappa[2] ** 2)):
+        values = means**power
+        quantity = f"<m^{power}> of {2**n} sites, r = {r}, u = {u:g}, sigma = {sigma}"
+        error = values.std(ddof=1) / np.sqrt(values.size)
+        checked(DYSON, quantity, known, values.mean(), error, within=4.5, source="recursion")
 
 
 @pytest.mark.parametrize(

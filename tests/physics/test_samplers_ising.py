@@ -21,6 +21,7 @@ from nnrg.simulate import ising
 
 CRITICAL = np.log(1 + np.sqrt(2)) / 2
 CRITICAL_3D = 0.22165463
+TOPIC = "2-d Ising model, sampler"
 UPDATES = [{}, {"clusters": 0, "sweeps": 15}, {"clusters": 2, "sweeps": 2}]
 
 
@@ -59,9 +60,13 @@ def test_small_lattices_have_the_exact_moments(shape, beta, update):
 
 @pytest.mark.parametrize("update", UPDATES, ids=["clusters", "sweeps", "both"])
 @pytest.mark.parametrize("beta", [0.3, CRITICAL, 0.5])
-def test_energy_of_a_square_lattice_is_kaufmans(beta, update):
+def test_energy_of_a_square_lattice_is_kaufmans(beta, update, request, checked):
     spins = ising((16, 24), beta, 4000, rng=11, **update).values
-    assert pull(*binned(identity, energy(spins)), kaufman_energy(beta, 16, 24)) < 4.5
+    value, error = binned(identity, energy(spins))
+    kind = request.node.callspec.id.rpartition("-")[2]
+    quantity = f"energy of 16 x 24 spins, beta = {beta:.4g}, {kind}"
+    known, source = kaufman_energy(beta, 16, 24), "Kaufman"
+    checked(TOPIC, quantity, known, value, error, within=4.5, source=source)
 
 
 def test_no_coupling_gives_independent_spins():
@@ -82,28 +87,33 @@ def critical():
 
 
 @pytest.mark.slow
-def test_energy_at_the_critical_point(critical):
+def test_energy_at_the_critical_point(critical, checked):
     value, error = binned(identity, critical[0], bins=100)
-    assert error < 3e-4 and pull(value, error, kaufman_energy(CRITICAL, 64, 64)) < 4
+    assert error < 3e-4
+    known = kaufman_energy(CRITICAL, 64, 64)
+    checked(TOPIC, "energy at T_c, L = 64", known, value, error, source="Kaufman")
 
 
 @pytest.mark.slow
-def test_binder_cumulant_at_the_critical_point(critical):
+def test_binder_cumulant_at_the_critical_point(critical, checked):
     # U_4 = 0.610692(2) for L to infinity; 0.6108(3) was measured at L = 64.
     m = critical[1]
     value, error = binned(binder, m**2, m**4, bins=100)
-    assert error < 6e-4 and pull(value, error, 0.610692) < 4
+    assert error < 6e-4
+    options = {"uncertainty": 2e-6, "source": "published"}
+    checked(TOPIC, "U_4 at T_c, L = 64", 0.610692, value, error, **options)
 
 
 @pytest.mark.slow
-def test_correlation_length_over_size_at_the_critical_point(critical):
+def test_correlation_length_over_size_at_the_critical_point(critical, checked):
     # xi_2nd / L = 0.9050488 for L to infinity.
     value, error = binned(correlation_ratio(64), critical[2], critical[3], bins=100)
-    assert error < 4e-3 and pull(value, error, 0.9050488) < 4
+    assert error < 4e-3
+    checked(TOPIC, "xi / L at T_c, L = 64", 0.9050488, value, error, source="published")
 
 
 @pytest.mark.slow
-def test_three_dimensions_at_the_critical_point():
+def test_three_dimensions_at_the_critical_point(checked):
     # U_4* = 0.46548(5) and leading corrections L^-0.83: two sizes give the limit.
     found = {}
     for length in (8, 16):
@@ -117,4 +127,7 @@ def test_three_dimensions_at_the_critical_point():
     error = np.hypot(found[16][1], share * found[8][1]) / (1 - share)
     assert found[8][0] > found[16][0] > 0.46548
     # What the next corrections, of order L^-1.7, leave of the limit at these sizes.
-    assert error < 4e-3 and abs(limit - 0.46548) < 4 * error + 2e-3
+    assert error < 4e-3
+    quantity = "U_4 at K_c from L = 8 and 16, corrections L^-0.83 taken off"
+    options = {"uncertainty": 1e-3, "source": "published, to L^-1.7"}
+    checked("3-d Ising class", quantity, 0.46548, limit, error, **options)

@@ -105,13 +105,17 @@ def projected_couplings(kernel):
     return np.linalg.solve(matrix, [np.mean(p) for p in symbols])
 
 
-def test_couplings_of_the_shell_field(free_field):
+def test_couplings_of_the_shell_field(free_field, checked):
     flow = nnrg.renormalize(free_field, MomentumShell(2), levels=3, rescale="kinetic")
     fit = nnrg.fit_couplings(flow, basis=QUADRATIC, nulls=("permutation",), rng=1)
     expected = [projected_couplings(shell_kernel(s.shape, 0.3, b, 0.7))
                 for b, s in zip(flow.scales, flow.sites, strict=True)]  # fmt: skip
     assert p_value(fit, fit.names, expected) > 1e-4
     assert np.abs(deviations(fit, fit.names, expected)).max() < 4.5
+    for name, known in zip(fit.names[:2], expected[2][:2], strict=True):
+        found = fit.estimate(name, 4)
+        quantity = f"{name} of the free field, d = 2, r = 0.3, Z = 0.7, b = 4"
+        checked("Momentum shell", quantity, known, found.value, found.error, within=4.5)
     # Order matters: Student's t with 19 degrees exceeds 7 once in a million.
     assert np.abs(fit.z()[:2, 1:]).min() > 7
     assert fit.series["p"][0] > 1e-4
@@ -132,7 +136,7 @@ def test_independent_numbers_stay_independent():
 
 
 @pytest.mark.parametrize("b", [2, 3])
-def test_shell_cumulants_of_independent_numbers(b):
+def test_shell_cumulants_of_independent_numbers(b, checked):
     # phi'_X = sum_x M_Xx phi_x of independent numbers: kappa_n' = kappa_n sum_x M_Xx^n.
     values = np.random.default_rng(24).exponential(size=(400, 24, 24))
     sites = nnrg.Lattice((24, 24), periodic=True)
@@ -153,6 +157,10 @@ def test_shell_cumulants_of_independent_numbers(b):
     names = ("kappa_1", "kappa_2", "ratio_3", "ratio_4")
     assert second == pytest.approx(b**-2, rel=1e-12) and kernel.sum() == pytest.approx(1)
     assert np.abs(deviations(measured, names, expected, scales=[b])).max() < 4.5
+    for name, known in zip(names[2:], expected[0][2:], strict=True):
+        found = measured.estimate(name, b)
+        quantity = f"{name} of exponential sites, d = 2, b = {b}"
+        checked("Momentum shell", quantity, known, found.value, found.error, within=4.5)
 
 
 def test_couplings_of_phi4_under_the_shell():
@@ -197,7 +205,7 @@ def test_errors_from_regions_of_the_shell_are_those_of_the_ensemble():
     assert 0.6 < ratio.min() and ratio.max() < 1.4
 
 
-def test_decimated_ar1_is_ar1():
+def test_decimated_ar1_is_ar1(checked):
     # rho' = rho^b exactly, still of nearest neighbours, every one-point number as it was.
     rho = 0.9
     field = nnrg.SynapticField(ar1(2560, 256, rho=rho, rng=26), nnrg.Lattice(2560))
@@ -207,13 +215,17 @@ def test_decimated_ar1_is_ar1():
     names = ("kappa_2", "neighbour:0", "ratio_4")
     expected = np.column_stack([np.ones(4), far, np.zeros(4)])
     assert p_value(measured, names, expected) > 1e-4
+    for b, known in zip(flow.scales[1:], far[1:], strict=True):
+        found = measured.estimate("neighbour:0", b)
+        quantity = f"neighbour:0 of the chain decimated by b = {b}, rho = 0.9"
+        checked("AR(1) chain", quantity, known, found.value, found.error)
     fit = nnrg.fit_couplings(flow, basis=QUADRATIC, nulls=())
     couplings = np.column_stack([(1 - far) / (1 + far), far / (1 - far**2)])
     assert p_value(fit, fit.names, couplings) > 1e-4
     assert fit.series["p"].min() > 1e-4
 
 
-def test_decimated_ising_chain():
+def test_decimated_ising_chain(checked):
     # Bonds of the chain are independent: <s_x s_{x+1}> = tanh K, and tanh K' = (tanh K)^b.
     t = np.tanh(0.9)
     rng = np.random.default_rng(27)
@@ -223,6 +235,10 @@ def test_decimated_ising_chain():
     measured = flow.cumulants(order=2, nulls=())
     expected = [[t**b] for b in flow.scales]
     assert p_value(measured, ("neighbour:0",), expected) > 1e-4
+    for b in flow.scales[1:]:
+        found = measured.estimate("neighbour:0", b)
+        quantity = f"tanh K' of the sampled chain, K = 0.9, b = {b}"
+        checked("Ising maps in closed form", quantity, t**b, found.value, found.error)
 
 
 def test_majority_of_independent_spins():
@@ -267,7 +283,7 @@ def kept_variance(n):
     return np.array(kept)
 
 
-def test_gaussian_data_stay_gaussian_under_principal_components():
+def test_gaussian_data_stay_gaussian_under_principal_components(checked):
     flow = nnrg.renormalize(stepped_field(4000, 30), PrincipalComponents(2), levels=4)
     measured = flow.cumulants(order=6, nulls=())
     names = ("kappa_2", "ratio_3", "ratio_4", "ratio_6")
@@ -280,10 +296,16 @@ def test_gaussian_data_stay_gaussian_under_principal_components():
     known = np.column_stack([kept[1:] / kept[0], kept[0] - kept[1:], np.zeros(3), np.zeros(3)])
     assert modes.names == ("share", "ridge", "ratio_4", "ratio_6")
     assert np.abs(deviations(modes, modes.names, known)).max() < 4.5
+    last = modes.scales[-1]
+    for name, exactly in zip(modes.names, known[-1], strict=True):
+        found = modes.estimate(name, last)
+        quantity = f"{name} of Gaussian data, 8 of 64 modes kept"
+        topic = "Principal components"
+        checked(topic, quantity, exactly, found.value, found.error, within=4.5)
     np.testing.assert_array_equal(modes.series["modes"], [32, 16, 8])
 
 
-def test_a_mixture_stays_under_principal_components():
+def test_a_mixture_stays_under_principal_components(checked):
     # sqrt(v) times a Gaussian field: every projection has kappa_4 / kappa_2^2 = 3 Var(v) / E[v]^2.
     v = np.random.default_rng(31).choice([0.5, 1.5], size=(4000, 1))
     flow = nnrg.renormalize(stepped_field(4000, 32, np.sqrt(v)), PrincipalComponents(2), levels=4)
@@ -292,6 +314,9 @@ def test_a_mixture_stays_under_principal_components():
     assert np.abs(deviations(measured, ("kappa_2", "ratio_4"), expected)).max() < 4.5
     modes = measure_modes(flow)
     assert np.abs(deviations(modes, ("ratio_4",), np.full((3, 1), 0.75))).max() < 4.5
+    found = modes.estimate("ratio_4", modes.scales[-1])
+    quantity = "ratio_4 of a mixture of variances 1/2 and 3/2, 8 of 64 modes kept"
+    checked("Principal components", quantity, 0.75, found.value, found.error, within=4.5)
 
 
 def test_modes_of_independent_numbers_have_their_share_on_other_samples():

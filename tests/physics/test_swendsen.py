@@ -15,6 +15,8 @@ from nnrg.simulate import ising
 from nnrg.simulate.gaussian import gaussian_free_field
 
 HERMITE = ("hermite2", "hermite4", "hermite6", "phi", "hermite3")
+GAUSSIAN, LONG = "Gaussian fixed points, RG matrix", "Long-range Gaussian field"
+ISING = "2-d Ising model, Monte Carlo RG"
 
 
 def flow_of(values, levels, rescale):
@@ -26,11 +28,11 @@ def pull(estimate, expected):
     return (estimate.value - expected) / estimate.error
 
 
-# -- independent Gaussian sites (row 2) ----------------------------------------------------------
+# -- independent Gaussian sites ------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("shape", "n"), [((256,), 20_000), ((16, 16), 20_000)])
-def test_independent_gaussian_matrix_is_diagonal_in_hermite_polynomials(shape, n):
+def test_independent_gaussian_matrix_is_diagonal_in_hermite_polynomials(shape, n, checked):
     d = len(shape)
     values = np.random.default_rng(1).normal(size=(n, *shape))
     t = linearised_rg(flow_of(values, 3, "clt"), HERMITE)
@@ -41,13 +43,16 @@ def test_independent_gaussian_matrix_is_diagonal_in_hermite_polynomials(shape, n
             assert np.abs(distance / t.matrix_errors(step, sector)).max() < 4.5
     even, odd = t.exponents(1), t.exponents(1, "odd")
     for order, y in ((2, even[0]), (4, even[1]), (3, odd[1])):
-        assert abs(pull(y, d * (1 - order / 2))) < 4
+        quantity = f"y_{order} of independent sites, d = {d}, Delta = d/2"
+        checked(GAUSSIAN, quantity, d * (1 - order / 2), y.value, y.error)
         assert y.error < 0.2
+    value, error = t.matrix(1, "even")[2, 2], t.matrix_errors(1, "even")[2, 2]
+    checked(GAUSSIAN, f"T_66 of independent sites, d = {d}", 4.0**-d, value, error, within=4.5)
     # Sum phi' is proportional to sum phi in every configuration.
-    np.testing.assert_allclose(odd[0].value, d / 2, rtol=1e-9)
+    checked(GAUSSIAN, f"y_1 of independent sites, d = {d}, Delta = d/2", d / 2, odd[0].value)
 
 
-def test_a_fixed_variance_leaves_one_redundant_direction():
+def test_a_fixed_variance_leaves_one_redundant_direction(checked):
     values = np.random.default_rng(2).normal(size=(20_000, 128))
     t = linearised_rg(flow_of(values, 3, "variance"), HERMITE)
     assert t.projected
@@ -56,6 +61,9 @@ def test_a_fixed_variance_leaves_one_redundant_direction():
         assert abs(pull(kept[0], 0)) < 4 and abs(pull(t.redundancy(step), 0)) < 4
         assert len(kept) == 3 and len(out) == 2
         assert abs(pull(out[0], -1)) < 4
+    marginal = t.redundancy(1)
+    quantity = "y of the redundant direction, kappa_2 kept, d = 1"
+    checked(GAUSSIAN, quantity, 0.0, marginal.value, marginal.error)
 
 
 def test_stretching_is_marginal_away_from_the_gaussian_fixed_point():
@@ -85,7 +93,7 @@ def test_errors_of_exponents_cover(rescale):
     assert abs(np.std(pulls) - 1) < 4.5 / np.sqrt(300)
 
 
-# -- free fields (rows 2 and 8) ------------------------------------------------------------------
+# -- free fields ---------------------------------------------------------------------------------
 
 
 def wick_eigenvalues(shape, mass2, sigma, b, delta):
@@ -107,22 +115,26 @@ def wick_eigenvalues(shape, mass2, sigma, b, delta):
 
 
 @pytest.mark.parametrize("shape", [(64,), (16, 16), (8, 8, 8)])
-def test_free_field_magnetic_eigenvalue_is_exact(shape):
+def test_free_field_magnetic_eigenvalue_is_exact(shape, checked):
     # Sum phi' is b^(Delta - d) sum phi in every configuration.
     d = len(shape)
     values = gaussian_free_field(shape, 200, mass2=0.1, rng=5)
     t = linearised_rg(flow_of(values, 2, "kinetic"), "phi")
-    np.testing.assert_allclose(t.leading(1, "odd").value, (d + 2) / 2, rtol=1e-9)
+    quantity = f"y_h of the free field, d = {d}"
+    checked(GAUSSIAN, quantity, (d + 2) / 2, t.leading(1, "odd").value)
 
 
 @pytest.mark.parametrize(("shape", "mass2"), [((256,), 1e-3), ((32, 32), 0.02)])
-def test_free_field_eigenvalues_on_a_finite_lattice(shape, mass2):
+def test_free_field_eigenvalues_on_a_finite_lattice(shape, mass2, checked):
     d = len(shape)
     values = gaussian_free_field(shape, 6000, mass2=mass2, rng=6)
     t = linearised_rg(flow_of(values, 2, "kinetic"), ("phi2", "phi4"))
     expected = np.sort(np.log2(wick_eigenvalues(shape, mass2, 2.0, 2, (d - 2) / 2)))[::-1]
-    for y, exactly in zip(t.exponents(1), expected, strict=True):
-        assert abs(pull(y, exactly)) < 4.5
+    # In one dimension phi^4 is the more relevant of the two.
+    names = ("y_4", "y_2") if d == 1 else ("y_2", "y_4")
+    for name, y, exactly in zip(names, t.exponents(1), expected, strict=True):
+        quantity = f"{name} of the free field, d = {d}, {shape[0]} sites an axis, r = {mass2:g}"
+        checked(GAUSSIAN, quantity, exactly, y.value, y.error, within=4.5)
 
 
 def test_free_field_eigenvalues_approach_2_and_4_minus_d():
@@ -133,19 +145,22 @@ def test_free_field_eigenvalues_approach_2_and_4_minus_d():
         assert abs(y2 - 2) < tolerance and abs(y4 - (4 - d)) < tolerance
 
 
-@pytest.mark.parametrize("sigma", [0.8, 1.3])
-def test_long_range_field(sigma):
+@pytest.mark.parametrize("sigma", [0.3, 0.8, 1.3])
+def test_long_range_field(sigma, checked):
     delta = (1 - sigma) / 2
     y2, y4 = np.log2(wick_eigenvalues((1 << 20,), 1e-6, sigma, 2, delta))
+    # phi^4 is irrelevant below sigma = d/2, relevant above.
     assert abs(y2 - sigma) < 0.003 and abs(y4 - (2 * sigma - 1)) < 0.02
     values = gaussian_free_field((256,), 6000, mass2=0.02, sigma=sigma, rng=7)
     t = linearised_rg(flow_of(values, 2, delta), ("phi2", "phi4"))
-    expected = np.sort(np.log2(wick_eigenvalues((256,), 0.02, sigma, 2, delta)))[::-1]
-    for y, exactly in zip(t.exponents(1), expected, strict=True):
-        assert abs(pull(y, exactly)) < 4.5
+    two, four = np.log2(wick_eigenvalues((256,), 0.02, sigma, 2, delta))
+    names = ("y_2", "y_4") if two > four else ("y_4", "y_2")
+    for name, y, exactly in zip(names, t.exponents(1), sorted((two, four))[::-1], strict=True):
+        quantity = f"{name}, d = 1, sigma = {sigma}, 256 sites, r = 0.02"
+        checked(LONG, quantity, exactly, y.value, y.error, within=4.5)
 
 
-# -- the Ising model (rows 25 to 27) -------------------------------------------------------------
+# -- the Ising model -----------------------------------------------------------------------------
 
 # Even eigenvalues with 1 to 4 operators at steps 1 and 2, odd ones with 3 at steps 1 to 3, and
 # the errors of the reference.
@@ -191,13 +206,23 @@ def test_ising_eigenvalues_with_few_configurations():
 
 
 @pytest.mark.slow
-def test_ising_eigenvalues_by_step_and_by_number_of_operators():
+def test_ising_eigenvalues_by_step_and_by_number_of_operators(checked):
     t = linearised_rg(ising_record(range(2, 42), 5000, 5))
+    for step, (values, errors) in EVEN.items():
+        for n, (value, error) in enumerate(zip(values, errors, strict=True), start=1):
+            y = t.leading(step, "even", n)
+            quantity = f"y_t, L = 64, step {step}, {n} operators"
+            options = {"uncertainty": error, "source": "simulation"}
+            checked(ISING, quantity, value, y.value, y.error, **options)
+    for step, (value, error) in ODD.items():
+        y = t.leading(step, "odd")
+        quantity = f"y_h, L = 64, step {step}, 3 operators"
+        options = {"uncertainty": error, "source": "simulation"}
+        checked(ISING, quantity, value, y.value, y.error, **options)
     distances = compared(t)
-    assert np.abs(distances).max() < 4
     assert stats.chi2(3).sf(np.sum(distances[-3:] ** 2)) > 1e-4
     assert t.leading(2).error < 0.002 and t.leading(1, "odd").error < 1e-4
     # What is exact: y_t = 1 and y_h = 15/8, approached from one side by the steps.
-    assert abs(t.leading(2).value - 1) < 4 * t.leading(2).error
+    checked(ISING, "y_t of the Ising class, step 2", 1.0, t.leading(2).value, t.leading(2).error)
     drift = [t.leading(step, "odd").value - 15 / 8 for step in (1, 2)]
     assert drift[0] > 5 * drift[1] > 0

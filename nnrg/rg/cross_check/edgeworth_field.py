@@ -82,7 +82,7 @@ def edgeworth_quartic(field: SynapticField) -> EdgeworthQuartic:
     -----
     g_4(x_1..x_4) = -sum_y G_c(y_1..y_4) prod_a G^{-1}(y_a, x_a), the leading term of the Edgeworth
     expansion: corrections are of the order of a further connected function (M. Demirtas et al.,
-    arXiv:2307.03223). U:r is half of g_4(x, x, y, y) and phi3phi:r is g_4(x, x, x, y), |x - y| = r,
+    arXiv:2307.03223). At distance r, U:r is half of g_4(x, x, y, y), phi3phi:r is g_4(x, x, x, y),
     as their definitions in the action have it.
 
     Examples
