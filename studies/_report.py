@@ -14,6 +14,9 @@ import nnrg
 from nnrg.rg.observables import Observables
 from nnrg.stats.estimate import Estimate
 
+# Lines of the title, before which nothing is put.
+_HEAD = 4
+
 
 def arguments(question: str, name: str) -> argparse.Namespace:
     """Read the command line that all studies have."""
@@ -55,6 +58,10 @@ class Writer:
     def add(self, lines: Sequence[str]) -> None:
         """Append lines to the report."""
         self.lines += lines
+
+    def first(self, lines: Sequence[str]) -> None:
+        """Put lines before the rest of the report."""
+        self.lines[_HEAD:_HEAD] = lines
 
     def finish(self, results: Mapping[str, Observables]) -> None:
         """Write report.md and numbers.json; print the report."""

@@ -127,6 +127,16 @@ def say(source: Source, states: Mapping[str, Measured]) -> list[str]:
     return lines
 
 
+def in_short(results: Mapping[str, Mapping[str, Measured]]) -> list[str]:
+    """Write the verdicts of all fields."""
+    lines = ["## In short", ""]
+    for title, states in results.items():
+        for state, (cumulants, couplings) in states.items():
+            judged = verdict(couplings, cumulants)
+            lines.append(f"- {title}, {state}: {judged.statement}.")
+    return [*lines, ""]
+
+
 def say_training(steps: Mapping[int, Measured]) -> list[str]:
     """Write how lambda_4 and the couplings at b = 1 and 4 change during training."""
     rows = []
@@ -162,6 +172,7 @@ def main() -> None:
         for step, field in training(quick=options.quick, seed=options.seed).items()
     }
     writer.add(say_training(steps))
+    writer.first(in_short(results))
     draw(results, writer.path)
     numbers: dict[str, Observables] = {}
     for title, states in results.items():

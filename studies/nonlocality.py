@@ -61,10 +61,19 @@ def draw(results: Mapping[str, Measured], path: Callable[[str], Path]) -> None:
             ):  # fmt: skip
                 for state, (report, _) in states.items():
                     i = report.names.index(name)
+                    errors = report.errors()[:, i]
+                    # A range whose error is as large as its random value says nothing.
+                    told = np.isfinite(errors) & (errors < 1)
                     ax.errorbar(
-                        report.scales, report.values[:, i], report.errors()[:, i],
-                        label=state, ms=3, lw=0.8, capsize=1.5, **LOOK[state],
-                    )  # fmt: skip
+                        report.scales[told],
+                        report.values[told, i],
+                        errors[told],
+                        label=state,
+                        ms=3,
+                        lw=0.8,
+                        capsize=1.5,
+                        **LOOK[state],
+                    )
                 report = states["trained"][0]
                 i = report.names.index(name)
                 null, spread = report.null_mean()[:, i], report.null_spread()[:, i]
@@ -73,6 +82,8 @@ def draw(results: Mapping[str, Measured], path: Callable[[str], Path]) -> None:
                     label="permuted", lw=0, **LOOK["permuted"],
                 )  # fmt: skip
                 ax.set_ylabel(label)
+            axes[1].axhline(1, color="0.6", lw=0.5)
+            axes[1].set_ylim(-0.6, 2.1)
             couplings = states["trained"][1]
             scale = couplings.series["sigma"] ** 2
             far = [n for n in couplings.names if n.startswith("J:")]
@@ -133,6 +144,26 @@ def say(source: Source, states: Measured) -> list[str]:
     return lines
 
 
+def in_short(results: Mapping[str, Measured]) -> list[str]:
+    """Write a line for each source: how wide its correlations are, and up to which scale."""
+    lines = ["## In short", ""]
+    for title, states in results.items():
+        reports = {state: report for state, (report, _) in states.items()}
+        widths = {state: report.estimate("C_width", 1) for state, report in reports.items()}
+        i = reports["trained"].names.index("C_width")
+        spread = np.hypot(*(report.errors()[:, i] for report in reports.values()))
+        apart = (reports["trained"].values[:, i] - reports["initial"].values[:, i]) / spread
+        differ = [str(b) for b, z in zip(reports["trained"].scales, apart, strict=True) if z > 3]
+        kinds = ", ".join(dict.fromkeys(reports["trained"].verdicts))
+        lines.append(
+            f"- {title}: correlations {widths['trained']} sites wide, "
+            f"{widths['initial']} at initialisation (independent sites: 0.632); wider by more than "
+            f"three errors at b = {', '.join(differ) or 'no scale'}. Kernel of the trained field: "
+            f"{kinds}; at initialisation: {', '.join(dict.fromkeys(reports['initial'].verdicts))}."
+        )
+    return [*lines, ""]
+
+
 def say_training(steps: Mapping[int, tuple[Nonlocality, nnrg.Couplings]]) -> list[str]:
     """Write how the ranges at b = 1 and 4 change during training."""
     rows = []
@@ -173,6 +204,7 @@ def main() -> None:
         for step, field in training(quick=options.quick, seed=options.seed).items()
     }
     writer.add(say_training(steps))
+    writer.first(in_short(results))
     draw(results, writer.path)
     numbers = {
         f"{title}: {state}": report

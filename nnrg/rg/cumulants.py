@@ -213,6 +213,19 @@ def from_statistics(
     one_point = [i for i, name in enumerate(names) if not name.startswith("neighbour")]
     for name in VALUES_KEPT & draws.keys():
         draws[name][:, 0, one_point] = numbers[0, 0, one_point]
+    flags = flag_ratios(names, numbers[0], statistics.counts.sum(axis=1), flag)
+    # A number that some of the groups do not have has no error, and is none.
+    filled = statistics.counts.T > 0
+    without = ~np.isfinite(numbers[1:]) & filled[..., None]
+    unstable = np.isfinite(numbers[0]) & without.any(axis=0)
+    numbers[0][unstable] = np.nan
+    flags = tuple(
+        tuple(
+            "unstable: there is no number without some of the groups" if lost else own
+            for own, lost in zip(row, gone, strict=True)
+        )
+        for row, gone in zip(flags, unstable, strict=True)
+    )
     return Cumulants(
         scales=np.array(scales, dtype=np.int64),
         names=names,
@@ -220,7 +233,7 @@ def from_statistics(
         replicates=numbers[1:],
         weights=statistics.counts.T.astype(np.float64),
         nulls=draws,
-        flags=flag_ratios(names, numbers[0], statistics.counts.sum(axis=1), flag),
+        flags=flags,
         n_samples=np.full(len(scales), statistics.counts.shape[1], dtype=np.int64),
         attrs=attrs,
         series={"sites": np.array(sites, dtype=np.float64), "factor": factor},

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from nnrg.errors import ArgumentError
 
-__all__ = ["real_array"]
+__all__ = ["paired_arrays", "real_array"]
 
 
 def real_array(name: str, value: npt.ArrayLike) -> npt.NDArray[np.float64]:
@@ -22,3 +22,16 @@ def real_array(name: str, value: npt.ArrayLike) -> npt.NDArray[np.float64]:
             "give real and imaginary parts one by one"
         )
     return np.array(raw, dtype=np.float64)
+
+
+def paired_arrays(
+    values: npt.ArrayLike, replicates: npt.ArrayLike
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return numbers (p,) and their replicates (G, p), G of at least two."""
+    full, rows = real_array("values", values), real_array("replicates", replicates)
+    if rows.ndim != 2 or len(rows) < 2 or full.shape != rows.shape[1:]:
+        raise ArgumentError(
+            "replicates must have shape (G, p) with G >= 2 and the values shape (p,), got "
+            f"{rows.shape} and {full.shape}; put the groups first"
+        )
+    return full, rows

@@ -61,9 +61,16 @@ class Nonlinear:
 
     def predict(self, parameters: Floats) -> Floats:
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            return np.asarray(self.model(self.x, *parameters), dtype=np.float64)
+            return self._model(parameters)
+
+    def _model(self, parameters: Floats) -> Floats:
+        return np.asarray(self.model(self.x, *parameters), dtype=np.float64)
 
     def fit(self, rows: Floats, values: Floats, replicates: Floats) -> tuple[Floats, ...]:
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            return self._fit(rows, values, replicates)
+
+    def _fit(self, rows: Floats, values: Floats, replicates: Floats) -> tuple[Floats, ...]:
         whole = self._minimum(rows, values, self.start, 1e-10)
         if not np.all(np.isfinite(whole)):
             raise AnalysisError(
@@ -85,7 +92,7 @@ class Nonlinear:
 
         def residual(parameters: Floats) -> Floats:
             # A finite wall: the search must turn back from where the model overflows.
-            distance = np.asarray(rows @ (values - self.predict(parameters)))
+            distance = np.asarray(rows @ (values - self._model(parameters)))
             if np.isfinite(distance).all():
                 return distance
             return np.nan_to_num(distance, nan=1e150, posinf=1e150, neginf=-1e150)
@@ -96,12 +103,13 @@ class Nonlinear:
         return np.asarray(found) if status in (1, 2, 3, 4) else np.full(self.count, nan)
 
     def _slope(self, at: Floats) -> Floats:
-        steps = 1e-5 * np.maximum(np.abs(at), 1e-3)
+        unit = np.where(self.start != 0, np.abs(self.start), 1.0)
+        steps = 1e-5 * np.maximum(np.abs(at), 1e-3 * unit)
         columns = []
         for i, step in enumerate(steps):
             up, down = at.copy(), at.copy()
             up[i], down[i] = at[i] + step, at[i] - step
-            columns.append((self.predict(up) - self.predict(down)) / (2 * step))
+            columns.append((self._model(up) - self._model(down)) / (2 * step))
         return np.stack(columns, axis=1)
 
 
@@ -112,7 +120,10 @@ def _determined(slope: Floats) -> None:
     norms = np.sqrt((unit * unit).sum(axis=0))
     scaled = unit / np.where(norms > 0, norms, 1.0)
     # Central differences leave 1e-10 of a direction that is exactly flat.
-    if not np.all(norms > 0) or np.linalg.svd(scaled, compute_uv=False)[-1] < 1e-9:
+    if (
+        not (np.isfinite(scaled).all() and np.all(norms > 0))
+        or np.linalg.svd(scaled, compute_uv=False)[-1] < 1e-9
+    ):
         raise AnalysisError(
             "the data do not determine all parameters: some combination of them changes nothing; "
             "fit fewer parameters"

@@ -16,7 +16,7 @@ from nnrg.stats._weighting import Handling, choose_weighting, judge
 from nnrg.stats.estimate import Estimate
 from nnrg.stats.replicates import Replicates
 
-__all__ = ["FitResult", "correlated_fit"]
+__all__ = ["FitResult", "chance_of_zero", "correlated_fit"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -37,9 +37,11 @@ class FitResult:
         Hotelling's T^2 where the covariance was estimated, with its F distribution; p is NaN
         where no degree of freedom is left.
     x : array of shape (n,)
-        Where the data were taken: the fit window.
+        Where the data were taken.
     residuals : array of shape (n,)
         (data - model) / error.
+    window : tuple of float
+        First and last x that the data are about.
     note : str
         How the covariance was handled.
     flag : str
@@ -53,16 +55,12 @@ class FitResult:
     p: float
     x: Floats
     residuals: Floats
+    window: tuple[float, float]
     note: str
     flag: str = ""
 
     def __post_init__(self) -> None:
         self.x.flags.writeable = self.residuals.flags.writeable = False
-
-    @property
-    def window(self) -> tuple[float, float]:
-        """Smallest and largest x of the fit."""
-        return float(self.x.min()), float(self.x.max())
 
     @property
     def comparable_chi2(self) -> float:
@@ -84,15 +82,7 @@ class FitResult:
         """
         if name not in self.names:
             raise ArgumentError(f"no parameter {name!r}; there are {', '.join(self.names)}")
-        at = self.names.index(name)
-        error = self.parameters.errors()[at]
-        count = self.parameters.dof + 1
-        return Estimate(
-            float(self.parameters.values[at]),
-            float(error),
-            n_samples=count if isfinite(count) else nan,
-            flag=self.flag,
-        )
+        return self.parameters.estimate(self.names.index(name), flag=self.flag)
 
     def __str__(self) -> str:
         low, high = self.window
@@ -115,6 +105,7 @@ def correlated_fit(
     start: Sequence[float] | None = None,
     names: Sequence[str] | None = None,
     covariance: Handling = "auto",
+    window: tuple[float, float] | None = None,
 ) -> FitResult:
     r"""Fit a model by least squares with the full covariance, and refit it in every replicate.
 
@@ -136,6 +127,9 @@ def correlated_fit(
         its largest eigenvalues, one for four degrees of freedom, ``"diagonal"`` by the errors
         alone. ``"auto"`` is ``"full"`` where the covariance has at least four degrees of freedom a
         number, else ``"diagonal"``. `FitResult.note` says what was done.
+    window : pair of float, optional
+        First and last x that the data are about, where x are centres of bins; those of x if left
+        out.
 
     Returns
     -------
@@ -193,7 +187,8 @@ def correlated_fit(
         raise ArgumentError(f"{count} parameters need as many names, got {', '.join(called)}")
     if points.size < count:
         raise AnalysisError(
-            f"{points.size} numbers do not determine {count} parameters; widen the window"
+            f"{points.size} numbers do not determine {count} parameters: {', '.join(called)} "
+            "needs as many; widen the window or fit fewer"
         )
     weighting = choose_weighting(data, covariance, count)
     if len(weighting.rows) < count:
@@ -220,6 +215,28 @@ def correlated_fit(
         p,
         points,
         np.asarray(residual / weighting.spread),
+        (float(points.min()), float(points.max())) if window is None else window,
         weighting.note,
         "; ".join(flags),
     )
+
+
+def chance_of_zero(data: Replicates) -> float:
+    """Return the p-value of all numbers being zero, by Hotelling's T^2; NaN where it is unknown.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> samples = np.random.default_rng(2).normal(size=(200, 3))
+    >>> chance_of_zero(Replicates.of_mean(samples)) > 0.01
+    True
+    >>> chance_of_zero(Replicates.of_mean(samples + 1)) < 1e-9
+    True
+    """
+    try:
+        weighting = choose_weighting(data, "full", 0)
+    except AnalysisError:
+        return nan
+    rows = weighting.rows
+    chi2 = float(np.sum((rows @ data.values) ** 2))
+    return judge(chi2, len(rows), weighting, np.empty((len(rows), 0)))[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from typing import Literal
 
@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from nnrg.errors import AnalysisError, ArgumentError
-from nnrg.stats._arrays import real_array
+from nnrg.stats._arrays import paired_arrays, real_array
+from nnrg.stats._covariance import covariance_steps
 from nnrg.stats.estimate import Estimate
-from nnrg.stats.jackknife import leave_one_out, pseudo_deviations
+from nnrg.stats.jackknife import jackknife_bias, leave_one_out, pseudo_deviations
 from nnrg.stats.partition import sample_groups
 
 __all__ = ["Replicates"]
@@ -81,12 +82,11 @@ class Replicates:
         ArgumentError
             If the shapes do not fit.
         """
-        full, rows = _pair(values, replicates)
+        full, rows = paired_arrays(values, replicates)
         pseudo_deviations(rows, full, sizes)  # checks shapes and sizes
         shares = np.ones(len(rows)) if sizes is None else np.array(sizes, dtype=np.float64)
         filled = shares > 0 if shares.ndim == 1 else (shares > 0).any(axis=1)
-        part = np.zeros(len(rows), dtype=np.intp)
-        return cls(full, rows, "jackknife", shares, part, float(np.count_nonzero(filled) - 1))
+        return cls(full, rows, "jackknife", shares, _one(rows), float(filled.sum() - 1))
 
     @classmethod
     def from_bootstrap(
@@ -99,14 +99,13 @@ class Replicates:
         ArgumentError
             If the shapes do not fit or there are fewer than two units.
         """
-        full, rows = _pair(values, replicates)
+        full, rows = paired_arrays(values, replicates)
         if units < 2:
             raise ArgumentError(
                 f"a bootstrap needs at least 2 independent units, got {units}; "
                 "resample blocks inside the members"
             )
-        part = np.zeros(len(rows), dtype=np.intp)
-        return cls(full, rows, "bootstrap", np.ones(len(rows)), part, float(units - 1))
+        return cls(full, rows, "bootstrap", np.ones(len(rows)), _one(rows), float(units - 1))
 
     @classmethod
     def from_covariance(
@@ -126,32 +125,13 @@ class Replicates:
         ArgumentError
             If the shapes do not fit, or the matrix is no covariance.
         """
-        full, matrix = real_array("values", values), real_array("covariance", covariance)
-        matrix = np.diag(matrix) if matrix.ndim == 1 else matrix
-        if full.ndim != 1 or not full.size or matrix.shape != (full.size, full.size):
-            raise ArgumentError(
-                "values must have shape (p,) and the covariance (p, p), got "
-                f"{full.shape} and {matrix.shape}; give variances, not errors"
-            )
-        if not np.all(np.isfinite(matrix)) or not dof > 0:
-            raise ArgumentError(
-                f"the covariance must be finite and its dof positive, got dof = {dof}; "
-                "leave out numbers without an error"
-            )
-        spectrum, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
-        top = max(float(spectrum[-1]), 0.0)
-        if not np.allclose(matrix, matrix.T, rtol=1e-8, atol=1e-12 * top) or np.any(
-            spectrum < -1e-10 * top
-        ):
-            raise ArgumentError(
-                "the covariance must be symmetric with no negative eigenvalue, "
-                f"its smallest is {spectrum[0]:.3g} of {top:.3g}"
-            )
-        step = (vectors * np.sqrt(np.maximum(spectrum, 0.0))).T
+        full = real_array("values", values)
+        step = covariance_steps(covariance, full.size if full.ndim == 1 else 0)
+        if not dof > 0:
+            raise ArgumentError(f"the dof of a covariance must be positive, got {dof}; try inf")
         rows = np.empty((2 * full.size, full.size))
         rows[0::2], rows[1::2] = full + step, full - step
-        part = np.zeros(len(rows), dtype=np.intp)
-        return cls(full, rows, "gaussian", np.ones(len(rows)), part, float(dof))
+        return cls(full, rows, "gaussian", np.ones(len(rows)), _one(rows), float(dof))
 
     @classmethod
     def of_mean(cls, samples: npt.ArrayLike, *, max_groups: int = 128) -> Replicates:
@@ -230,36 +210,37 @@ class Replicates:
             return np.asarray((rows[0::2] - rows[1::2]) / 2)
         if self.kind == "bootstrap":
             return np.asarray((rows - rows.mean(axis=0)) / np.sqrt(max(len(rows) - 1, 1)))
-        parts = [self.part == label for label in range(int(self.part.max()) + 1)]
-        return np.concatenate([pseudo_deviations(rows[at], full, self.sizes[at]) for at in parts])
+        return np.concatenate(
+            [pseudo_deviations(rows[at], full, self.sizes[at]) for at in self._parts()]
+        )
+
+    def _parts(self) -> list[npt.NDArray[np.bool_]]:
+        return [self.part == label for label in range(int(self.part.max()) + 1)]
 
     def errors(self) -> Floats:
         """Return the standard errors, shape (p,); NaN where a number has none."""
-        return self._scaled()[1]
+        return self._directions()[1]
 
     def correlation(self) -> Floats:
         """Return the covariance of the numbers in units of their errors; NaN where one is zero."""
-        unit, errors = self._scaled()
-        norm = np.sqrt((unit * unit).sum(axis=0))
-        with np.errstate(invalid="ignore"):
-            return np.asarray(np.where(errors > 0, unit.T @ unit / np.outer(norm, norm), np.nan))
+        unit, errors = self._directions()
+        return np.asarray(np.where(errors > 0, unit.T @ unit, np.nan))
 
     def covariance(self) -> Floats:
         """Return the covariance, shape (p, p); NaN where a number has no error."""
-        unit, errors = self._scaled()
-        norm = np.sqrt((unit * unit).sum(axis=0))
-        top = errors / np.where(norm > 0, norm, 1.0)
-        return np.asarray((unit.T @ unit) * top[:, None] * top)
+        unit, errors = self._directions()
+        return np.asarray((unit.T @ unit) * errors[:, None] * errors)
 
-    def _scaled(self) -> tuple[Floats, Floats]:
-        """Return deviations with largest element one, and the errors.
+    def _directions(self) -> tuple[Floats, Floats]:
+        """Return deviations in units of the errors, and the errors.
 
         Squares of numbers as small as 1e-200 must not vanish before they are summed.
         """
         parts = self.deviations
         top = np.abs(parts).max(axis=0, initial=0.0)
         unit = parts / np.where(top > 0, top, 1.0)
-        return unit, np.asarray(top * np.sqrt((unit * unit).sum(axis=0)))
+        norm = np.sqrt((unit * unit).sum(axis=0))
+        return unit / np.where(norm > 0, norm, 1.0), np.asarray(top * norm)
 
     def estimates(self, *, n_samples: float | None = None) -> tuple[Estimate, ...]:
         """Return each number with its error; `n_samples` is dof + 1 unless it is given."""
@@ -268,6 +249,10 @@ class Replicates:
             Estimate(float(v), float(e), n_samples=count if np.isfinite(count) else np.nan)
             for v, e in zip(self.values, self.errors(), strict=True)
         )
+
+    def estimate(self, index: int = 0, *, flag: str = "") -> Estimate:
+        """Return one number with its error."""
+        return replace(self.estimates()[index], flag=flag)
 
     # -- what is made of them ----------------------------------------------------------------------
 
@@ -306,19 +291,26 @@ class Replicates:
         values, rows = self.values[at], self.replicates[:, at]
         return Replicates(values, rows, self.kind, sizes.copy(), self.part.copy(), self.dof)
 
+    def unbiased(self) -> Replicates:
+        """Return the numbers less their bias from the curvature of what was made of the data."""
+        rows, full = self.replicates, self.values
+        if self.kind == "jackknife":
+            # Of several independent measurements each adds its own.
+            bias = sum(jackknife_bias(rows[at], full, self.sizes[at]) for at in self._parts())
+        elif self.kind == "bootstrap":
+            bias = rows.mean(axis=0) - full
+        else:
+            bias = (rows - full).sum(axis=0) / 2
+        return self.derived(full - bias, rows)
+
     def inflated(self, factor: float) -> Replicates:
         """Return the numbers with all errors multiplied by `factor`."""
         return self.derived(self.values, self.values + factor * (self.replicates - self.values))
 
 
-def _pair(values: npt.ArrayLike, replicates: npt.ArrayLike) -> tuple[Floats, Floats]:
-    full, rows = real_array("values", values), real_array("replicates", replicates)
-    if rows.ndim != 2 or len(rows) < 2 or full.shape != rows.shape[1:]:
-        raise ArgumentError(
-            "replicates must have shape (G, p) with G >= 2 and the values shape (p,), got "
-            f"{rows.shape} and {full.shape}; put the groups first"
-        )
-    return full, rows
+def _one(rows: Floats) -> npt.NDArray[np.intp]:
+    """Return the part of each row where there is one measurement."""
+    return np.zeros(len(rows), dtype=np.intp)
 
 
 def _shares(one: Replicates) -> Floats:

@@ -48,7 +48,7 @@ def test_blocks_of_an_autoregressive_chain_keep_their_law_of_decay(checked):
         b = level.scale
         lags, c = level.axis(0)
         expected = exact.ar1_block_correlation(rho, b, lags[1:9])
-        assert np.abs((c.value[1:9] - expected) / c.errors()[1:9]).max() < 4
+        assert np.abs((c.values[1:9] - expected) / c.errors()[1:9]).max() < 4
         # xi' = xi / b exactly: lags from one on are a pure exponential.
         found = fit_decay(level, r_max=6).estimate("1/xi")
         known = -b * np.log(rho)
@@ -89,7 +89,7 @@ def test_free_field_on_a_lattice(checked):
     kernel = quadratic_kernel(level)
     assert kernel.method == "circulant"
     _, near = kernel.profile.near(3)
-    got = np.concatenate([kernel.onsite.value - 4 - mass2, near.value - [-1, 0, 0]])
+    got = np.concatenate([kernel.onsite.values - 4 - mass2, near.values - [-1, 0, 0]])
     error = np.concatenate([kernel.onsite.errors(), near.errors()])
     assert np.abs(got / error).max() < 4
 
@@ -105,10 +105,10 @@ def test_one_free_configuration_with_regions_left_out(periodic):
     assert abs(pull(fit.estimate("Z"), 1)) < 4
     kernel = quadratic_kernel(level, n_samples=1)
     assert kernel.method == "window"
-    assert abs(pull(kernel.onsite.at(0), 4.5)) < 4
+    assert abs(pull(kernel.onsite.estimate(), 4.5)) < 4
     _, near = kernel.profile.near(2)
-    assert abs(pull(near.at(0), -1)) < 4
-    assert abs(pull(near.at(1), 0)) < 4
+    assert abs(pull(near.estimate(), -1)) < 4
+    assert abs(pull(near.estimate(1), 0)) < 4
 
 
 def test_fractional_noise_keeps_its_correlation_and_its_exponent():
@@ -118,7 +118,7 @@ def test_fractional_noise_keeps_its_correlation_and_its_exponent():
     for level in measure_two_point(flow):
         lags, c = level.axis(0)
         expected = exact.fgn_correlation(hurst, lags[:12])
-        assert np.abs((c.value[:12] - expected) / c.errors()[:12]).max() < 4
+        assert np.abs((c.values[:12] - expected) / c.errors()[:12]).max() < 4
     report = nonlocality(flow)
     assert report.verdicts[:2] == ("power law", "power law")
     assert "exponent kept" in report.statement
@@ -160,7 +160,7 @@ def test_correlation_length_of_the_interacting_chain(r, length, checked):
     flow = flow_of(values, periodic=False)
     level = measure_two_point(flow)[0]
     _, c = level.axis(0)
-    assert np.abs((c.value[:8] - model.correlation(8)) / c.errors()[:8]).max() < 4
+    assert np.abs((c.values[:8] - model.correlation(8)) / c.errors()[:8]).max() < 4
     # From lag two on the second state of the transfer matrix adds less than a part in a hundred.
     fit = fit_decay(level, r_min=2)
     found = fit.estimate("1/xi")
@@ -170,7 +170,7 @@ def test_correlation_length_of_the_interacting_chain(r, length, checked):
     (four,) = measure_four_point(flow)
     kappa = model.block_cumulants(1)
     for name, exactly, found in (
-        ("C_4(0)", kappa[4], four.onsite.at(0)),
+        ("C_4(0)", kappa[4], four.onsite.estimate()),
         ("plateau of C_4", 0.0, four.plateau()),
     ):
         quantity = f"{name} at r = {r:g}, u = 6"
@@ -190,14 +190,14 @@ def test_four_point_function_of_the_chain_is_that_of_the_transfer_matrix(checked
     for n in range(6):
         expected.append(float(square @ (model.psi * weight)) - mean**2 - 2 * c[n] ** 2)
         weight = model.transfer @ weight
-    assert abs(pull(four.onsite.at(0), expected[0])) < 4
+    assert abs(pull(four.onsite.estimate(), expected[0])) < 4
     _, near = four.profile.near(5)
     for lag in (1, 3):
         quantity = f"C_4({lag}) at r = -1, u = 6"
         topic = "Interacting chain, two- and four-point functions"
-        value, error = near.value[lag - 1], near.errors()[lag - 1]
+        value, error = near.values[lag - 1], near.errors()[lag - 1]
         checked(topic, quantity, expected[lag], value, error, source="transfer matrix")
-    assert np.abs((near.value - expected[1:]) / near.errors()).max() < 4
+    assert np.abs((near.values - expected[1:]) / near.errors()).max() < 4
 
 
 def test_independent_sites_have_no_range():
@@ -230,7 +230,7 @@ def test_random_couplings_of_all_pairs_need_the_whole_matrix():
     couplings = 2.5 * np.eye(v) + 0.8 * (a + a.T)
     values = rng.normal(size=(2000, v)) @ np.linalg.cholesky(np.linalg.inv(couplings)).T
     kernel = precision_kernel(flow_of(values, periodic=False))
-    assert abs(pull(kernel.onsite.at(0), np.trace(couplings) / v)) < 4
+    assert abs(pull(kernel.onsite.estimate(), np.trace(couplings) / v)) < 4
     lag = np.abs(np.subtract.outer(np.arange(v), np.arange(v)))
     squares = couplings**2 * (lag > 0)
     moment = (squares * lag**2).sum() / squares.sum()
@@ -303,9 +303,13 @@ def test_errors_cover(shape, n_samples, fields):
         kernel = quadratic_kernel(level, n_samples=n_samples)
         _, near = kernel.profile.near(2)
         (four,) = measure_four_point(flow)
-        row = list((line.value[:4] - c[:4, 0]) / line.errors()[:4])
+        row = list((line.values[:4] - c[:4, 0]) / line.errors()[:4])
         row += [pull(fit.estimate("r"), 1), pull(fit.estimate("Z"), 1)]
-        row += [pull(kernel.onsite.at(0), 5), pull(near.at(0), -1), pull(near.at(1), 0)]
-        row += [pull(four.onsite.at(0), 0)]
+        row += [
+            pull(kernel.onsite.estimate(), 5),
+            pull(near.estimate(), -1),
+            pull(near.estimate(1), 0),
+        ]
+        row += [pull(four.onsite.estimate(), 0)]
         pulls.append(row)
     assert_covers(np.array(pulls))

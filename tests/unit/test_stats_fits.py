@@ -6,7 +6,7 @@ from scipy import stats
 from scipy.optimize import curve_fit
 
 from nnrg.errors import AnalysisError, ArgumentError
-from nnrg.stats.fits import correlated_fit
+from nnrg.stats.fits import chance_of_zero, correlated_fit
 from nnrg.stats.model_average import average_fits, fit_windows
 from nnrg.stats.replicates import Replicates
 
@@ -234,3 +234,44 @@ def test_bad_input(rng):
         fit.estimate("c")
     with pytest.raises(ArgumentError, match="have no parameter 'c'"):
         average_fits([fit], "c")
+
+
+def test_chance_of_zero_is_that_of_hotelling_and_uniform_where_all_are_zero():
+    rng = np.random.default_rng(31)
+    x = rng.normal(size=(30, 4)) @ np.tril(np.ones((4, 4)))
+    data = Replicates.of_mean(x)
+    t2 = x.mean(axis=0) @ np.linalg.solve(np.cov(x.T) / 30, x.mean(axis=0))
+    exact = stats.f.sf(t2 * (30 - 4) / (4 * 29), 4, 30 - 4)
+    assert chance_of_zero(data) == pytest.approx(exact, rel=1e-9)
+    draws = [chance_of_zero(Replicates.of_mean(rng.normal(size=(20, 3)))) for _ in range(400)]
+    # False alarms: 1e-4.
+    assert stats.kstest(draws, "uniform").pvalue > 1e-4
+    assert np.isnan(chance_of_zero(Replicates.of_mean(rng.normal(size=(4, 6)))))
+    assert np.isnan(chance_of_zero(Replicates.of_mean(np.ones((9, 2)))))
+
+
+def test_window_of_bins_is_wider_than_their_centres():
+    x = np.array([1.0, 2.0, 4.0])
+    data = Replicates.from_covariance(2 * x, np.ones(3))
+    assert correlated_fit(x[:, None], x, data).window == (1.0, 4.0)
+    assert correlated_fit(x[:, None], x, data, window=(0.5, 5.5)).window == (0.5, 5.5)
+
+
+@pytest.mark.parametrize("unit", [1e-40, 1.0, 1e40])
+def test_unit_of_the_parameters_does_not_reach_the_fit(unit):
+    x = np.arange(1.0, 7.0)
+    samples = np.exp(-0.3 * x) + 0.02 * np.random.default_rng(32).normal(size=(60, 6))
+    fit = correlated_fit(
+        lambda x, a, rate: a / unit * np.exp(-rate * x),
+        x,
+        Replicates.of_mean(samples),
+        start=(0.8 * unit, 0.4),
+    )
+    plain = correlated_fit(
+        lambda x, a, rate: a * np.exp(-rate * x), x, Replicates.of_mean(samples), start=(0.8, 0.4)
+    )
+    scale = [unit, 1.0]
+    np.testing.assert_allclose(fit.parameters.values / scale, plain.parameters.values, rtol=1e-5)
+    np.testing.assert_allclose(
+        fit.parameters.errors() / scale, plain.parameters.errors(), rtol=1e-4
+    )

@@ -125,3 +125,31 @@ def test_bad_input():
         Replicates.join([jackknife, Replicates.from_covariance([1.0], [1.0])])
     with pytest.raises(AnalysisError, match="one number or one row"):
         jackknife.map(lambda v: np.ones(1 if v[0] == jackknife.values[0] else 2))
+
+
+def test_bias_of_a_square_is_taken_off_by_replicates_of_every_kind():
+    x = np.random.default_rng(21).normal(2.0, 1.0, size=(40, 1))
+    variance = x.var(ddof=1) / 40
+    expected = x.mean() ** 2 - variance
+    left_out = Replicates.of_mean(x)
+    known = Replicates.from_covariance([x.mean()], [variance])
+    rows = np.array([x.mean() - variance**0.5, x.mean() + variance**0.5])[:, None]
+    drawn = Replicates.from_bootstrap([x.mean()], rows, units=40)
+    for numbers in (left_out, known, drawn):
+        square = numbers.map(lambda mean: mean**2)
+        np.testing.assert_allclose(square.unbiased().values, expected, rtol=1e-12)
+        assert np.array_equal(square.unbiased().replicates, square.replicates)
+    # Of a sum over independent measurements each part has its own bias.
+    both = Replicates.join([left_out, left_out]).map(lambda means: np.sum(means**2))
+    np.testing.assert_allclose(both.unbiased().values, 2 * expected, rtol=1e-12)
+
+
+def test_one_number_is_that_of_all_with_a_flag():
+    numbers = Replicates.of_mean(np.random.default_rng(22).normal(size=(30, 2)))
+    one = numbers.estimate(1, flag="far")
+    other = numbers.estimates()[1]
+    assert (one.value, one.error, one.n_samples, one.flag) == (*_of(other), "far")
+
+
+def _of(estimate):
+    return estimate.value, estimate.error, estimate.n_samples

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from nnrg.errors import AnalysisError, ArgumentError
 from nnrg.fields import SynapticField
-from nnrg.stats.estimate import Estimate
+from nnrg.rg.cross_check._couplings import NamedCouplings
 from nnrg.stats.jackknife import Jackknife, jackknife_covariance, leave_one_out
 from nnrg.stats.partition import sample_groups
 
@@ -23,40 +23,26 @@ _SAMPLES_A_SITE = 10
 _SINGULAR = 1e10
 
 
-@dataclass(frozen=True, slots=True)
-class EdgeworthQuartic:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class EdgeworthQuartic(NamedCouplings):
     """Quartic couplings at tree level, averaged over the sites of a small lattice.
+
+    In the unit of the field to the minus four; names are ``phi4``, then ``U:r`` and ``phi3phi:r``
+    for every distance on the lattice.
 
     Attributes
     ----------
-    names : tuple of str
-        ``phi4``, then ``U:r`` and ``phi3phi:r`` for every distance on the lattice.
-    values, errors : arrays of shape (n_names,)
-        In the unit of the field to the minus four.
     vertex : array of shape (n_sites, n_sites, n_sites, n_sites)
         g_4(x_1, .., x_4).
     condition : float
         Of the two-point function that is inverted; no nugget is added.
-    n_samples : int
     """
 
-    names: tuple[str, ...]
-    values: Array
-    errors: Array
     vertex: Array
     condition: float
-    n_samples: int
-
-    def estimate(self, name: str) -> Estimate:
-        """Return one coupling with its error."""
-        if name not in self.names:
-            raise ArgumentError(f"no operator {name!r}; there are {', '.join(self.names)}")
-        a = self.names.index(name)
-        return Estimate(float(self.values[a]), float(self.errors[a]), n_samples=self.n_samples)
 
     def __str__(self) -> str:
-        terms = "  ".join(f"{name} {self.estimate(name)}" for name in self.names)
-        return f"{terms}  (condition {self.condition:.1e})"
+        return f"{NamedCouplings.__str__(self)}  (condition {self.condition:.1e})"
 
 
 def edgeworth_quartic(field: SynapticField) -> EdgeworthQuartic:
@@ -124,7 +110,14 @@ def edgeworth_quartic(field: SynapticField) -> EdgeworthQuartic:
     left_out = leave_one_out(sums)
     replicates = np.array([average @ _vertex(s, sites)[0].ravel() for s in left_out])
     covariance = jackknife_covariance(replicates, values, np.bincount(group))
-    return EdgeworthQuartic(names, values, np.sqrt(np.diag(covariance)), whole, condition, n)
+    return EdgeworthQuartic(
+        names=names,
+        values=values,
+        errors=np.sqrt(np.diag(covariance)),
+        n_samples=n,
+        vertex=whole,
+        condition=condition,
+    )
 
 
 def _vertex(sums: Array, sites: int) -> tuple[Array, float]:

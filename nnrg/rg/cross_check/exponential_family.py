@@ -10,10 +10,10 @@ import numpy.typing as npt
 
 from nnrg._validate import as_count
 from nnrg.errors import AnalysisError, ArgumentError
+from nnrg.rg.cross_check._couplings import LevelCouplings
 from nnrg.rg.cross_check._labels import group_of_values
 from nnrg.rg.diagnostics import has_hard_edge, thinned
 from nnrg.rg.flow import Flow
-from nnrg.stats.estimate import Estimate
 from nnrg.stats.jackknife import jackknife_bias, jackknife_covariance, leave_one_out
 
 __all__ = ["OneSitePotential", "maximum_entropy", "quadrature"]
@@ -25,47 +25,19 @@ _STEPS = 100
 _TIGHT = 1e-10
 
 
-@dataclass(frozen=True, slots=True)
-class OneSitePotential:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class OneSitePotential(LevelCouplings):
     """V(phi) = sum_n g_n phi^n / n! of the law of one site, P ~ exp(-V), at one scale.
+
+    In the unit of the unrescaled block mean to the minus n; names are ``phi``, ``phi2``, ...
 
     Attributes
     ----------
-    scale : int
-        b along one axis.
-    names : tuple of str
-        ``phi``, ``phi2``, ...
-    values, errors : arrays of shape (n_terms,)
-        In the unit of the unrescaled block mean to the minus n.
-    covariance : array of shape (n_terms, n_terms)
-    replicates : array of shape (n_groups, n_terms)
     support : tuple of float
         The interval on which the law is normalised.
-    flag : str
     """
 
-    scale: int
-    names: tuple[str, ...]
-    values: Array
-    errors: Array
-    covariance: Array
-    replicates: Array
     support: tuple[float, float]
-    n_samples: int
-    flag: str = ""
-
-    def estimate(self, name: str) -> Estimate:
-        """Return one coupling with its error."""
-        if name not in self.names:
-            raise ArgumentError(f"no operator {name!r}; there are {', '.join(self.names)}")
-        a = self.names.index(name)
-        return Estimate(
-            float(self.values[a]), float(self.errors[a]), n_samples=self.n_samples, flag=self.flag
-        )
-
-    def __str__(self) -> str:
-        terms = "  ".join(f"{name} {self.estimate(name)}" for name in self.names)
-        return f"b = {self.scale}  {terms}" + (f"  ({self.flag})" if self.flag else "")
 
 
 def quadrature(values: npt.NDArray[np.floating], unit: float) -> tuple[Array, Array, bool]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import factorial
 
 import numpy as np
@@ -11,11 +10,11 @@ import numpy.typing as npt
 from nnrg._validate import as_count
 from nnrg.errors import AnalysisError, ArgumentError
 from nnrg.rg.basis import Basis
+from nnrg.rg.cross_check._couplings import LevelCouplings
 from nnrg.rg.cross_check._labels import group_of_values
 from nnrg.rg.cross_check.exponential_family import quadrature
 from nnrg.rg.flow import Flow
 from nnrg.rg.operators import Operator
-from nnrg.stats.estimate import Estimate
 from nnrg.stats.jackknife import jackknife_bias, jackknife_covariance, leave_one_out
 
 __all__ = ["PseudoLikelihood", "pseudo_likelihood"]
@@ -30,42 +29,10 @@ _TIGHT = 1e-8
 _MOST_SITES = 2_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class PseudoLikelihood:
-    """Couplings of one scale by pseudo-likelihood, in the unit of the unrescaled block mean.
+class PseudoLikelihood(LevelCouplings):
+    """Couplings of one scale by pseudo-likelihood, in the unit of the unrescaled block mean."""
 
-    Attributes
-    ----------
-    scale : int
-    names : tuple of str
-    values, errors : arrays of shape (n_operators,)
-    covariance : array of shape (n_operators, n_operators)
-    replicates : array of shape (n_groups, n_operators)
-    n_samples : int
-    flag : str
-    """
-
-    scale: int
-    names: tuple[str, ...]
-    values: Array
-    errors: Array
-    covariance: Array
-    replicates: Array
-    n_samples: int
-    flag: str = ""
-
-    def estimate(self, name: str) -> Estimate:
-        """Return one coupling with its error."""
-        if name not in self.names:
-            raise ArgumentError(f"no operator {name!r}; there are {', '.join(self.names)}")
-        a = self.names.index(name)
-        return Estimate(
-            float(self.values[a]), float(self.errors[a]), n_samples=self.n_samples, flag=self.flag
-        )
-
-    def __str__(self) -> str:
-        terms = "  ".join(f"{name} {self.estimate(name)}" for name in self.names)
-        return f"b = {self.scale}  {terms}" + (f"  ({self.flag})" if self.flag else "")
+    __slots__ = ()
 
 
 def pseudo_likelihood(

@@ -13,9 +13,11 @@ from nnrg.rg.flow import Flow, rescaling_factors
 from nnrg.rg.groups import Groups
 from nnrg.rg.moments import observe
 from nnrg.rg.two_point._lags import PairSums, lag_axes, pair_sums
+from nnrg.stats.replicates import Replicates
 
 __all__ = [
     "LevelSums",
+    "as_replicates",
     "centred",
     "connected",
     "leave_out",
@@ -127,6 +129,12 @@ def leave_out(parts: Array) -> Array:
     """Return the sum over all groups, then over all but each, along the first axis."""
     total = parts.sum(axis=0)
     return np.concatenate([total[None], total - parts])
+
+
+def as_replicates(rows: Array, sizes: Array) -> Replicates:
+    """Return numbers, of all data and then with each group left out, with their replicates."""
+    flat = rows.reshape(rows.shape[0], -1)
+    return Replicates.from_jackknife(flat[0], flat[1:], sizes)
 
 
 def squared_mean(first: Array, sites: Array) -> Array:

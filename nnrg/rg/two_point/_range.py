@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
 
@@ -10,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from nnrg.errors import AnalysisError
-from nnrg.rg.two_point._fit import Fit, fit_replicates
-from nnrg.rg.two_point._replicates import Replicates
+from nnrg.rg.two_point._windows import handling
 from nnrg.stats.estimate import Estimate
+from nnrg.stats.fits import FitResult, chance_of_zero, correlated_fit
+from nnrg.stats.replicates import Replicates
 
 __all__ = ["DETECTED", "Profile", "log_bins", "on_shells"]
 
@@ -58,16 +58,16 @@ class Profile:
     def second_moment(self) -> Replicates:
         """Return sum u^2 |f| / sum |f|, in squared blocks; noise counts as f does."""
 
-        def moment(rows: Array) -> Array:
-            size = np.abs(rows) * self.lags
-            return np.asarray((size @ self.radius**2 / size.sum(axis=1))[:, None])
+        def moment(f: Array) -> float:
+            size = np.abs(f) * self.lags
+            return float(size @ self.radius**2 / size.sum())
 
         return self.values.map(moment)
 
     def within(self, radius: float) -> Profile:
         """Return the same function up to a distance."""
         kept = self.radius <= radius * (1 + 1e-9)
-        values = self.values.map(lambda rows: rows[:, kept])
+        values = self.values.select(np.flatnonzero(kept))
         return Profile(self.radius[kept], self.lags[kept], values, self.dimension)
 
     def near(self, count: int = _NEAR) -> tuple[Array, Replicates]:
@@ -76,48 +76,31 @@ class Profile:
         ends = np.append(start, self.radius.size)[1 : count + 1]
         radius, start = radius[:count], start[:count]
 
-        def means(rows: Array) -> Array:
-            last = int(ends[-1]) if ends.size else 0
-            if last == 0:
-                return rows[:, :0]
-            weighted = np.add.reduceat(rows[:, :last] * self.lags[:last], start, axis=1)
-            return np.asarray(weighted / np.add.reduceat(self.lags[:last], start))
-
-        return radius, self.values.map(means)
+        last = int(ends[-1]) if ends.size else 0
+        if last == 0:
+            return radius, self.values.select([])
+        lags = self.lags[:last]
+        total = np.add.reduceat(lags, start)
+        return radius, self.values.map(lambda f: np.add.reduceat(f[:last] * lags, start) / total)
 
     def p_value(self) -> float:
         """Return the chance that f vanishes at the nearest distances: Hotelling's T^2; or NaN."""
-        from scipy.special import fdtrc
-
         near = self.near()[1]
-        count, n = near.rows.shape[1], near.n_groups - 1
-        if count == 0 or n < 2 * count or not np.all(np.isfinite(near.rows)):
-            return float("nan")
-        covariance = near.covariance()
-        spread = np.sqrt(np.diag(covariance))
-        if not np.all(spread > 0):
-            return float("nan")
-        values, vectors = np.linalg.eigh(covariance / np.outer(spread, spread))
-        kept = values > 1e-10 * values[-1]
-        nu = int(np.count_nonzero(kept))
-        t2 = float(np.sum((vectors[:, kept].T @ (near.value / spread)) ** 2 / values[kept]))
-        return float(fdtrc(nu, n - nu + 1, t2 * (n - nu + 1) / (nu * n)))
-
-    def _squares(self, rows: Array) -> Array:
-        """Return f^2 without the square of its noise."""
-        return np.asarray(rows**2 - self.values.errors() ** 2)
+        count = near.values.size
+        return chance_of_zero(near) if 0 < count <= near.dof / 2 else float("nan")
 
     def signal(self) -> Estimate:
         """Return sum f^2 without that of the noise, in errors: what there is to have a range."""
-        total = self.values.map(lambda rows: self._squares(rows) @ self.lags)
-        return total.at(0)
+        noise = self.values.errors() ** 2
+        return self.values.map(lambda f: (f**2 - noise) @ self.lags).estimate()
 
     def noise_free_second_moment(self) -> Replicates:
         """Return sum u^2 f^2 / sum f^2, each less its noise, in squared blocks."""
+        noise = self.values.errors() ** 2
 
-        def moment(rows: Array) -> Array:
-            size = self._squares(rows) * self.lags
-            return np.asarray((size @ self.radius**2 / size.sum(axis=1))[:, None])
+        def moment(f: Array) -> float:
+            size = (f**2 - noise) * self.lags
+            return float(size @ self.radius**2 / size.sum())
 
         return self.values.map(moment)
 
@@ -128,11 +111,10 @@ class Profile:
         """
         noise = self.values.errors() ** 2
 
-        def side(rows: Array) -> Array:
-            squares = rows**2 - noise
-            fourths = rows**4 - 6 * rows**2 * noise + 3 * noise**2
-            lags = (squares @ self.lags) ** 2 / (fourths @ self.lags)
-            return np.asarray(lags[:, None] ** (1 / self.dimension))
+        def side(f: Array) -> float:
+            fourths = f**4 - 6 * f**2 * noise + 3 * noise**2
+            lags = ((f**2 - noise) @ self.lags) ** 2 / (fourths @ self.lags)
+            return float(lags ** (1 / self.dimension))
 
         return self.values.map(side)
 
@@ -145,7 +127,7 @@ class Profile:
         squares = reduce(np.add.outer, axes).ravel()
         return np.sqrt(squares[squares > 0])
 
-    def tail(self, r_min: float, r_max: float, kind: str, sign: float) -> Fit:
+    def tail(self, r_min: float, r_max: float, kind: str, sign: float) -> FitResult:
         """Fit ``sign * f = A r^-p`` (kind "power") or ``A exp(-r / l)`` ("exponential").
 
         On bins of equal width in ln r; parameters ``ln A`` and ``p`` or ``1/l``. On a periodic
@@ -170,31 +152,35 @@ class Profile:
         def binned(numbers: Array) -> Array:
             return np.asarray(np.add.reduceat(numbers * lags, start, axis=-1) / total)
 
-        data = self.values.map(lambda rows: sign * binned(rows[:, inside]))
-        law: Callable[[Array], Array]
+        data = self.values.map(lambda f: sign * binned(f[inside]))
         centre, reference = binned(r), float(r[0])
-        if kind == "power":
-            images, d = self._images(), self.dimension
-            law, x = (
-                (lambda s: np.exp(s[0]) * _power_law(r, reference, s[1], images, d)),
-                np.log(centre),
-            )
-        else:
-            law, x = (lambda s: np.exp(s[0] - s[1] * (r - reference))), centre
-        y = data.value
+        y = data.values
         good = y > 0
         if np.count_nonzero(good) < 2:
             raise AnalysisError(f"no tail: the mean over {r_min:.3g} .. {r_max:.3g} has both signs")
-        weight = 1 / np.maximum(data.errors()[good] / y[good], 1e-12)
-        slope, height = np.polyfit(x[good], np.log(y[good]), 1, w=weight)
-        origin = np.log(reference) if kind == "power" else reference
-        first = np.array([height + slope * origin, -slope])
-        names = ("ln A", "p") if kind == "power" else ("ln A", "1/l")
-        window = (float(r[0]), float(r[-1]))
         unit = float(np.abs(y).max())
-        scaled = data.map(lambda rows: rows / unit)
-        first[0] -= np.log(unit)
-        return fit_replicates(scaled, lambda s: binned(law(s)), first, names, window)
+        images, d = self._images(), self.dimension
+
+        def power(_: Array, height: float, p: float) -> Array:
+            return binned(np.exp(height) * _power_law(r, reference, p, images, d))
+
+        def exponential(_: Array, height: float, rate: float) -> Array:
+            return binned(np.exp(height - rate * (r - reference)))
+
+        x, origin = centre, reference
+        if kind == "power":
+            x, origin = np.log(centre), np.log(reference)
+        weight = 1 / np.maximum(data.errors()[good] / y[good], 1e-12)
+        slope, height = np.polyfit(x[good], np.log(y[good] / unit), 1, w=weight)
+        return correlated_fit(
+            power if kind == "power" else exponential,
+            centre,
+            data.map(lambda f: f / unit),
+            start=(height + slope * origin, -slope),
+            names=("ln A", "p") if kind == "power" else ("ln A", "1/l"),
+            covariance=handling(data),
+            window=(float(r[0]), float(r[-1])),
+        )
 
 
 def _power_law(r: Array, unit: float, p: float, images: Array, d: int) -> Array:
@@ -233,5 +219,5 @@ def on_shells(
     order = away[np.argsort(shell, kind="stable")]
     start = np.searchsorted(np.sort(shell), np.arange(found.size))
     counts = np.add.reduceat(weights[order], start)
-    means = np.add.reduceat(values.rows[:, order] * weights[order], start, axis=1) / counts
-    return Profile(np.sqrt(found), counts, Replicates(means, values.weights), dimension, period)
+    means = values.map(lambda f: np.add.reduceat(f[order] * weights[order], start) / counts)
+    return Profile(np.sqrt(found), counts, means, dimension, period)

@@ -45,7 +45,7 @@ def statement(flow: Flow, sigma: Array, sizes: Array, verdicts: list[Verdict]) -
 
 def _widths(flow: Flow, verdicts: list[Verdict]) -> str:
     cells = [
-        f"{v.width.at(0)} at b = {b}"
+        f"{v.width.estimate()} at b = {b}"
         for b, v in zip(flow.scales, verdicts, strict=True)
         if v.width is not None
     ]

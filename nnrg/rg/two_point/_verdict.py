@@ -8,10 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from nnrg.errors import AnalysisError
-from nnrg.rg.two_point._fit import Fit
 from nnrg.rg.two_point._range import DETECTED, Profile, log_bins
-from nnrg.rg.two_point._replicates import Replicates
+from nnrg.rg.two_point._windows import handling
 from nnrg.rg.two_point.kernel import QuadraticKernel
+from nnrg.stats.fits import FitResult, chance_of_zero
+from nnrg.stats.replicates import Replicates
 
 __all__ = ["Verdict", "judge"]
 
@@ -36,7 +37,7 @@ class Verdict:
 
     kind: str
     evidence: str
-    tail: Fit | None = None
+    tail: FitResult | None = None
     width: Replicates | None = None
 
 
@@ -78,13 +79,16 @@ def _power_law(kernel: QuadraticKernel) -> Verdict | None:
         seen = np.isfinite(p_exponent.error) and 5 * p_exponent.error < abs(p_exponent.value)
         if not (seen and p_exponent.value > 0 and power.p > _LEVEL):
             continue
+        # Differences of chi^2 have a meaning with all correlations only.
+        if handling(kernel.profile.values, power.x.size) != "full":
+            continue
         if exponential is not None and exponential.chi2 - power.chi2 < _MARGIN:
             continue
         # The nearest distances show that there is a tail, but are the last to follow its law.
         farther = _tail(kernel, "power", 2 * r_min)
         tail = power if farther is None or farther.dof < 1 else farther
         low, high = tail.window
-        sigma = tail.derived(lambda x: x[:, 1:2] - d)
+        sigma = tail.parameters.select(1).map(lambda p: p - d).estimate(flag=tail.flag)
         if not np.isfinite(sigma.error):
             continue
         short = "" if high >= 100 * low else ", less than two decades"
@@ -99,7 +103,7 @@ def _power_law(kernel: QuadraticKernel) -> Verdict | None:
     return None
 
 
-def _tail(kernel: QuadraticKernel, kind: str, r_min: float) -> Fit | None:
+def _tail(kernel: QuadraticKernel, kind: str, r_min: float) -> FitResult | None:
     try:
         return kernel.tail("power" if kind == "power" else "exponential", r_min=r_min)
     except AnalysisError:
@@ -110,29 +114,33 @@ def _local(kernel: QuadraticKernel) -> Verdict | None:
     """Say "local" where couplings beyond some distance are absent and a slow law would be seen."""
     profile = kernel.profile
     slow = -(profile.dimension + 2)
-    near = abs(profile.values.value[0])
+    near = abs(profile.values.values[0])
     for r_min in _STARTS:
         tail = _binned(profile, r_min, float(profile.radius[-1]))
         if tail is None:
             return None
         radius, data = tail
-        absent = _p_value(data, np.zeros(radius.size))
-        signs = [_p_value(data, sign * near * radius**slow) for sign in (-1, 1)]
+        absent = chance_of_zero(data)
+        signs = [_chance_of(data, sign * near * radius**slow) for sign in (-1, 1)]
         if absent > _LEVEL and max(signs) < _LEVEL:
             width = profile.within(r_min).noise_free_second_moment().map(np.sqrt)
             return Verdict(
                 "local",
                 f"no couplings beyond r = {r_min:.0f} (p = {absent:.2g}), where {near:.2g} r^"
-                f"{slow} is excluded (p = {max(signs):.1g}); width {width.at(0)}",
+                f"{slow} is excluded (p = {max(signs):.1g}); width {width.estimate()}",
                 width=width,
             )
     return None
 
 
+def _chance_of(data: Replicates, law: Array) -> float:
+    return chance_of_zero(data.map(lambda f: f - law))
+
+
 def _binned(profile: Profile, r_min: float, r_max: float) -> tuple[Array, Replicates] | None:
     found = log_bins(profile.radius, r_min, r_max)
     # More bins than a quarter of the groups would leave their covariance unknown.
-    inside = np.flatnonzero((found >= 0) & (found < max(1, profile.values.n_groups // 4)))
+    inside = np.flatnonzero((found >= 0) & (found < max(1, int(profile.values.dof + 1) // 4)))
     if inside.size == 0:
         return None
     start = np.flatnonzero(np.diff(found[inside], prepend=-1))
@@ -141,21 +149,4 @@ def _binned(profile: Profile, r_min: float, r_max: float) -> tuple[Array, Replic
     slow = profile.radius[inside] ** -(profile.dimension + 2)
     # The distance at which a law r^-(d + 2) has its mean over the bin.
     radius = (np.add.reduceat(slow * lags, start) / total) ** (-1 / (profile.dimension + 2))
-    data = profile.values.map(
-        lambda rows: np.add.reduceat(rows[:, inside] * lags, start, axis=1) / total
-    )
-    return radius, data
-
-
-def _p_value(data: Replicates, expected: Array) -> float:
-    """Return Hotelling's chance of a larger distance from `expected`; NaN where unknown."""
-    from scipy.special import fdtrc
-
-    covariance = data.covariance()
-    spread = np.sqrt(np.diag(covariance))
-    n, nu = data.n_groups - 1, data.rows.shape[1]
-    if not np.all(spread > 0) or n <= nu:
-        return float("nan")
-    x = (data.value - expected) / spread
-    t2 = float(x @ np.linalg.solve(covariance / np.outer(spread, spread), x))
-    return float(fdtrc(nu, n - nu + 1, t2 * (n - nu + 1) / (nu * n)))
+    return radius, profile.values.map(lambda f: np.add.reduceat(f[inside] * lags, start) / total)

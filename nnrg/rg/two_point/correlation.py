@@ -14,10 +14,16 @@ from nnrg.errors import AnalysisError, ArgumentError
 from nnrg.fields import Lattice
 from nnrg.rg.flow import Flow
 from nnrg.rg.record import flag_groups
-from nnrg.rg.two_point._connected import centred, connected, level_sums, squared_factors
+from nnrg.rg.two_point._connected import (
+    as_replicates,
+    centred,
+    connected,
+    level_sums,
+    squared_factors,
+)
 from nnrg.rg.two_point._lags import lag_squares
-from nnrg.rg.two_point._replicates import Replicates
 from nnrg.stats.estimate import format_value_error
+from nnrg.stats.replicates import Replicates
 
 __all__ = ["Correlation", "TwoPoint", "checked", "measure_two_point"]
 
@@ -67,7 +73,7 @@ class Correlation:
     @property
     def replicates(self) -> Replicates:
         """All lags, flat."""
-        return Replicates(self.rows.reshape(self.rows.shape[0], -1), self.weights)
+        return as_replicates(self.rows, self.weights)
 
     @property
     def longest(self) -> tuple[int, ...]:
@@ -85,7 +91,9 @@ class Correlation:
         axis = as_count("axis", axis, 0, len(self.lags) - 1)
         count = self.longest[axis] + 1
         index = tuple(slice(count) if a == axis else 0 for a in range(len(self.lags)))
-        return self.lags[axis][:count], Replicates(self.rows[(slice(None), *index)], self.weights)
+        return self.lags[axis][:count], as_replicates(
+            self.rows[(slice(None), *index)], self.weights
+        )
 
     def shells(self) -> tuple[Array, Array, Replicates]:
         """Return C on distance shells.
@@ -109,13 +117,13 @@ class Correlation:
         counts = np.add.reduceat(pairs[kept][order], start)
         flat = self.rows.reshape(self.rows.shape[0], -1)[:, kept[order]] * pairs[kept][order]
         means = np.add.reduceat(flat, start, axis=1) / counts
-        return np.sqrt(radii), counts, Replicates(means, self.weights)
+        return np.sqrt(radii), counts, as_replicates(means, self.weights)
 
     def __str__(self) -> str:
         lags, line = self.axis(0)
         errors = line.errors()
         shown_lags = range(min(lags.size, 12))
-        cells = [f"{lags[i]}: {format_value_error(line.value[i], errors[i])}" for i in shown_lags]
+        cells = [f"{lags[i]}: {format_value_error(line.values[i], errors[i])}" for i in shown_lags]
         tail = f"\n  {self.flag}" if self.flag else ""
         return f"b = {self.scale}, C along axis 0 at lag  " + "  ".join(cells) + tail
 
@@ -205,7 +213,7 @@ def measure_two_point(flow: Flow, *, max_lag: int | None = None, mean: Mean = "f
     >>> field = nnrg.SynapticField(ar1(256, 200, rho=0.5, rng=1), nnrg.Lattice(256))
     >>> two_point = measure_two_point(nnrg.renormalize(field, levels=3))
     >>> lags, c = two_point.at(1).axis(0)
-    >>> bool(abs(c.value[2] - 0.25) < 3 * c.errors()[2])
+    >>> bool(abs(c.values[2] - 0.25) < 3 * c.errors()[2])
     True
     """
     longest = checked(flow, mean, max_lag)

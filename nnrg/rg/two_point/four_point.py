@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,7 @@ from nnrg.errors import AnalysisError
 from nnrg.rg.flow import Flow
 from nnrg.rg.record import flag_groups
 from nnrg.rg.two_point._connected import (
+    as_replicates,
     centred,
     connected,
     leave_out,
@@ -18,12 +19,12 @@ from nnrg.rg.two_point._connected import (
     squared_factors,
     squared_mean,
 )
-from nnrg.rg.two_point._fit import Fit
 from nnrg.rg.two_point._lags import PairSums, lag_squares
 from nnrg.rg.two_point._range import Profile, on_shells
-from nnrg.rg.two_point._replicates import Replicates
 from nnrg.rg.two_point.correlation import Mean, checked
 from nnrg.stats.estimate import Estimate
+from nnrg.stats.fits import FitResult
+from nnrg.stats.replicates import Replicates
 
 __all__ = ["FourPoint", "measure_four_point"]
 
@@ -68,22 +69,23 @@ class FourPoint:
         flags = [self.flag] if self.flag else []
         if self.n_samples < 2:
             flags.append("one sample: fluctuations of the whole lattice are not seen")
-        return relative.at(0, "; ".join(flags))
+        return relative.estimate(flag="; ".join(flags))
 
     def plateau_replicates(self) -> Replicates | None:
         """Return the plateau with each group left out; None where there are no far distances."""
         far = self._far()
         if far is None:
             return None
-        return Replicates(far / self.variance.rows**2, self.profile.values.weights)
+        v = self.variance
+        return far.derived(far.values / v.values**2, far.replicates / v.replicates**2)
 
-    def _far(self) -> Array | None:
+    def _far(self) -> Replicates | None:
         radius = self.profile.radius
         away = radius > max(2.0, radius[-1] / 2) if radius.size else np.zeros(0, bool)
         if not away.any() or radius[-1] < 4:
             return None
         lags = self.profile.lags[away]
-        return np.asarray((self.profile.values.rows[:, away] @ lags / lags.sum())[:, None])
+        return self.profile.values.map(lambda f: f[away] @ lags / lags.sum())
 
     def second_moment(self) -> Estimate:
         """Return sum u^2 C_4^2 / sum C_4^2 over u != 0, each less its noise, in squared blocks.
@@ -93,7 +95,7 @@ class FourPoint:
         signal = self.profile.signal()
         quiet = "" if signal.value > 3 * signal.error else "C_4 between sites is within noise"
         flag = "; ".join(f for f in (self.flag, quiet) if f)
-        return self.profile.noise_free_second_moment().at(0, flag)
+        return self.profile.noise_free_second_moment().estimate(flag=flag)
 
     def ratio(self) -> Estimate:
         """Return the second moment over that of a C_4 that does not know distance."""
@@ -103,7 +105,7 @@ class FourPoint:
             moment.value / random, moment.error / random, moment.n_samples, flag=moment.flag
         )
 
-    def decay(self, kind: str = "exponential", *, r_min: float = 1.0) -> Fit:
+    def decay(self, kind: str = "exponential", *, r_min: float = 1.0) -> FitResult:
         """Fit C_4, less its plateau, to ``A exp(-r / l)`` or ``A r^-p`` over the nearer half.
 
         Raises
@@ -116,13 +118,10 @@ class FourPoint:
             raise AnalysisError(
                 f"b = {self.scale}: C_4 has no distances beyond 4 blocks; use fewer levels"
             )
-        shifted = Profile(
-            self.profile.radius,
-            self.profile.lags,
-            self.profile.values.map(lambda rows: rows - far),
-            self.profile.dimension,
-        )
-        sign = 1.0 if shifted.values.value[0] >= 0 else -1.0
+        c4 = self.profile.values
+        above = c4.derived(c4.values - far.values, c4.replicates - far.replicates)
+        shifted = replace(self.profile, values=above, period=())
+        sign = 1.0 if above.values[0] >= 0 else -1.0
         return shifted.tail(r_min, float(self.profile.radius[-1]) / 2, kind, sign)
 
 
@@ -190,9 +189,11 @@ def measure_four_point(
         out.append(
             FourPoint(
                 scale=b,
-                onsite=Replicates(flat[:, :1].copy(), weights),
-                variance=Replicates(variance, weights),
-                profile=on_shells(squares, counts, Replicates(flat, weights), len(pairs.sums.lags)),
+                onsite=as_replicates(flat[:, :1], weights),
+                variance=as_replicates(variance, weights),
+                profile=on_shells(
+                    squares, counts, as_replicates(flat, weights), len(pairs.sums.lags)
+                ),
                 n_samples=flow.field.n_samples,
                 flag=flag,
             )

@@ -10,12 +10,14 @@ import numpy.typing as npt
 
 from nnrg._validate import as_count, as_real, shown
 from nnrg.errors import AnalysisError, ArgumentError
-from nnrg.rg.two_point._fit import Fit, best
+from nnrg.rg.two_point._connected import as_replicates
 from nnrg.rg.two_point._lags import lag_squares
 from nnrg.rg.two_point._range import Profile, on_shells
-from nnrg.rg.two_point._replicates import Replicates
+from nnrg.rg.two_point._windows import best
 from nnrg.rg.two_point.correlation import Correlation
 from nnrg.stats.estimate import Estimate
+from nnrg.stats.fits import FitResult
+from nnrg.stats.replicates import Replicates
 
 __all__ = ["QuadraticKernel", "quadratic_kernel"]
 
@@ -62,11 +64,11 @@ class QuadraticKernel:
         Noise counts as couplings do, at all distances alike: a kernel that is hard to measure
         looks nonlocal. `noise_free_second_moment` does not.
         """
-        return self.profile.second_moment().at(0, self.flag)
+        return self.profile.second_moment().estimate(flag=self.flag)
 
     def noise_free_second_moment(self) -> Estimate:
         """Return sum u^2 K^2 / sum K^2 over u != 0 with the noise taken off, in squared blocks."""
-        return self.profile.noise_free_second_moment().at(0, self._flag())
+        return self.profile.noise_free_second_moment().estimate(flag=self._flag())
 
     def ratio(self) -> Estimate:
         """Return l_2^2 over its value for couplings that do not know distance; dimensionless."""
@@ -78,11 +80,11 @@ class QuadraticKernel:
 
     def participation(self) -> Estimate:
         """Return the side, in blocks, of the box of lags over which K^2 is spread."""
-        return self.profile.participation().at(0, self._flag())
+        return self.profile.participation().estimate(flag=self._flag())
 
     def _over_random(self, moment: Replicates, flag: str) -> Estimate:
         random = self.profile.random
-        return moment.map(lambda rows: rows / random).at(0, flag)
+        return moment.map(lambda u2: u2 / random).estimate(flag=flag)
 
     def _flag(self) -> str:
         signal = self.profile.signal()
@@ -95,7 +97,7 @@ class QuadraticKernel:
         *,
         r_min: float = 1.0,
         r_max: float | None = None,
-    ) -> Fit:
+    ) -> FitResult:
         """Fit the decay of -K(r) on bins of equal width in ln r.
 
         Parameters
@@ -108,7 +110,7 @@ class QuadraticKernel:
 
         Returns
         -------
-        Fit
+        FitResult
             ``ln A`` (A relative to the largest bin, at the first distance) and ``p`` or ``1/l``.
 
         Raises
@@ -123,10 +125,10 @@ class QuadraticKernel:
         low = as_real("r_min", r_min, hint="try 1")
         high = self.reach if r_max is None else as_real("r_max", r_max, hint="try 8")
         # Ferromagnetic couplings, which make neighbours alike, have K < 0.
-        strongest = self.profile.values.value[np.argmin(np.abs(self.profile.radius - low))]
+        strongest = self.profile.values.values[np.argmin(np.abs(self.profile.radius - low))]
         return self.profile.tail(low, high, kind, -1.0 if strongest <= 0 else 1.0)
 
-    def scan_tail(self, kind: Literal["power", "exponential"] = "power") -> tuple[Fit, ...]:
+    def scan_tail(self, kind: Literal["power", "exponential"] = "power") -> tuple[FitResult, ...]:
         """Return tail fits for r_min = 1, 2, 3, 4, 6, 8, ... that leave three bins.
 
         Raises
@@ -134,7 +136,7 @@ class QuadraticKernel:
         AnalysisError
             If there is none.
         """
-        fits: list[Fit] = []
+        fits: list[FitResult] = []
         for r_min in (1, 2, 3, 4, 6, 8, 12, 16, 24, 32):
             try:
                 fits.append(self.tail(kind, r_min=r_min))
@@ -154,12 +156,13 @@ class QuadraticKernel:
         """
         d = self.profile.dimension
         fit = best(self.scan_tail("power"))
-        return fit.derived(lambda x: x[:, 1:2] - d)
+        return fit.parameters.select(1).map(lambda p: p - d).estimate(flag=fit.flag)
 
     def __str__(self) -> str:
         radius, near = self.profile.near(6)
-        cells = [f"K({r:.3g}) = {near.at(i)}" for i, r in enumerate(radius)]
-        head = f"b = {self.scale} ({self.method}): K(0) = {self.onsite.at(0)}  {'  '.join(cells)}"
+        cells = [f"K({r:.3g}) = {near.estimate(i)}" for i, r in enumerate(radius)]
+        cells.insert(0, f"K(0) = {self.onsite.estimate()}")
+        head = f"b = {self.scale} ({self.method}): {'  '.join(cells)}"
         return head + (f"\n  {self.flag}" if self.flag else "")
 
 
@@ -218,7 +221,7 @@ def quadratic_kernel(
     >>> field = nnrg.SynapticField(ar1(256, 200, rho=0.5, rng=1), nnrg.Lattice(256))
     >>> kernel = quadratic_kernel(measure_two_point(nnrg.renormalize(field, levels=1))[0], window=8)
     >>> radius, near = kernel.profile.near(2)
-    >>> print(round(float(near.value[0] / kernel.onsite.value[0]), 1))  # - rho / (1 + rho^2)
+    >>> print(round(float(near.values[0] / kernel.onsite.values[0]), 1))  # - rho / (1 + rho^2)
     -0.4
     """
     if not isinstance(level, Correlation):
@@ -307,12 +310,11 @@ def _kernel(
     reach: float,
 ) -> QuadraticKernel:
     squares = lag_squares(lags).ravel()
-    flat = rows.reshape(rows.shape[0], -1)
-    values = Replicates(flat, level.weights).unbiased()
+    values = as_replicates(rows, level.weights).unbiased()
     return QuadraticKernel(
         scale=level.scale,
         method=method,
-        onsite=Replicates(values.rows[:, :1].copy(), level.weights),
+        onsite=values.select(0),
         profile=on_shells(
             squares,
             np.ones(squares.size),

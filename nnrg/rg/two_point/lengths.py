@@ -7,12 +7,14 @@ import numpy.typing as npt
 
 from nnrg._validate import as_count
 from nnrg.errors import AnalysisError, ArgumentError
-from nnrg.rg.two_point._fit import Fit, best, fit_replicates
-from nnrg.rg.two_point._replicates import Replicates
+from nnrg.rg.two_point._connected import as_replicates
+from nnrg.rg.two_point._windows import best, handling
 from nnrg.rg.two_point.correlation import Correlation
 from nnrg.rg.two_point.propagator import DETECTED, logarithm, scan_propagator
 from nnrg.rg.two_point.spectrum import Spectrum, lag_window
 from nnrg.stats.estimate import Estimate
+from nnrg.stats.fits import FitResult, correlated_fit
+from nnrg.stats.replicates import Replicates
 
 __all__ = [
     "correlation_length",
@@ -46,7 +48,7 @@ def correlation_length(spectrum: Spectrum) -> Estimate:
     asinh(1 / (2 xi)): the two agree where xi is long.
     """
     lengths, flag = fitted_lengths(spectrum)
-    length = lengths.at(0, flag)
+    length = lengths.estimate(flag=flag)
     if np.isnan(length.value) or np.isnan(length.error):
         return Estimate(np.nan, np.nan, length.n_samples, flag="r or Z is not told from zero")
     return length
@@ -57,7 +59,7 @@ def fitted_lengths(spectrum: Spectrum) -> tuple[Replicates, str]:
     fit = best(scan_propagator(spectrum))
     poor = f"1/G is no polynomial in khat^2 (p = {fit.p:.1g})" if fit.p < 0.01 else ""
     flag = "; ".join(f for f in (spectrum.flag, poor) if f)
-    return fit.parameters.map(lambda x: np.sqrt(x[:, 1:2] / x[:, :1])), flag
+    return fit.parameters.map(lambda x: np.sqrt(x[1] / x[0])), flag
 
 
 def correlation_width(level: Correlation) -> tuple[Replicates, str]:
@@ -69,25 +71,23 @@ def correlation_width(level: Correlation) -> tuple[Replicates, str]:
     """
     radius, _, values = level.shells()
 
-    def crossing(rows: Array) -> Array:
-        ratio = rows / rows[:, :1] - np.exp(-1.0)
-        below = ratio <= 0
-        at = np.argmax(below, axis=1)
-        known = below.any(axis=1) & (at > 0)
-        row = np.arange(len(rows))
-        high, low = ratio[row, at - 1], ratio[row, at]
-        width = radius[at - 1] + (radius[at] - radius[at - 1]) * high / (high - low)
-        return np.where(known, width, np.nan)[:, None]
+    def crossing(c: Array) -> float:
+        ratio = c / c[0] - np.exp(-1.0)
+        at = int(np.argmax(ratio <= 0))
+        if at == 0:
+            return np.nan
+        high, low = ratio[at - 1], ratio[at]
+        return float(radius[at - 1] + (radius[at] - radius[at - 1]) * high / (high - low))
 
     width = values.map(crossing)
-    if np.isfinite(width.rows).all():
+    if np.isfinite(width.errors()).all():
         return width, level.flag
     return width, "C stays above C(0)/e within the lags"
 
 
 def fit_decay(
     level: Correlation, *, axis: int = 0, r_min: int = 1, r_max: int | None = None
-) -> Fit:
+) -> FitResult:
     r"""Fit the decay of C along one axis: :math:`C(r) = A\, r^{-(d-1)/2} e^{-r/\xi}`.
 
     Parameters
@@ -99,7 +99,7 @@ def fit_decay(
 
     Returns
     -------
-    Fit
+    FitResult
         ``ln A`` (A in the unit of the field squared) and ``1/xi`` in inverse blocks.
 
     Raises
@@ -119,7 +119,7 @@ def fit_decay(
     lags, line = level.axis(axis)
     low = as_count("r_min", r_min, 1)
     high = int(lags[-1]) if r_max is None else as_count("r_max", r_max, low)
-    lost = np.flatnonzero(~(line.value > DETECTED * line.errors()))
+    lost = np.flatnonzero(~(line.values > DETECTED * line.errors()))
     last = min(high, int(lost[0]) - 1 if lost.size else high, int(lags[-1]))
     kept = (lags >= low) & (lags <= last)
     if np.count_nonzero(kept) < 2:
@@ -127,18 +127,21 @@ def fit_decay(
             f"b = {level.scale}: fewer than two lags of C from r = {low} on are above "
             f"{DETECTED:g} errors; the decay cannot be told from these data"
         )
-    data = logarithm(line, kept)
     r = lags[kept].astype(np.float64)
     shape = -(len(level.lags) - 1) / 2 * np.log(r)
-    slope = (data.rows[0, 0] - shape[0] - data.rows[0, -1] + shape[-1]) / (r[-1] - r[0])
-    start = np.array([data.rows[0, 0] - shape[0] + slope * r[0], slope])
-    window = (float(r[0]), float(r[-1]))
-    return fit_replicates(
-        data, lambda x: np.asarray(x[0] - x[1] * r + shape), start, ("ln A", "1/xi"), window
+    data = logarithm(line, kept).map(lambda y: y - shape)
+    return correlated_fit(
+        np.column_stack([np.ones(r.size), -r]),
+        r,
+        data,
+        names=("ln A", "1/xi"),
+        covariance=handling(data),
     )
 
 
-def scan_decay(level: Correlation, *, axis: int = 0, r_max: int | None = None) -> tuple[Fit, ...]:
+def scan_decay(
+    level: Correlation, *, axis: int = 0, r_max: int | None = None
+) -> tuple[FitResult, ...]:
     """Return fits of the decay of C for r_min = 1, 2, ..., as long as three lags are above errors.
 
     Raises
@@ -146,7 +149,7 @@ def scan_decay(level: Correlation, *, axis: int = 0, r_max: int | None = None) -
     AnalysisError
         If there is none.
     """
-    fits: list[Fit] = []
+    fits: list[FitResult] = []
     for r_min in range(1, max(2, max(level.longest))):
         try:
             fit = fit_decay(level, axis=axis, r_min=r_min, r_max=r_max)
@@ -187,7 +190,7 @@ def second_moment_length(level: Correlation) -> Estimate:
     1, because k_min grows and block averages damp G(k_min).
     """
     size = max(lag.size for lag in level.lags)
-    length = second_moment_lengths(level).at(0)
+    length = second_moment_lengths(level).estimate()
     flags = [level.flag] if level.flag else []
     if np.isnan(length.value) or np.isnan(length.error):
         flags.append("G(0) is not told from G(k_min): no length")
@@ -219,4 +222,4 @@ def second_moment_lengths(level: Correlation) -> Replicates:
         smallest += rows.sum(axis=others) @ wave / len(longest)
     with np.errstate(invalid="ignore", divide="ignore"):
         lengths = np.sqrt(zero / smallest - 1) / (2 * np.sin(k / 2))
-    return Replicates(lengths[:, None], level.weights).unbiased()
+    return as_replicates(lengths, level.weights).unbiased()

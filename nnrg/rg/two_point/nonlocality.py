@@ -17,7 +17,6 @@ from nnrg.rg.flow import Flow
 from nnrg.rg.nulls import NullModel, measure_null, null_models
 from nnrg.rg.observables import Observables
 from nnrg.rg.record import describe_flow
-from nnrg.rg.two_point._replicates import Replicates
 from nnrg.rg.two_point._statement import statement
 from nnrg.rg.two_point._verdict import Verdict, judge
 from nnrg.rg.two_point.correlation import Correlation, Mean, measure_two_point
@@ -26,6 +25,7 @@ from nnrg.rg.two_point.kernel import QuadraticKernel, quadratic_kernel
 from nnrg.rg.two_point.lengths import correlation_width, fitted_lengths, second_moment_lengths
 from nnrg.rg.two_point.spectrum import spectrum
 from nnrg.stats.estimate import format_value_error
+from nnrg.stats.replicates import Replicates
 
 __all__ = ["Nonlocality", "nonlocality"]
 
@@ -222,8 +222,8 @@ def _measure(
         row = []
         for i, (number, flag) in enumerate(_numbers(level, kernel, quartic, verdict, why)):
             if number is not None:
-                if np.all(np.isfinite(number.rows)):
-                    rows[:, k, i] = number.rows[:, 0]
+                if np.isfinite(number.errors()).all():
+                    rows[0, k, i], rows[1:, k, i] = number.values[0], number.replicates[:, 0]
                 else:
                     flag = "; ".join(f for f in (flag, "unstable without some groups") if f)
             row.append(flag)
@@ -290,7 +290,7 @@ def _try(measure: Callable[[], tuple[Replicates, str]]) -> tuple[Replicates | No
 
 
 def _over(number: Replicates, unit: float) -> Replicates:
-    return number.map(lambda rows: rows / unit)
+    return number.map(lambda one: one / unit)
 
 
 def _sigma(kernel: QuadraticKernel, verdict: Verdict) -> tuple[Replicates | None, str]:
@@ -298,4 +298,4 @@ def _sigma(kernel: QuadraticKernel, verdict: Verdict) -> tuple[Replicates | None
     if verdict.tail is None:
         return None, f"kernel: {verdict.kind}"
     d = kernel.profile.dimension
-    return verdict.tail.parameters.map(lambda x: x[:, 1:2] - d), kernel.flag
+    return verdict.tail.parameters.select(1).map(lambda p: p - d), kernel.flag

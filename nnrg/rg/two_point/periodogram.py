@@ -12,8 +12,7 @@ import numpy.typing as npt
 from nnrg.errors import AnalysisError, ArgumentError
 from nnrg.rg.flow import Flow
 from nnrg.rg.moments import observe
-from nnrg.rg.two_point._connected import centred, leave_out, squared_factors
-from nnrg.rg.two_point._replicates import Replicates
+from nnrg.rg.two_point._connected import as_replicates, centred, leave_out, squared_factors
 from nnrg.rg.two_point.spectrum import Spectrum, bin_count, bin_edges
 from nnrg_kernels.two_point import radial_counts, radial_power
 
@@ -96,7 +95,7 @@ def periodogram(flow: Flow, *, bins: int | None = None) -> Iterator[Spectrum]:
             scale=b,
             square=square,
             modes=one,
-            values=Replicates(rows * (unit**2 * scale2)[:, None], modes.sum(axis=1)),
+            values=as_replicates(rows * (unit**2 * scale2)[:, None], modes.sum(axis=1)),
             nodes=nodes,
             node_weights=share,
             node_bin=node_bin,

@@ -9,9 +9,8 @@ from nnrg._validate import as_count
 from nnrg.errors import AnalysisError, ArgumentError
 from nnrg.rg.flow import Flow
 from nnrg.rg.record import flag_groups
-from nnrg.rg.two_point._connected import centred, leave_out, squared_factors
+from nnrg.rg.two_point._connected import as_replicates, centred, leave_out, squared_factors
 from nnrg.rg.two_point._range import Profile
-from nnrg.rg.two_point._replicates import Replicates
 from nnrg.rg.two_point.kernel import QuadraticKernel
 
 __all__ = ["precision_kernel"]
@@ -102,11 +101,11 @@ def precision_kernel(flow: Flow, level: int = 0) -> QuadraticKernel:
     return QuadraticKernel(
         scale=flow.scales[level],
         method="matrix",
-        onsite=Replicates(onsite / units, weights),
+        onsite=as_replicates(onsite / units, weights),
         profile=Profile(
             distance[order],
             np.ones(order.size),
-            Replicates(pairs / units, weights),
+            as_replicates(pairs / units, weights),
             sites.dimension,
         ),
         condition=condition,

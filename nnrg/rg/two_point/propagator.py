@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
 from nnrg._validate import as_real, shown
 from nnrg.errors import AnalysisError, ArgumentError
-from nnrg.rg.two_point._fit import Fit, fit_replicates
-from nnrg.rg.two_point._replicates import Replicates
+from nnrg.rg.two_point._windows import handling
 from nnrg.rg.two_point.spectrum import Spectrum
+from nnrg.stats.fits import FitResult, correlated_fit
+from nnrg.stats.replicates import Replicates
 
 __all__ = ["DETECTED", "fit_propagator", "logarithm", "scan_propagator"]
 
@@ -30,7 +32,7 @@ def fit_propagator(
     terms: Sequence[str] = ("r", "Z", "c4"),
     sigma: float | None = None,
     k_max: float | None = None,
-) -> Fit:
+) -> FitResult:
     r"""Fit 1/G(k) with the jackknife covariance of all bins.
 
     Parameters
@@ -45,7 +47,7 @@ def fit_propagator(
 
     Returns
     -------
-    Fit
+    FitResult
         r, Z, A, c4 in the unit of the field to the power -2, with lengths in blocks.
 
     Raises
@@ -88,7 +90,7 @@ def fit_propagator(
             raise ArgumentError(f"sigma must lie between 0 and 4, got {sigma}; try 1.0")
     top = np.inf if k_max is None else as_real("k_max", k_max, hint="try 1.0")
     errors = spectrum.values.errors()
-    kept = (spectrum.square <= top**2) & (spectrum.values.value > DETECTED * errors)
+    kept = (spectrum.square <= top**2) & (spectrum.values.values > DETECTED * errors)
     if not kept.any():
         raise AnalysisError(
             f"b = {spectrum.scale}: no bin of G(k) up to khat = {top:g} is {DETECTED:g} errors "
@@ -97,26 +99,33 @@ def fit_propagator(
     data = logarithm(spectrum.values, kept)
     square = spectrum.square[kept]
     powers = _powers(spectrum.nodes, names)
-    parameters = names if "A" not in names or fixed is not None else (*names, "sigma")
+    free = "A" in names and fixed is None
+    averaged = spectrum.averaging()
 
-    def model(x: Array) -> Array:
-        exponent = fixed if fixed is not None else (x[-1] if "A" in names else 1.0)
+    def model(_: Array, *x: float) -> Array:
         inverse = powers @ x[: len(names)]
         if "A" in names:
+            exponent = x[-1] if fixed is None else fixed
             inverse = inverse + x[names.index("A")] * spectrum.nodes ** (exponent / 2)
-        return np.asarray(np.log(spectrum.averaged(1 / inverse))[kept])
+        return np.asarray(np.log(averaged(1 / inverse))[kept])
 
-    window = (float(np.sqrt(square[0])), float(np.sqrt(square[-1])))
-    starts = _EXPONENTS if "A" in names and fixed is None else (fixed or 1.0,)
-    fits = []
-    for exponent in starts:
-        start = _start(np.exp(data.rows[0]), square, names, exponent)
-        if len(parameters) > len(names):
-            start = np.append(start, exponent)
+    fits: list[FitResult] = []
+    exponents = _EXPONENTS if free else (fixed or 1.0,)
+    for exponent in exponents:
         try:
-            fits.append(fit_replicates(data, model, start, parameters, window))
+            start = _start(np.exp(data.values), square, names, exponent, model, free)
+            fits.append(
+                correlated_fit(
+                    model,
+                    np.sqrt(square),
+                    data,
+                    start=start,
+                    names=(*names, "sigma") if free else names,
+                    covariance=handling(data),
+                )
+            )
         except AnalysisError:
-            if exponent == starts[-1] and not fits:
+            if exponent == exponents[-1] and not fits:
                 raise
     return min(fits, key=lambda fit: fit.chi2)
 
@@ -136,25 +145,43 @@ def _powers(square: Array, names: Sequence[str]) -> Array:
     return np.column_stack([columns[name] for name in names])
 
 
-def _start(g: Array, square: Array, names: Sequence[str], exponent: float) -> Array:
-    """Return coefficients from 1/G at the centre of each bin, with relative weights."""
+def _start(
+    g: Array,
+    square: Array,
+    names: Sequence[str],
+    exponent: float,
+    model: Callable[..., Array],
+    free: bool,
+) -> list[float]:
+    """Return coefficients from 1/G at the centre of each bin, with relative weights.
+
+    Without negative ones where with them 1/G is not positive throughout.
+    """
     columns = _powers(square, names)
     if "A" in names:
         columns[:, list(names).index("A")] = square ** (exponent / 2)
-    return np.asarray(np.linalg.lstsq(columns * g[:, None], np.ones(g.size), rcond=None)[0])
+    relative, ones = columns * g[:, None], np.ones(g.size)
+    from scipy.optimize import nnls
+
+    for solve in (partial(np.linalg.lstsq, rcond=None), nnls):
+        start = [*solve(relative, ones)[0].tolist(), *([exponent] if free else [])]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            if np.isfinite(model(square, *start)).all():
+                return start
+    raise AnalysisError(
+        f"no 1/G of {', '.join(names)} is positive at all momenta; fit other terms or fewer bins"
+    )
 
 
 def logarithm(values: Replicates, kept: npt.NDArray[np.bool_]) -> Replicates:
     """Return ln of the numbers that are kept, without the bias of the logarithm."""
-    relative = values.errors()[kept] / values.value[kept]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        rows = np.log(values.rows[:, kept]) + relative**2 / 2
-    return Replicates(rows, values.weights)
+    relative = values.errors()[kept] / values.values[kept]
+    return values.map(lambda y: np.log(y[kept]) + relative**2 / 2)
 
 
 def scan_propagator(
     spectrum: Spectrum, *, terms: Sequence[str] = ("r", "Z", "c4"), sigma: float | None = None
-) -> tuple[Fit, ...]:
+) -> tuple[FitResult, ...]:
     """Return fits of 1/G(k) for every k_max that leaves two bins more than parameters, widest last.
 
     Raises

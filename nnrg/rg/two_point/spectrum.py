@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
 
@@ -10,9 +11,10 @@ import numpy.typing as npt
 
 from nnrg._validate import as_count
 from nnrg.errors import AnalysisError, ArgumentError
-from nnrg.rg.two_point._replicates import Replicates
+from nnrg.rg.two_point._connected import as_replicates
 from nnrg.rg.two_point.correlation import Correlation
 from nnrg.stats.estimate import format_value_error
+from nnrg.stats.replicates import Replicates
 
 __all__ = ["Spectrum", "bin_count", "bin_edges", "lag_window", "spectrum"]
 
@@ -57,17 +59,19 @@ class Spectrum:
 
     def averaged(self, function: Array) -> Array:
         """Return the bin means of numbers given at `nodes`, of shape (..., n_nodes)."""
-        weighted = np.asarray(function) * self.node_weights
-        return np.asarray(np.add.reduceat(weighted, self._starts(), axis=-1))
+        return self.averaging()(np.asarray(function))
 
-    def _starts(self) -> npt.NDArray[np.int64]:
-        return np.searchsorted(self.node_bin, np.arange(self.square.size)).astype(np.int64)
+    def averaging(self) -> Callable[[Array], Array]:
+        """Return `averaged` for a function of many parameters, with its starts found once."""
+        start = np.searchsorted(self.node_bin, np.arange(self.square.size))
+        weights = self.node_weights
+        return lambda numbers: np.asarray(np.add.reduceat(numbers * weights, start, axis=-1))
 
     def __str__(self) -> str:
         errors = self.values.errors()
         lines = [f"b = {self.scale}: {self.method}", "   khat^2  modes  G"]
         for i in range(self.square.size):
-            number = format_value_error(self.values.value[i], errors[i])
+            number = format_value_error(self.values.values[i], errors[i])
             lines.append(f"{self.square[i]:9.4g} {self.modes[i]:6.0f}  {number}")
         return "\n".join([*lines, *([f"  {self.flag}"] if self.flag else [])])
 
@@ -113,7 +117,7 @@ def spectrum(level: Correlation, *, bins: int | None = None) -> Spectrum:
     >>> field = nnrg.SynapticField(values, nnrg.Lattice((32, 32), periodic=True))
     >>> g = spectrum(measure_two_point(nnrg.renormalize(field, levels=1))[0])
     >>> exact = g.averaged(1 / (1 + g.nodes))
-    >>> bool((abs(g.values.value - exact) < 4 * g.values.errors()).all())
+    >>> bool((abs(g.values.values - exact) < 4 * g.values.errors()).all())
     True
     """
     if not isinstance(level, Correlation):
@@ -140,7 +144,7 @@ def spectrum(level: Correlation, *, bins: int | None = None) -> Spectrum:
         scale=level.scale,
         square=np.add.reduceat(momenta, start) / modes,
         modes=modes,
-        values=Replicates(np.add.reduceat(flat, start, axis=1) / modes, level.weights),
+        values=as_replicates(np.add.reduceat(flat, start, axis=1) / modes, level.weights),
         nodes=nodes,
         node_weights=share,
         node_bin=node_bin,
