@@ -24,6 +24,7 @@ O = TypeVar("O", bound=Observables)  # noqa: E741
 # What reports and figures read; a file without them is not what was saved.
 _SERIES = {
     "cumulants": {"sites", "factor"},
+    "nonlocality": {"random_range2"},
     "couplings": {"sites", "factor", "sigma", "chi2", "dof", "p", "condition"},
 }
 _ATTRIBUTES = {
@@ -77,7 +78,7 @@ def from_arrays(cls: type[O], group: Arrays) -> O:
     for key, kind in _ATTRIBUTES.items():
         if not isinstance(attrs[key], kind):
             raise ValueError(f"attribute {key}")
-    _check_names(cls, [str(n) for n in names], attrs)
+    _check_names(cls, [str(n) for n in names], attrs, k)
     return cls(
         scales=scales,
         names=tuple(str(n) for n in names),
@@ -92,13 +93,24 @@ def from_arrays(cls: type[O], group: Arrays) -> O:
     )
 
 
-def _check_names(cls: type[Observables], names: list[str], attrs: dict[str, Any]) -> None:
+def _check_names(
+    cls: type[Observables], names: list[str], attrs: dict[str, Any], n_scales: int
+) -> None:
     if issubclass(cls, Couplings):
         fields = [int(word) for word in str(attrs["fields"]).split()]
         if len(fields) != len(names) or not all(0 <= n <= HIGHEST_POWER for n in fields):
             raise ValueError("powers of the operators")
         if len(set(names)) < len(names) or not all(map(is_operator_name, names)):
             raise ValueError("names of operators")
+    elif cls.kind == "nonlocality":
+        for key in ("verdicts", "evidence", "statement"):
+            if not isinstance(attrs[key], str):
+                raise ValueError(f"attribute {key}")
+        lines = {len(attrs[key].split("\n")) for key in ("verdicts", "evidence")}
+        if lines != {n_scales}:
+            raise ValueError("one verdict a scale")
+        if len(set(names)) < len(names) or not all(name.isidentifier() for name in names):
+            raise ValueError("names of ranges")
     elif issubclass(cls, Cumulants):
         order = sum(n.startswith("kappa_") for n in names)
         dimension = sum(n.startswith("neighbour:") for n in names)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from nnrg.errors import AnalysisError, ArgumentError, FormatError
 from nnrg.networks._label import file_label, label
 from nnrg.rg.couplings import Couplings
 from nnrg.rg.cumulants import Cumulants
+
+if TYPE_CHECKING:
+    from nnrg.rg.two_point.nonlocality import Nonlocality
 
 __all__ = ["Measurement", "Run", "open_results"]
 
@@ -124,7 +127,7 @@ class Run:
         write(path, groups)
 
 
-def open_results(path: str | Path) -> Run | Couplings | Cumulants:
+def open_results(path: str | Path) -> Run | Couplings | Cumulants | Nonlocality:
     """Read back what `save` or ``nnrg flow`` wrote.
 
     Parameters
@@ -133,7 +136,7 @@ def open_results(path: str | Path) -> Run | Couplings | Cumulants:
 
     Returns
     -------
-    Run, Couplings or Cumulants
+    Run, Couplings, Cumulants or Nonlocality
         Equal to what was saved.
 
     Raises
@@ -153,6 +156,10 @@ def open_results(path: str | Path) -> Run | Couplings | Cumulants:
             return from_arrays(Couplings, groups[""])
         if kind == Cumulants.kind:
             return from_arrays(Cumulants, groups[""])
+        if kind == "nonlocality":
+            from nnrg.rg.two_point.nonlocality import Nonlocality
+
+            return from_arrays(Nonlocality, groups[""])
         if kind == Run.kind:
             return _run(groups)
     except (KeyError, ValueError) as error:

@@ -50,7 +50,8 @@ def figure(result: Measurement, *, style_name: str = "aps") -> Figure:
     with style(style_name):
         fig = new_figure(book.page, 118)
         panels = fig.subplots(2, 3)
-        quadratic = [n for n in g.names if n == "phi2" or n.startswith("grad2")] or list(g.names)
+        two = ("grad2", "J:")
+        quadratic = [n for n in g.names if n == "phi2" or n.startswith(two)] or list(g.names)
         rest = [n for n in g.names if n not in quadratic] or quadratic
         _panels.variance(c, ax=panels[0, 0])
         _panels.correlation(c, ax=panels[0, 1])

@@ -31,12 +31,20 @@ def _axes(ax: Axes | None) -> Axes:
     return new_figure(86, 65).subplots() if ax is None else ax
 
 
+# Couplings between sites at a distance.
+_PAIRS = {"J": "J", "U": "U", "phi3phi": r"\phi^3\phi"}
+
+
 def symbol(name: str, axes: Sequence[str]) -> str:
     """Return an observable as it is written in a figure."""
     kind, _, axis = name.partition(":")
     if name in _SYMBOLS:
         return _SYMBOLS[name]
-    if kind.startswith("phi"):
+    if kind in _PAIRS:
+        return rf"${_PAIRS[kind]}({axis})$"
+    if kind == "phi2grad2":
+        return r"$\phi^2(\nabla\phi)^2$"
+    if kind.startswith("phi") and kind[3:].isdigit():
         return rf"$g_{kind[3:]}$"
     if kind in ("grad2", "neighbour"):
         along = axes[int(axis)] if axis.isdigit() and int(axis) < len(axes) else axis

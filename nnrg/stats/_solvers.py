@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nnrg.errors import AnalysisError, ArgumentError
+from nnrg.stats._newton import refit
 
 __all__ = ["Linear", "Model", "Nonlinear"]
 
@@ -79,12 +80,13 @@ class Nonlinear:
             )
         slope = rows @ self._slope(whole)
         _determined(slope)
-        # The linear answer is close already: deviations of replicates are small.
-        step = np.linalg.pinv(slope) @ rows
-        refits = [
-            self._minimum(rows, row, whole + step @ (row - values), 1e-7) for row in replicates
-        ]
-        return whole, np.stack(refits), slope
+        residual, shifts = rows @ (values - self._model(whole)), (replicates - values) @ rows.T
+        refits = refit(lambda x: rows @ self._model(x), whole, slope, residual, shifts)
+        # Where that does not settle, the linear answer is still where to search.
+        for at in np.flatnonzero(np.isnan(refits[:, 0])):
+            start = whole + np.linalg.pinv(slope) @ shifts[at]
+            refits[at] = self._minimum(rows, replicates[at], start, 1e-7)
+        return whole, refits, slope
 
     def _minimum(self, rows: Floats, values: Floats, start: Floats, tolerance: float) -> Floats:
         """Return the minimum, or NaN where none is found."""

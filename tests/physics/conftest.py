@@ -58,7 +58,7 @@ def checked(request: pytest.FixtureRequest) -> Check:
             "source": source,
             "obtained": float(obtained),
             "error": None if error is None else float(error),
-            "test": request.node.nodeid.partition("[")[0],
+            "test": request.node.nodeid,
         }
         request.config.stash[_CHECKS][topic, quantity] = entry
         if error is None:
@@ -76,7 +76,8 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     if path is None or not entries or exitstatus not in (0, 1):
         return
     file = Path(path)
-    known = json.loads(file.read_text()) if file.exists() else []
-    merged = {(e["topic"], e["quantity"]): e for e in known} | entries
+    known = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
+    again = {entry["test"] for entry in entries.values()}
+    merged = {(e["topic"], e["quantity"]): e for e in known if e["test"] not in again} | entries
     rows = [merged[key] for key in sorted(merged)]
     file.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")

@@ -194,7 +194,7 @@ def test_ising_curves_collapse_with_nu_one_and_cross_at_the_critical_point(check
         ("K_c from data collapse", BETA, found.critical),
     ]
     for one in crossings(curves):
-        sizes = f"L = {one.sizes[0]} and {one.sizes[1]}"
+        sizes = "L = {:g} and {:g}".format(*one.sizes)
         rows += [
             (f"K_c from the crossing of {sizes}", BETA, one.control),
             (f"U_4 at the crossing of {sizes}", 0.610692, one.height),

@@ -102,7 +102,7 @@ def test_block_sums_of_the_sampled_field_approach_the_rosenblatt_law(decay, chec
     limits = (np.array(skewness[1:]) - share * np.array(skewness[:-1])) / (1 - share)
     quantity = f"skewness for b to infinity of the covariance sampled, D = {decay}"
     limit = rosenblatt_skewness(decay)
-    checked("Rosenblatt field", quantity, limit, limits[-1], rtol=8e-4, source="published")
+    checked("Rosenblatt field", quantity, limit, limits[-1], rtol=1e-6, source="published")
     assert np.all(np.abs(np.diff(limits)) < 0.02)
 
 

@@ -211,12 +211,12 @@ def test_ising_eigenvalues_by_step_and_by_number_of_operators(checked):
     for step, (values, errors) in EVEN.items():
         for n, (value, error) in enumerate(zip(values, errors, strict=True), start=1):
             y = t.leading(step, "even", n)
-            quantity = f"y_t, L = 64, step {step}, {n} operators"
+            quantity = f"y_t, L = 64, step {step}, number of operators {n}"
             options = {"uncertainty": error, "source": "simulation"}
             checked(ISING, quantity, value, y.value, y.error, **options)
     for step, (value, error) in ODD.items():
         y = t.leading(step, "odd")
-        quantity = f"y_h, L = 64, step {step}, 3 operators"
+        quantity = f"y_h, L = 64, step {step}, number of operators 3"
         options = {"uncertainty": error, "source": "simulation"}
         checked(ISING, quantity, value, y.value, y.error, **options)
     distances = compared(t)

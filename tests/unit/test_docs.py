@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import importlib.util
+import json
 import re
 import shlex
 from pathlib import Path
@@ -24,13 +26,17 @@ FENCE = re.compile(r"^```+(.*?)\n(.*?)^```+\s*$", re.MULTILINE | re.DOTALL)
 SHELL = {"bash", "sh", "shell", "console"}
 
 
-def _reference() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("_cli_reference", DOCS / "_cli_reference.py")
+def _module(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def _reference() -> ModuleType:
+    return _module("_cli_reference")
 
 
 def shell_lines(page: Path) -> list[str]:
@@ -82,6 +88,28 @@ def test_command_reference_holds_every_word_of_the_parser() -> None:
                 assert known or word in section, f"nnrg {name}: {word} is not described"
             assert action.help != argparse.SUPPRESS
     assert "%COMMANDS%" in (DOCS / "reference" / "cli.md").read_text(encoding="utf-8")
+
+
+def test_known_answers_are_those_of_the_tests_of_physics() -> None:
+    module = _module("_checks")
+    entries = json.loads(module.CHECKS.read_text(encoding="utf-8"))
+    recording = set()
+    for path in sorted((ROOT / "tests" / "physics").glob("test_*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+                if "checked" in {a.arg for a in node.args.args}:
+                    recording.add(f"{path.relative_to(ROOT).as_posix()}::{node.name}")
+    # Both ways: nothing on the page that no test asserts, no test that the page was made without.
+    assert {e["test"].partition("[")[0] for e in entries} == recording
+    page = module.known_answers()
+    for entry in entries:
+        assert f"## {entry['topic']}\n" in page
+        assert f"| {entry['quantity']} |" in page
+        assert "|" not in entry["quantity"] + entry["topic"] + entry["source"]
+    # Each is an assertion of a test, the widest of which allow 4.5 errors.
+    assert all(abs(module.pull(e)) < 4.5 for e in entries if e["error"] is not None)
+    marked = (DOCS / "explanation" / "checked.md").read_text(encoding="utf-8")
+    assert "%KNOWN_ANSWERS%" in marked
 
 
 def test_exit_codes_are_those_of_the_errors() -> None:

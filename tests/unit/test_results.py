@@ -14,6 +14,7 @@ import nnrg
 from nnrg._netcdf import SEAL_SIZE, seal
 from nnrg._report import against_null
 from nnrg.errors import ArgumentError, FormatError, SourceError
+from nnrg.simulate import ar1
 
 
 @pytest.fixture
@@ -336,3 +337,20 @@ def test_a_file_made_to_deceive_is_refused(saved, change):
     with pytest.raises(FormatError) as caught:
         nnrg.open_results(saved)
     assert str(caught.value).isprintable()
+
+
+def test_ranges_are_read_back_as_they_were_saved(tmp_path):
+    field = nnrg.SynapticField(ar1(64, 60, rho=0.5, rng=9), nnrg.Lattice(64), name="line")
+    report = nnrg.nonlocality(
+        nnrg.renormalize(field, levels=3), nulls=(nnrg.NullModel(draws=3),), rng=1
+    )
+    report.save(tmp_path / "ranges.nc")
+    again = nnrg.open_results(tmp_path / "ranges.nc")
+    assert str(again) == str(report)
+    np.testing.assert_array_equal(again.values, report.values)
+    np.testing.assert_array_equal(again.nulls["permutation"], report.nulls["permutation"])
+    assert again.verdicts == report.verdicts
+    damaged = replace(report, attrs={**report.attrs, "verdicts": "local"})
+    damaged.save(tmp_path / "damaged.nc")
+    with pytest.raises(FormatError, match="one verdict a scale"):
+        nnrg.open_results(tmp_path / "damaged.nc")

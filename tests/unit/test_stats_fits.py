@@ -275,3 +275,24 @@ def test_unit_of_the_parameters_does_not_reach_the_fit(unit):
     np.testing.assert_allclose(
         fit.parameters.errors() / scale, plain.parameters.errors(), rtol=1e-4
     )
+
+
+def test_refits_of_a_curved_model_are_the_minima_of_each_replicate():
+    # A poor fit of few numbers, where the curvature of the model at its residual counts.
+    x = np.arange(1.0, 6.0)
+    rng = np.random.default_rng(33)
+    samples = 3 * np.exp(-0.5 * x) + 0.3 * np.sin(2 * x) + rng.normal(size=(40, 5))
+    data = Replicates.of_mean(samples)
+
+    def model(x, a, rate):
+        return a * np.exp(-rate * x)
+
+    fit = correlated_fit(model, x, data, start=(3.0, 0.5), covariance="diagonal")
+
+    def minimum(y):
+        return curve_fit(model, x, y, p0=(3.0, 0.5), sigma=data.errors(), xtol=1e-14, ftol=1e-14)[0]
+
+    expected = np.stack([minimum(y) for y in data.replicates])
+    moved = expected - minimum(data.values)
+    found = fit.parameters.replicates - fit.parameters.values
+    assert np.abs(found - moved).max() < 0.01 * np.abs(moved).max()
