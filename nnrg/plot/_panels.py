@@ -12,6 +12,7 @@ import numpy.typing as npt
 from nnrg.errors import ArgumentError
 from nnrg.networks._label import label
 from nnrg.plot._style import new_figure
+from nnrg.plot._symbols import symbol
 from nnrg.rg.couplings import Couplings
 from nnrg.rg.cumulants import Cumulants
 from nnrg.rg.observables import Observables
@@ -23,36 +24,11 @@ __all__ = ["correlation", "couplings", "ratios", "variance", "z_scores"]
 
 Array = npt.NDArray[np.float64]
 
-_SYMBOLS = {"phi": r"$g_1$", "phi2": r"$r$", "phi4": r"$u$"}
 _MOST_SCALE_LABELS = 6
 
 
 def _axes(ax: Axes | None) -> Axes:
     return new_figure(86, 65).subplots() if ax is None else ax
-
-
-# Couplings between sites at a distance.
-_PAIRS = {"J": "J", "U": "U", "phi3phi": r"\phi^3\phi"}
-
-
-def symbol(name: str, axes: Sequence[str]) -> str:
-    """Return an observable as it is written in a figure."""
-    kind, _, axis = name.partition(":")
-    if name in _SYMBOLS:
-        return _SYMBOLS[name]
-    if kind in _PAIRS:
-        return rf"${_PAIRS[kind]}({axis})$"
-    if kind == "phi2grad2":
-        return r"$\phi^2(\nabla\phi)^2$"
-    if kind.startswith("phi") and kind[3:].isdigit():
-        return rf"$g_{kind[3:]}$"
-    if kind in ("grad2", "neighbour"):
-        along = axes[int(axis)] if axis.isdigit() and int(axis) < len(axes) else axis
-        along = label(along, 12).replace("$", r"\$")
-        return rf"$Z$ {along}" if kind == "grad2" else along
-    if kind.startswith("ratio_"):
-        return rf"$\lambda_{kind[6:]}$"
-    return name
 
 
 def _looks(result: Observables, names: Sequence[str]) -> list[dict[str, Any]]:
@@ -62,7 +38,14 @@ def _looks(result: Observables, names: Sequence[str]) -> list[dict[str, Any]]:
     cycle = rcParams["axes.prop_cycle"].by_key()
     offset = min(result.names.index(n) for n in names) if isinstance(result, Cumulants) else 0
     places = [result.names.index(n) - offset for n in names]
-    return [{key: values[p % len(values)] for key, values in cycle.items()} for p in places]
+    # The second time round a colour has another marker.
+    return [
+        {
+            key: values[(p + (p // len(values) if key == "marker" else 0)) % len(values)]
+            for key, values in cycle.items()
+        }
+        for p in places
+    ]
 
 
 def _curves(ax: Axes, result: Observables, names: Sequence[str], factor: Array) -> bool:
@@ -137,12 +120,16 @@ def _scale_axis(ax: Axes, scales: npt.NDArray[np.int64]) -> None:
 def _legend(ax: Axes, most_columns: int = 4) -> None:
     """Put the legend above the axes, where it covers nothing."""
     n = len(ax.get_legend_handles_labels()[1])
+    # Many entries stay as wide as the axes, so that they leave the panel's letter alone.
+    many = n > most_columns
     ax.legend(
         loc="lower right",
         bbox_to_anchor=(1, 1),
         ncols=min(n, most_columns),
-        columnspacing=0.9,
-        handletextpad=0.4,
+        fontsize=5 if many else None,
+        handlelength=1.0 if many else None,
+        columnspacing=0.6 if many else 0.9,
+        handletextpad=0.3 if many else 0.4,
         borderaxespad=0.2,
         borderpad=0.1,
     )
