@@ -14,8 +14,8 @@ import nnrg
 from nnrg.rg.observables import Observables
 from nnrg.stats.estimate import Estimate
 
-# Lines of the title, before which nothing is put.
-_HEAD = 4
+# Lines of the title and the figure, before which nothing is put.
+_HEAD = 6
 
 
 def arguments(question: str, name: str) -> argparse.Namespace:
@@ -42,10 +42,12 @@ def shown(number: Estimate) -> str:
 class Writer:
     """Collects a report, and writes it with its numbers."""
 
-    def __init__(self, folder: Path, question: str) -> None:
+    def __init__(self, folder: Path, name: str, question: str) -> None:
         self.folder = folder
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.lines = [f"# {question}", "", f"nnrg {nnrg.__version__}.", ""]
+        made = f"Made by `python studies/{name}.py`, nnrg {nnrg.__version__}."
+        figure = f"![the figure of this study]({name}.png)"
+        self.lines = [f"# {question}", "", made, "", figure, ""]
 
     def path(self, name: str) -> Path:
         """Return the path of a file of the study."""

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
+from typing import TypeVar
 
 import numpy as np
 import train_patches
+from _report import Writer
 from real_networks import Offline, fetch
 from threadpoolctl import threadpool_limits
 
 import nnrg
 import nnrg.data
 from nnrg import Lattice, SynapticField
+
+T = TypeVar("T")
 
 PATCHES = "patches encoder.weight"
 STEPS = (100, 300, 1000, 3000, 12_000)
@@ -91,3 +96,21 @@ def training(*, quick: bool, seed: int) -> dict[int, SynapticField]:
         )
         for step, weights in ({0: start} | kept).items()
     }
+
+
+def survey(
+    options: argparse.Namespace,
+    writer: Writer,
+    measure: Callable[[SynapticField], T],
+    say: Callable[[Source, Mapping[str, T]], Sequence[str]],
+) -> tuple[dict[str, dict[str, T]], dict[int, T]]:
+    """Measure and report all sources, trained and initial, and measure the steps of training."""
+    results: dict[str, dict[str, T]] = {}
+    for source in sources(quick=options.quick, seed=options.seed):
+        writer.progress(source.title)
+        fields = {"trained": source.trained, "initial": source.initial}
+        results[source.title] = {state: measure(field) for state, field in fields.items()}
+        writer.add(say(source, results[source.title]))
+    writer.progress("training")
+    steps = training(quick=options.quick, seed=options.seed)
+    return results, {step: measure(field) for step, field in steps.items()}

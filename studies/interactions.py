@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 from _report import Writer, arguments, shown, table
-from _sources import Source, sources, training
+from _sources import Source, survey
 
 import nnrg
 from nnrg.plot import style
@@ -155,22 +155,10 @@ def say_training(steps: Mapping[int, Measured]) -> list[str]:
 def main() -> None:
     """Measure, draw, write."""
     options = arguments(QUESTION, "interactions")
-    writer = Writer(options.output, QUESTION)
+    writer = Writer(options.output, "interactions", QUESTION)
     writer.add(["z is the distance from Gaussian surrogates with the same two-point function.", ""])
     draws = 20 if options.quick else 40
-    results: dict[str, dict[str, Measured]] = {}
-    for source in sources(quick=options.quick, seed=options.seed):
-        writer.progress(source.title)
-        fields = {"trained": source.trained, "initial": source.initial}
-        results[source.title] = {
-            state: measure(field, draws, options.seed) for state, field in fields.items()
-        }
-        writer.add(say(source, results[source.title]))
-    writer.progress("training")
-    steps = {
-        step: measure(field, draws, options.seed)
-        for step, field in training(quick=options.quick, seed=options.seed).items()
-    }
+    results, steps = survey(options, writer, lambda field: measure(field, draws, options.seed), say)
     writer.add(say_training(steps))
     writer.first(in_short(results))
     draw(results, writer.path)

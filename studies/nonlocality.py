@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 from _report import Writer, arguments, shown, table
-from _sources import Source, sources, training
+from _sources import Source, survey
 
 import nnrg
 from nnrg.plot import style
@@ -188,21 +188,9 @@ def say_training(steps: Mapping[int, tuple[Nonlocality, nnrg.Couplings]]) -> lis
 def main() -> None:
     """Measure, draw, write."""
     options = arguments(QUESTION, "nonlocality")
-    writer = Writer(options.output, QUESTION)
+    writer = Writer(options.output, "nonlocality", QUESTION)
     draws = 8 if options.quick else 20
-    results: dict[str, Measured] = {}
-    for source in sources(quick=options.quick, seed=options.seed):
-        writer.progress(source.title)
-        fields = {"trained": source.trained, "initial": source.initial}
-        results[source.title] = {
-            state: measure(field, draws, options.seed) for state, field in fields.items()
-        }
-        writer.add(say(source, results[source.title]))
-    writer.progress("training")
-    steps = {
-        step: measure(field, draws, options.seed)
-        for step, field in training(quick=options.quick, seed=options.seed).items()
-    }
+    results, steps = survey(options, writer, lambda field: measure(field, draws, options.seed), say)
     writer.add(say_training(steps))
     writer.first(in_short(results))
     draw(results, writer.path)
