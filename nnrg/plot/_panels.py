@@ -121,15 +121,19 @@ def _legend(ax: Axes, most_columns: int = 4) -> None:
     """Put the legend above the axes, where it covers nothing."""
     n = len(ax.get_legend_handles_labels()[1])
     # Many entries stay as wide as the axes, so that they leave the panel's letter alone.
+    from matplotlib import rcParams
+    from matplotlib.font_manager import FontProperties
+
     many = n > most_columns
+    size = FontProperties(size=rcParams["legend.fontsize"]).get_size_in_points()
     ax.legend(
         loc="lower right",
         bbox_to_anchor=(1, 1),
         ncols=min(n, most_columns),
-        fontsize=5 if many else None,
-        handlelength=1.0 if many else None,
-        columnspacing=0.6 if many else 0.9,
-        handletextpad=0.3 if many else 0.4,
+        fontsize=size - 0.5 if many else size,
+        handlelength=0.8 if many else None,
+        columnspacing=0.3 if many else 0.9,
+        handletextpad=0.2 if many else 0.4,
         borderaxespad=0.2,
         borderpad=0.1,
     )
