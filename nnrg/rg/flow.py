@@ -102,7 +102,7 @@ class Flow:
         Without a density there is no action of the sites together; one-site terms still say what
         the law of a single site is.
         """
-        return self.blocks.singular if isinstance(self.blocks, Coarsening) else ""
+        return str(getattr(self.blocks, "singular", ""))
 
     def variances(self) -> Array:
         """Return kappa_2 of the unrescaled block mean at each scale, shape (n_scales,)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -79,6 +80,9 @@ class LevelFit:
         return dict(zip(self.quality.tests, self.quality.residuals.tolist(), strict=True))
 
 
+_out_of_room = lru_cache(maxsize=64)(Basis.out_of_room)
+
+
 def fit_level(flow: Flow, level: int, basis: Basis, *, like: LevelFit | None = None) -> LevelFit:
     """Solve the Schwinger-Dyson equations of one scale.
 
@@ -88,7 +92,7 @@ def fit_level(flow: Flow, level: int, basis: Basis, *, like: LevelFit | None = N
     nor goodness of fit are looked at.
     """
     means, lattice = flow.means[level], flow.sites[level]
-    dropped = dict(basis.out_of_room(lattice))
+    dropped = dict(_out_of_room(basis, lattice))
     singular = flow.singular if level else ""
     if singular:
         dropped |= {o.name: f"no density: {singular}" for o in basis if not o.local}
@@ -98,10 +102,10 @@ def fit_level(flow: Flow, level: int, basis: Basis, *, like: LevelFit | None = N
             f"no operator of {', '.join(basis.names)} can be told on a lattice of "
             f"{' x '.join(map(str, lattice.shape))} sites; add phi2, or take fewer levels"
         )
-    values = thinned(means)
+    values = thinned(means) if like is None else np.empty(0)
     # Of spins, too, most values are at the edge; but they have no density at all.
     hard_edge = like.hard_edge if like else has_hard_edge(values) and not is_discrete(values)
-    here = basis.without(dropped)
+    here = basis.without(dropped) if dropped else basis
     system = linear_system(flow, level, here, test=like is None, hard_edge=hard_edge)
     solutions, condition = solve(system)
     in_field_units = np.full((solutions.shape[0], len(basis)), np.nan)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import factorial, sqrt
 
 import numpy as np
@@ -80,7 +81,7 @@ def linear_system(
     values, lattice = np.ascontiguousarray(flow.means[level]), flow.sites[level]
     unit = root_mean_square(flow, level)
     tests, margin = tests_outside(basis, lattice)
-    rows = [o.derivative_row(lattice.dimension) for o in basis]
+    rows = derivative_rows(basis, lattice.dimension)
     outside = list(tests.values()) if test else []
     terms = tuple(dict.fromkeys(t for _, parts in (*rows, *outside) for t in parts))
     window = None
@@ -119,6 +120,13 @@ def root_mean_square(flow: Flow, level: int) -> float:
     return float(np.sqrt(max(shift**2 + 2 * shift * scale * s1 + scale**2 * s2, 1e-300)))
 
 
+@lru_cache(maxsize=64)
+def derivative_rows(basis: Basis, dimension: int) -> tuple[DerivativeRow, ...]:
+    """Return dO/dphi_x of every operator; null draws ask for the same ones again and again."""
+    return tuple(o.derivative_row(dimension) for o in basis)
+
+
+@lru_cache(maxsize=64)
 def tests_outside(basis: Basis, lattice: Lattice) -> tuple[dict[str, DerivativeRow], int]:
     """Return functions that are in no operator's derivative, and the sites left out at open ends.
 
