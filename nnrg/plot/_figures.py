@@ -31,6 +31,10 @@ PANELS: dict[str, tuple[str, Callable[..., Axes]]] = {
 """Panels by name: which table of a measurement each draws, and the function that draws it."""
 
 
+# Characters of a title that fit the width of a page.
+_TITLE = 104
+
+
 def figure(result: Measurement, *, style_name: str = "aps") -> Figure:
     """Return the figure of one field's flow: six panels at full page width.
 
@@ -62,7 +66,8 @@ def figure(result: Measurement, *, style_name: str = "aps") -> Figure:
         for ax, letter in zip(panels.flat, "abcdef", strict=True):
             _letter(ax, letter, book)
         order = "" if result.natural else " (index order: no natural neighbours)"
-        title = f"{label(result.name, 56)}: {label(g.attrs['lattice'], 40)}{order}"
+        where = f": {label(g.attrs['lattice'], 40)}{order}"
+        title = label(result.name, max(16, _TITLE - len(where))) + where
         fig.suptitle(title, fontsize="medium", parse_math=False)
         null = next(iter(c.nulls), None)
         band = f"; bands: {label(null, 30)}, two standard deviations" if null else ""
