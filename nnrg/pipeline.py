@@ -134,7 +134,8 @@ def flow_network(
     chosen = _choose(net, tensors)
     _check_sites(sites, chosen)
     digest = net.sha256()
-    parts = Parts(keep, {**settings, "weights_sha256": digest})
+    # Operators of one's own by their functions, which another run does not share: measured again.
+    parts = Parts(keep, {**settings, "operators": repr(basis), "weights_sha256": digest})
     seed = as_seed(parts.seed() if rng is None else rng)
     entropy = int(seed.entropy) if isinstance(seed.entropy, int) else 0
     parts.use_seed(entropy)

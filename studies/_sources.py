@@ -6,7 +6,6 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib import resources
 from typing import TypeVar
 
 import numpy as np
@@ -45,11 +44,7 @@ class Source:
 
 def sources(*, quick: bool, seed: int) -> Iterator[Source]:
     """Yield the fields, those that can be fetched; what is missing is said on stderr."""
-    initial = resources.files("nnrg.data") / "patches_init.safetensors"
-    with resources.as_file(initial) as path:
-        before = nnrg.load(path)
-        first = before.field("encoder.weight")
-        first = replace(first, values=np.array(first.values))
+    first = nnrg.load(nnrg.data.initial_network_path()).field("encoder.weight")
     trained = nnrg.load(nnrg.data.default_network_path()).field("encoder.weight")
     yield Source("photograph patches", trained, first, "the same network before training")
     real = [

@@ -284,7 +284,7 @@ def _with_wide_regions(flow: Flow) -> Flow:
         and correlation_of_halves(flow.means, factors, flow.groups.edges) > CORRELATED
     ):
         cells = int(cells * _FEWER)
-        wider = with_errors(flow, Jackknife(blocks=cells**d, over="sites"))
+        wider = _regrouped(flow, Jackknife(blocks=cells**d, over="sites"))
         note = f"{wider.groups.n_groups} regions, wider ones being less correlated"
         about = [line for line in (wider.groups.note, note) if line]
         flow = replace(
@@ -309,6 +309,10 @@ def with_errors(flow: Flow, errors: Jackknife) -> Flow:
         raise ArgumentError(f"expected a Flow, got {type(flow).__name__}; try nnrg.renormalize")
     if _as_jackknife(errors) == flow.errors:
         return flow
+    return _with_wide_regions(_regrouped(flow, errors))
+
+
+def _regrouped(flow: Flow, errors: Jackknife) -> Flow:
     groups = _groups(flow.field, flow.blocks, len(flow), errors)
     factors = flow.blocks.factors(flow.field.sites)
     statistics = gather(flow.means, flow.sites, factors, groups)

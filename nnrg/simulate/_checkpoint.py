@@ -78,10 +78,14 @@ def _array(archive: zipfile.ZipFile, name: str, like: npt.NDArray[Any]) -> npt.N
         free = name == "samples"
         wanted = like.shape[1:] if free else like.shape
         found = shape[1:] if free else shape
-        size = archive.getinfo(f"{name}.npy").file_size
+        entry = archive.getinfo(f"{name}.npy")
+        size = entry.file_size
         count = int(np.prod(shape, dtype=object)) if shape else 1
         if fortran or dtype != like.dtype or found != wanted or (free and not shape):
             raise ValueError(f"{name} is {dtype} of shape {shape}, not {like.dtype} of {wanted}")
+        # What is compressed may be any number of times as large as the file.
+        if entry.compress_type != zipfile.ZIP_STORED:
+            raise ValueError(f"{name} is compressed")
         if count * dtype.itemsize >= size:
             raise ValueError(f"{name} is cut off")
         data = file.read(count * dtype.itemsize)

@@ -6,6 +6,8 @@ import pytest
 import nnrg
 from nnrg.errors import NNRGError
 from nnrg.rg.action import measure
+from nnrg.rg.cross_check.exponential_family import maximum_entropy
+from nnrg.rg.cross_check.pseudo_likelihood import pseudo_likelihood
 from nnrg.rg.scaling.exponents import fit_exponents
 from nnrg.rg.two_point.correlation import measure_two_point
 from nnrg.rg.two_point.nonlocality import nonlocality
@@ -94,7 +96,26 @@ def test_poor_fields_have_no_exponents_and_no_strong_verdict(name):
         "indistinguishable from permuted",
         "local structure",
     )
-    assert str(exponents)
+    for exponent in exponents:
+        number = exponent.estimate
+        assert exponent.refusal or (np.isfinite(number.value) and number.error > 0), exponent.name
+
+
+@pytest.mark.parametrize("name", POOR)
+@pytest.mark.parametrize("function", [maximum_entropy, pseudo_likelihood, nnrg.cross_check])
+def test_poor_fields_are_cross_checked_or_refused(name, function):
+    values = POOR[name]
+    try:
+        field = nnrg.SynapticField(values, nnrg.Lattice(values.shape[1:]))
+        result = function(nnrg.renormalize(field))
+    except NNRGError as error:
+        assert "\n" not in str(error)
+        return
+    assert str(result)
+    if function is nnrg.cross_check:
+        assert result.rows or result.skipped
+    else:
+        assert np.all(np.isfinite(result.values) & (result.errors > 0))
 
 
 def test_shells_longer_than_half_the_lattice_are_left_out_with_a_reason():

@@ -4,13 +4,12 @@ import io
 import json
 import pickle
 import zipfile
-from importlib import import_module
 
 import numpy as np
 import pytest
 
 from nnrg.errors import ArgumentError, FormatError, SourceError
-from nnrg.simulate import _markov, ising, phi4_lattice
+from nnrg.simulate import _markov, ising, phi4, phi4_lattice, spins
 from nnrg.simulate._checkpoint import save
 
 
@@ -24,11 +23,7 @@ def draw_phi4(n=6, **options):
     return phi4_lattice((8, 6), n, r=-0.8, u=3.0, **options)
 
 
-# The name of one of the modules is that of its function in the package.
-MODULES = {
-    draw_ising: import_module("nnrg.simulate.spins"),
-    draw_phi4: import_module("nnrg.simulate.phi4"),
-}
+MODULES = {draw_ising: spins, draw_phi4: phi4}
 DRAWS = pytest.mark.parametrize("draw", [draw_ising, draw_phi4], ids=["ising", "phi4"])
 
 
@@ -195,6 +190,19 @@ def test_hostile_checkpoints_are_refused(kind, tmp_path):
     rewritten(path, lambda members: hostile(members, kind))
     with pytest.raises(FormatError, match=r"chain\.npz is no checkpoint of this chain"):
         draw_ising(9, checkpoint=path)
+
+
+def test_compressed_checkpoints_are_refused(tmp_path):
+    """A kilobyte of compressed samples may stand for gigabytes."""
+    path = tmp_path / "chain.npz"
+    draw_ising(checkpoint=path)
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    with pytest.raises(FormatError, match="is compressed"):
+        draw_ising(checkpoint=path)
 
 
 def test_damaged_checkpoints_are_refused(tmp_path):

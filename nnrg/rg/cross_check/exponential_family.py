@@ -153,7 +153,8 @@ def _solve(moments: Array, features: Array, weights: Array, start: Array) -> Arr
         mean = features @ density
         gradient = moments - mean
         hessian = (features * density) @ features.T - np.outer(mean, mean)
-        scale = np.sqrt(np.diag(hessian))
+        with np.errstate(invalid="ignore"):
+            scale = np.sqrt(np.diag(hessian))
         if not np.all(scale > 0):
             break
         step = np.linalg.lstsq(hessian / np.outer(scale, scale), gradient / scale, rcond=None)[0]

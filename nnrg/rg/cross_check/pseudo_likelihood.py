@@ -106,7 +106,13 @@ def pseudo_likelihood(
     start[int(np.flatnonzero(powers == 2)[0])] = 1.0
     whole = _maximise(site, y, neighbours, start)
     gradient, hessian = _group_sums(site, y, neighbours, whole, group, n_groups)
-    steps = np.linalg.solve(leave_one_out(hessian), leave_one_out(gradient)[..., None])[..., 0]
+    try:
+        steps = np.linalg.solve(leave_one_out(hessian), leave_one_out(gradient)[..., None])[..., 0]
+    except np.linalg.LinAlgError:
+        raise AnalysisError(
+            f"the likelihood has no maximum without some of the {filled} groups; "
+            "give more samples, or fewer operators"
+        ) from None
     replicates = whole + steps
     sizes = np.bincount(group, minlength=n_groups).astype(np.float64)
     fields = np.array([o.fields for o in operators], dtype=float)
@@ -230,7 +236,8 @@ def _maximise(site: _Site, y: Array, s: Array, start: Array) -> Array:
         mean, product = site.expected(moments, s)
         gradient = average - mean.mean(axis=1)
         hessian = (product - mean[:, None] * mean[None]).mean(axis=2)
-        scale = np.sqrt(np.diag(hessian))
+        with np.errstate(invalid="ignore"):
+            scale = np.sqrt(np.diag(hessian))
         if not np.all(scale > 0):
             break
         step = np.linalg.lstsq(hessian / np.outer(scale, scale), gradient / scale, rcond=None)[0]

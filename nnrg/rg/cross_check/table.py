@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from nnrg.errors import AnalysisError, ArgumentError
 from nnrg.rg.basis import Basis
-from nnrg.rg.cross_check.edgeworth import NAMES, edgeworth_couplings
+from nnrg.rg.cross_check.edgeworth import NAMES, EdgeworthCouplings, edgeworth_couplings
 from nnrg.rg.cross_check.exponential_family import OneSitePotential, maximum_entropy
 from nnrg.rg.cross_check.pseudo_likelihood import pseudo_likelihood
 from nnrg.rg.cumulants import Cumulants, align
@@ -136,17 +136,20 @@ def cross_check(flow: Flow, *, scales: Sequence[int] | None = None) -> CrossChec
     if absent:
         raise ArgumentError(f"no scale b = {absent[0]}; there are {list(flow.scales)}")
     cumulants = flow.cumulants(order=8, nulls=())
+    series = edgeworth_couplings(cumulants)
     rows: list[Comparison] = []
     skipped: list[str] = []
     for b in wanted:
         try:
-            rows += _at_scale(flow, flow.scales.index(b), cumulants)
+            rows += _at_scale(flow, flow.scales.index(b), cumulants, series)
         except AnalysisError as error:
             skipped.append(f"b = {b} left out: {error}")
     return CrossCheck(tuple(rows), tuple(skipped))
 
 
-def _at_scale(flow: Flow, level: int, cumulants: Cumulants) -> list[Comparison]:
+def _at_scale(
+    flow: Flow, level: int, cumulants: Cumulants, series: EdgeworthCouplings
+) -> list[Comparison]:
     basis = _BASIS.on(flow.field.sites.dimension)
     fit = fit_level(flow, level, basis)
     if fit.refused:
@@ -190,13 +193,14 @@ def _at_scale(flow: Flow, level: int, cumulants: Cumulants) -> list[Comparison]:
                 reason,
             )
         )
-    return [*rows, *_series(flow, level, cumulants, fit)]
+    return [*rows, *_series(flow, level, cumulants, series, fit)]
 
 
-def _series(flow: Flow, level: int, cumulants: Cumulants, fit: LevelFit) -> list[Comparison]:
+def _series(
+    flow: Flow, level: int, cumulants: Cumulants, series: EdgeworthCouplings, fit: LevelFit
+) -> list[Comparison]:
     """Compare maximum entropy to order 8 with the Edgeworth series, both of the law of one site."""
     marginal: OneSitePotential = maximum_entropy(flow, level, order=8)
-    series = edgeworth_couplings(cumulants)
     flag = series.flags[level][0]
     at = cumulants.names.index("kappa_2")
     variance = cumulants.values[level, at], cumulants.replicates[:, level, at]
