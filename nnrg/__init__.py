@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from nnrg.rg.decimation import Decimation as Decimation
     from nnrg.rg.decimation import MajorityBlocks as MajorityBlocks
     from nnrg.rg.flow import Flow as Flow
-    from nnrg.rg.flow import renormalize as renormalize
+    from nnrg.rg.renormalize import renormalize as renormalize
     from nnrg.rg.momentum_shell import MomentumShell as MomentumShell
     from nnrg.rg.nulls import NullModel as NullModel
     from nnrg.rg.operators import Operator as Operator
@@ -94,7 +94,7 @@ _HOMES = {
     "migdal_kadanoff": "nnrg.rg.scaling.ising_maps",
     "nonlocality": "nnrg.rg.two_point.nonlocality",
     "open_results": "nnrg.results",
-    "renormalize": "nnrg.rg.flow",
+    "renormalize": "nnrg.rg.renormalize",
     "stream_cumulants": "nnrg.rg.stream",
     "verdict": "nnrg.rg.verdict",
     "verdict_run": "nnrg.rg.verdict",

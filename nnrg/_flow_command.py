@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from nnrg._commands import say
+from nnrg._drawings import DRAWING, Drawing, draw, drawings_of, file_stem
 from nnrg._json import as_json, run_to_dict
+from nnrg._workers import Worker, Workers, default_number
 from nnrg.errors import ArgumentError, SourceError
 
 if TYPE_CHECKING:
@@ -34,8 +36,12 @@ def flow(arguments: argparse.Namespace) -> int:
     targets = _targets(_writable_folder(arguments.out), models)
     options = _options(arguments)
     runs = []
-    for model, target in zip(models, targets, strict=True):
-        runs.append(_flow_one(arguments, options, model, target))
+    drawing = arguments.figures != "none"
+    with Workers(default_number(), imports=DRAWING if drawing else ()) as workers:
+        if drawing:
+            workers.others()  # what draws is imported while this process measures
+        for model, target in zip(models, targets, strict=True):
+            runs.append(_flow_one(arguments, options, workers, model, target))
     if arguments.json:
         found = [{"folder": str(t), **run_to_dict(r)} for r, t in zip(runs, targets, strict=True)]
         sys.stdout.write(as_json({"runs": found}) + "\n")
@@ -77,11 +83,6 @@ def _targets(folder: Path, models: Sequence[str | None]) -> list[Path]:
         names = [stem, *(f"{stem}-{i}" for i in range(2, len(models) + 1))]
         targets.append(next(folder / n for n in names if folder / n not in targets))
     return targets
-
-
-def file_stem(name: str) -> str:
-    """Return a tensor's or a model's name as a plain file name."""
-    return "".join(c if c.isalnum() or c in "._-" else "_" for c in name)[:80].lstrip(".")
 
 
 def _options(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -158,7 +159,11 @@ def _rescale(text: str) -> str | float:
 
 
 def _flow_one(
-    arguments: argparse.Namespace, options: dict[str, Any], model: str | None, target: Path
+    arguments: argparse.Namespace,
+    options: dict[str, Any],
+    workers: Workers,
+    model: str | None,
+    target: Path,
 ) -> Run:
     from nnrg.data import default_network_path
     from nnrg.networks.load import load
@@ -177,7 +182,7 @@ def _flow_one(
     _announce(arguments, net)
     progress = Progress(enabled=False if arguments.quiet or arguments.no_progress else None)
     try:
-        run = flow_network(net, **options, keep=parts, progress=progress)
+        run = flow_network(net, **options, keep=parts, workers=workers, progress=progress)
     except KeyboardInterrupt:
         progress.close()
         kept = len(list(parts.glob("*.nc"))) if parts.is_dir() else 0
@@ -186,9 +191,18 @@ def _flow_one(
         raise
     finally:
         progress.close()
-    run.save(target / "flow.nc")
-    _remove(parts)
-    written = [target / "flow.nc", *_draw(arguments, run, target)]
+    drawings = drawings_of(run, target, arguments.figures)
+
+    def save() -> None:
+        run.save(target / "flow.nc")
+        _remove(parts)
+
+    def draw_there(worker: Worker, drawing: Drawing) -> None:
+        worker.start(draw, drawing, arguments.style)
+        worker.wait()
+
+    workers.share(drawings, lambda one: draw(one, arguments.style), draw_there, first=save)
+    written = [target / "flow.nc", *(path for drawing in drawings for path in drawing.paths)]
     if not arguments.json:
         sys.stdout.write(run.report() + "\n")
     say(arguments, "wrote " + ", ".join(map(str, written)))
@@ -217,29 +231,3 @@ def _announce(arguments: argparse.Namespace, net: Network) -> None:
             f"{net.n_parameters:,} parameters and {arguments.draws} null draws: about "
             f"{seconds:.0f} s; fewer --draws or some --tensors take less",
         )
-
-
-def _draw(arguments: argparse.Namespace, run: Run, target: Path) -> list[Path]:
-    if arguments.figures == "none":
-        return []
-    from nnrg import plot as draw
-
-    leading = run.leading.name
-    chosen = {
-        "natural": [n for n in run if run[n].natural] or [leading],
-        "all": list(run),
-        "leading": [leading],
-    }[arguments.figures]
-    stems = {name: "flow" if name == leading else f"flow-{file_stem(name)}" for name in chosen}
-    written = []
-    for name, stem in stems.items():
-        figure = draw.figure(run[name], style_name=arguments.style)
-        for ending in (".pdf", ".png"):
-            written.append(target / f"{stem}{ending}")
-            draw.save(figure, written[-1], style_name=arguments.style)
-    if len(run) > 2:
-        figure = draw.summary(run, style_name=arguments.style)
-        for ending in (".pdf", ".png"):
-            written.append(target / f"summary{ending}")
-            draw.save(figure, written[-1], style_name=arguments.style)
-    return written

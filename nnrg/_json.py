@@ -57,7 +57,7 @@ def _records(result: Observables, what: str) -> list[dict[str, Any]]:
     null, spread = result.null_mean(), result.null_spread()
     return [
         {
-            "scale": int(b),
+            "scale": b.item(),
             what: name,
             "value": float(result.values[level, i]),
             "error": float(errors[level, i]),

@@ -8,6 +8,7 @@ import numpy as np
 
 from nnrg.networks._label import label
 from nnrg.rg.cumulants import align
+from nnrg.rg.levels import scale_label
 from nnrg.rg.verdict import verdict, verdict_run
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def against_null(cumulants: Cumulants) -> str:
 
 
 def _scales(scales: np.ndarray) -> str:
-    return "b = " + ", ".join(str(b) for b in scales)
+    return "b = " + ", ".join(map(scale_label, scales))
 
 
 def run_report(run: Run) -> str:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 
 from nnrg._parts import Parts
 from nnrg._random import as_seed
+from nnrg._selection import Sites, check_sites, choose, field_of, is_natural
+from nnrg._validate import as_count
+from nnrg._workers import Worker, Workers
 from nnrg.errors import AnalysisError, ArgumentError, NonFiniteError
-from nnrg.fields import Lattice, SynapticField
+from nnrg.fields import SynapticField
 from nnrg.networks._label import label
 from nnrg.networks.network import Network
 from nnrg.provenance import describe_run, utc_now
@@ -20,18 +23,21 @@ from nnrg.results import Measurement, Run
 from nnrg.rg.action import measure
 from nnrg.rg.basis import Basis
 from nnrg.rg.blocks import Blocks, GridBlocks
-from nnrg.rg.flow import field_exponent, renormalize
+from nnrg.rg.renormalize import renormalize
 from nnrg.rg.nulls import NullModel, null_models
+from nnrg.rg.rescaling import field_exponent
 from nnrg.stats.jackknife import Jackknife
 
 __all__ = ["flow_network"]
 
-Sites = Mapping[str, Lattice] | Lattice | None
 Progress = Callable[[str, int, int], None]
 
 _VECTOR = "one vector in index order, its blocks are random; name it with tensors= to measure it"
-_SPATIAL = "DHWK"
-_FEWEST_TAPS = 4
+# Numbers through one null draw in a second, to a factor of two, and the seconds of work below
+# which another process is not worth its start.
+_NUMBERS_PER_SECOND = 2.5e7
+_WORTH_A_PROCESS = 4.0
+_MOST_WORKERS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,7 @@ def flow_network(
     nulls: Sequence[str | NullModel] = ("permutation",),
     rng: object = None,
     keep: Path | None = None,
+    workers: int | Workers = 1,
     command: str = "nnrg.flow_network",
     progress: Progress | None = None,
 ) -> Run:
@@ -89,10 +96,14 @@ def flow_network(
         A folder in which finished tensors are kept, once the run has taken five seconds or is
         interrupted, and from which they are taken if they were measured with the same weights and
         settings: an interrupted run goes on where it was, with its seed if `rng` is None.
+    workers : int
+        Processes that measure a tensor each at the same time, this one included, if that takes
+        more than some seconds. Numbers do not depend on it. Each takes the memory of its tensor.
     command : str
         What was asked for, for the record.
     progress : callable, optional
-        Called with the tensor's name, steps done and their number.
+        Called with the tensor's name, steps done and their number, from one thread at a time. Of
+        a tensor that another process measures, while this one measures too, the last step only.
 
     Returns
     -------
@@ -131,8 +142,8 @@ def flow_network(
         "sites": repr(sites),
         "standardise": repr(bool(standardise)),
     }
-    chosen = _choose(net, tensors)
-    _check_sites(sites, chosen)
+    chosen = choose(net, tensors)
+    check_sites(sites, chosen)
     digest = net.sha256()
     # Operators of one's own by their functions, which another run does not share: measured again.
     parts = Parts(keep, {**settings, "operators": repr(basis), "weights_sha256": digest})
@@ -141,30 +152,14 @@ def flow_network(
     parts.use_seed(entropy)
     policy = _Policy(standardise, blocks, levels, rescale, basis, errors, models, seed)
 
-    done: dict[str, Measurement] = {}
-    refused: dict[str, AnalysisError | ArgumentError] = {}
-    ordered = sorted(chosen, key=lambda name: not _is_natural(net, name, sites))
-    try:
-        for i, name in enumerate(ordered, 1):
-            shown = f"{label(name, 40)} ({i} of {len(ordered)})"
-            old = parts.get(name)
-            if old is not None:
-                done[name] = old
-                continue
-            try:
-                done[name] = _measure(net, name, tensors, sites, policy, shown, progress)
-            except NonFiniteError as error:
-                net.tensors[name]  # raises unless the network was loaded to allow it
-                refused[name] = error
-            except (AnalysisError, ArgumentError) as error:
-                if name in tensors:
-                    raise
-                refused[name] = error
-            else:
-                parts.add(name, done[name])
-    except KeyboardInterrupt:
-        parts.flush()
-        raise
+    work = _Work(net, tensors, sites, policy, parts, progress)
+    work.names = sorted(chosen, key=lambda name: not is_natural(net, name, sites))
+    if isinstance(workers, Workers):
+        work.measure(workers)
+    else:
+        with Workers(as_count("workers", workers, 1, _MOST_WORKERS, hint="try 2")) as own:
+            work.measure(own)
+    done, refused = work.done, work.refused
     if not done:
         raise _nothing(refused)
     left_out = {n: str(refused[n]) for n in chosen if n in refused}
@@ -185,22 +180,107 @@ def flow_network(
     )
 
 
-def _measure(
-    net: Network,
-    name: str,
-    tensors: tuple[str, ...],
-    sites: Sites,
-    policy: _Policy,
-    shown: str,
-    progress: Progress | None,
+class _Work:
+    """Tensors that are being measured, and what has become of each."""
+
+    def __init__(
+        self,
+        net: Network,
+        asked: tuple[str, ...],
+        sites: Sites,
+        policy: _Policy,
+        parts: Parts,
+        progress: Progress | None,
+    ) -> None:
+        self._net, self._asked, self._sites = net, asked, sites
+        self._policy, self._parts, self._progress = policy, parts, progress
+        self._lock, self._measuring = Lock(), False
+        self.names: list[str] = []
+        self.done: dict[str, Measurement] = {}
+        self.refused: dict[str, AnalysisError | ArgumentError] = {}
+
+    def measure(self, workers: Workers) -> None:
+        """Measure all tensors, those that another run has left first."""
+        for name in self.names:
+            old = self._parts.get(name)
+            if old is not None:
+                self.done[name] = old
+        waiting = [name for name in self.names if name not in self.done]
+        numbers = sum(self._net.specs[name].size for name in waiting)
+        passes = 1 + sum(model.draws for model in self._policy.nulls)
+        if len(waiting) < 2 or numbers * passes < _WORTH_A_PROCESS * _NUMBERS_PER_SECOND:
+            workers = Workers(1)
+
+        def here(name: str) -> None:
+            self._measuring = True
+            try:
+                self._attempt(name, lambda: self._here(name, workers))
+            finally:
+                self._measuring = False
+
+        def there(worker: Worker, name: str) -> None:
+            self._attempt(name, lambda: self._there(name, worker))
+
+        try:
+            workers.share(waiting, here, there)
+        except KeyboardInterrupt:
+            self._parts.flush()
+            raise
+
+    def _attempt(self, name: str, measured: Callable[[], Measurement]) -> None:
+        try:
+            result = measured()
+        except NonFiniteError as error:
+            self._net.tensors[name]  # raises unless the network was loaded to allow it
+            self.refused[name] = error
+        except (AnalysisError, ArgumentError) as error:
+            if name in self._asked:
+                raise
+            self.refused[name] = error
+        else:
+            with self._lock:
+                self.done[name] = result
+                self._parts.add(name, result)
+
+    def _here(self, name: str, workers: Workers) -> Measurement:
+        def step(done: int, of: int) -> None:
+            workers.check()
+            self._tell(name, done, of)
+
+        return _measured(self._field(name), self._policy, name, progress=step)
+
+    def _there(self, name: str, worker: Worker) -> Measurement:
+        def step(done: int, of: int) -> None:
+            if done == of or not self._measuring:
+                self._tell(name, done, of)
+
+        worker.start(_measured, self._field(name), self._policy, name)
+        result: Measurement = worker.wait(step)
+        # What was sent can be written to; made anew, it is read-only.
+        return Measurement(replace(result.cumulants), replace(result.couplings))
+
+    def _field(self, name: str) -> SynapticField:
+        with self._lock:
+            field = field_of(self._net, name, self._sites, by_name=name in self._asked)
+        if self._asked == ("*",) and field.sites.dimension == 1 and not field.natural:
+            raise AnalysisError(_VECTOR)
+        return field
+
+    def _tell(self, name: str, done: int, of: int) -> None:
+        if self._progress is not None:
+            place = f"({self.names.index(name) + 1} of {len(self.names)})"
+            with self._lock:
+                self._progress(f"{label(name, 40)} {place}", done, of)
+
+
+def _measured(
+    field: SynapticField, policy: _Policy, name: str, *, progress: Callable[[int, int], None]
 ) -> Measurement:
-    """Measure one tensor; its numbers are given up on return."""
-    field = _field(net, name, sites, by_name=name in tensors)
-    if tensors == ("*",) and field.sites.dimension == 1 and not field.natural:
-        raise AnalysisError(_VECTOR)
+    """Measure one tensor, in whichever process; its numbers are given up on return."""
     if policy.standardise:
         field = field.standardised()
     flow = renormalize(field, policy.blocks, policy.levels, policy.rescale, errors=policy.errors)
+    del field
     key = (*policy.seed.spawn_key, *name.encode("utf-8", "surrogatepass"))
     return Measurement(
         *measure(
@@ -208,72 +288,7 @@ def _measure(
             basis=policy.basis,
             nulls=policy.nulls,
             rng=np.random.SeedSequence(policy.seed.entropy, spawn_key=key),
-            progress=None if progress is None else lambda i, n: progress(shown, i, n),
-        )
-    )
-
-
-def _choose(net: Network, tensors: tuple[str, ...]) -> list[str]:
-    """Names to measure, in the order of the file."""
-    for pattern in tensors:
-        if not any(_matches(name, pattern) for name in net.tensors):
-            reason = next((s.reason for s in net.skipped if s.name == pattern), None)
-            if reason is not None:
-                raise ArgumentError(f"tensor {label(pattern)!r} is left out: {label(reason, 200)}")
-            there = ", ".join(label(name, 60) for name in list(net.tensors)[:6])
-            raise ArgumentError(
-                f"no trained tensor matches {label(pattern)!r}; there are {there}"
-                f"{', ...' if len(net.tensors) > 6 else ''} (nnrg inspect lists all)"
-            )
-    # A name with brackets is a pattern too; where a tensor has it, it means that tensor.
-    named = {p for p in tensors if p in net.tensors}
-    wild = [p for p in tensors if p not in named]
-    return [n for n in net.tensors if n in named or any(fnmatchcase(n, p) for p in wild)]
-
-
-def _matches(name: str, pattern: str) -> bool:
-    return name == pattern or fnmatchcase(name, pattern)
-
-
-def _check_sites(sites: Sites, chosen: Sequence[str]) -> None:
-    if isinstance(sites, Mapping):
-        for pattern in sites:
-            if not any(_matches(name, pattern) for name in chosen):
-                raise ArgumentError(
-                    f"sites name a lattice for {label(pattern)!r}, which matches no tensor that is "
-                    "measured; nnrg inspect lists the names"
-                )
-
-
-def _lattice_for(name: str, sites: Sites) -> Lattice | None:
-    if sites is None or isinstance(sites, Lattice):
-        return sites
-    if name in sites:
-        return sites[name]
-    return next((lattice for p, lattice in sites.items() if fnmatchcase(name, p)), None)
-
-
-def _field(net: Network, name: str, sites: Sites, *, by_name: bool) -> SynapticField:
-    lattice = _lattice_for(name, sites)
-    by_name = by_name or (isinstance(sites, Mapping) and name in sites)
-    n_sites = lattice.n_sites if lattice is not None else 0
-    shape = net.specs[name].shape
-    if lattice is not None and not by_name and n_sites not in (*shape, net.specs[name].size):
-        lattice = None
-    return net.field(name, sites=lattice)
-
-
-def _is_natural(net: Network, name: str, sites: Sites) -> bool:
-    """Tell from names and shapes alone whether a tensor's sites will have a natural order."""
-    spec = net.specs[name]
-    lattice = _lattice_for(name, sites)
-    return (
-        (lattice is not None and lattice.n_sites in spec.shape)
-        or f"nnrg.lattice.{name}" in net.metadata
-        or "L" in spec.layout
-        or any(
-            letter in _SPATIAL and length >= _FEWEST_TAPS
-            for letter, length in zip(spec.layout, spec.shape, strict=False)
+            progress=progress,
         )
     )
 

@@ -48,7 +48,7 @@ class Pyramid:
     scale: Floats
     counts: Ints
     sums: Floats
-    bonds: Ints
+    bonds: Ints | Floats
     gradients: Floats
     fields: list[Floats] | None
 

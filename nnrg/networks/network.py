@@ -6,6 +6,7 @@ import difflib
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -14,6 +15,7 @@ import numpy as np
 
 from nnrg.errors import ArgumentError, FormatError, NonFiniteError, SourceError
 from nnrg.fields import Lattice, SynapticField
+from nnrg.graph.connection_graph import ConnectionGraph
 from nnrg.networks import _table
 from nnrg.networks._finite import count_nonfinite
 from nnrg.networks._label import file_label, human_bytes, label
@@ -155,16 +157,20 @@ class Network:
         return self._checked_chunks(name, rows)
 
     def field(
-        self, name: str, sites: Lattice | None = None, *, along: str | None = None
+        self,
+        name: str,
+        sites: Lattice | ConnectionGraph | None = None,
+        *,
+        along: str | None = None,
     ) -> SynapticField:
         """Return a trained tensor as a synaptic field.
 
         Parameters
         ----------
         name : str
-        sites : Lattice, optional
-            Put the in axis (or the out axis, or the whole tensor) on this lattice, whichever has as
-            many sites; the other axes are samples. By default the lattice the file names in its
+        sites : Lattice or ConnectionGraph, optional
+            Put the in axis (or the out axis, or the whole tensor) on these sites, whichever has as
+            many; the other axes are samples. By default the lattice the file names in its
             metadata key ``nnrg.lattice.NAME``, else the tensor's own: see `nnrg.networks.geometry`.
         along : {"in", "out"}, optional
             Which axis `sites` lies on, where both have as many.
@@ -192,7 +198,16 @@ class Network:
         hint = self.metadata.get(f"nnrg.lattice.{name}")
         if sites is None and hint is not None:
             sites = lattice_from_hint(hint, name)
-        return build_field(self._read(name), self.specs[name], sites=sites, along=along)
+        lattice = Lattice(sites.n_nodes) if isinstance(sites, ConnectionGraph) else sites
+        built = build_field(self._read(name), self.specs[name], sites=lattice, along=along)
+        own = frozenset({self.source_of(name)})
+        if isinstance(sites, ConnectionGraph):
+            return replace(built, sites=sites, sources=own)
+        return replace(built, sources=own)
+
+    def source_of(self, name: str) -> str:
+        """Return what the numbers of a tensor are called where blocks are chosen by them."""
+        return f"{name} of {self.name}"
 
     def _checked_chunks(self, name: str, rows: int) -> Iterator[Array]:
         with self._enough_memory(name):

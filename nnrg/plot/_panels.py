@@ -15,6 +15,7 @@ from nnrg.plot._style import new_figure
 from nnrg.plot._symbols import symbol
 from nnrg.rg.couplings import Couplings
 from nnrg.rg.cumulants import Cumulants
+from nnrg.rg.levels import scale_label
 from nnrg.rg.observables import Observables
 
 if TYPE_CHECKING:
@@ -108,10 +109,10 @@ def _few_ticks(ax: Axes) -> None:
     ax.yaxis.set_major_locator(LogLocator(numticks=6) if log else MaxNLocator(5))
 
 
-def _scale_axis(ax: Axes, scales: npt.NDArray[np.int64]) -> None:
+def _scale_axis(ax: Axes, scales: npt.NDArray[np.int64] | npt.NDArray[np.float64]) -> None:
     ax.set_xscale("log", base=2)
     shown = scales[:: -(-scales.size // _MOST_SCALE_LABELS)]
-    ax.set_xticks(shown, [str(b) for b in shown], minor=False)
+    ax.set_xticks(shown, [scale_label(b) for b in shown], minor=False)
     ax.minorticks_off()
     ax.set_xlim(scales[0] / 1.3, scales[-1] * 1.3)
     ax.set_xlabel("block length $b$ (sites)")

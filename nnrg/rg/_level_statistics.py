@@ -33,23 +33,23 @@ def climb(
         From a coarse-graining other than means: if the field does not fluctuate, or its samples
         are too few to choose modes.
     """
-    factors = blocks.factors(field.sites)
+    factors = blocks.factors(field.lattice)
     if isinstance(blocks, Coarsening) and n_levels > 1:
-        finest = gather((field.values,), (field.sites,), factors, groups)
+        finest = gather((field.values,), (field.lattice,), factors, groups)
         check_fluctuations(field, finest)
         values, lattices = zip(*blocks.coarsen(field, n_levels), strict=True)
         coarser = gather(values, lattices, factors, groups, first=1)
-        return (field.values, *values), (field.sites, *lattices), _stitch([finest, coarser])
+        return (field.values, *values), (field.lattice, *lattices), _stitch([finest, coarser])
     statistics = pyramid(
         field.values,
         # A single scale forms no blocks, and must not make room for one that exceeds the lattice.
         factors if n_levels > 1 else (1,) * len(factors),
         n_levels - 1,
-        periodic=field.sites.periodic,
+        periodic=field.lattice.periodic,
         sample_group=groups.sample_group,
         edges=groups.edges,
     )
-    sites = [field.sites]
+    sites = [field.lattice]
     for _ in range(n_levels - 1):
         sites.append(sites[-1].coarsened(factors))
     assert statistics.fields is not None

@@ -137,7 +137,7 @@ def _not_from_unequal_variance(
     flags = {f for row in couplings.flags for cell in row for f in cell.split("; ")}
     unequal = any(f.startswith(f"unequal variance of {o}") for f in flags for o in open_to)
     spread = {
-        int(b): sum(
+        float(b): sum(
             max(0.0, float(np.nan_to_num(couplings.series[f"spread_{o}"][level]))) for o in open_to
         )
         for level, b in enumerate(couplings.scales)

@@ -13,11 +13,13 @@ from nnrg.errors import ArgumentError
 from nnrg.rg.basis import Basis
 from nnrg.rg.couplings import Couplings
 from nnrg.rg.cumulants import Cumulants, assemble
-from nnrg.rg.flow import Flow, rescaling_factors, with_errors
+from nnrg.rg.flow import Flow
+from nnrg.rg.renormalize import with_errors
 from nnrg.rg.level_fit import LevelFit, fit_level
 from nnrg.rg.moments import observe
 from nnrg.rg.nulls import NullModel, measure_null, null_models
 from nnrg.rg.record import describe_flow, flag_groups
+from nnrg.rg.rescaling import rescaling_factors
 from nnrg.stats.jackknife import Jackknife, jackknife_bias
 
 __all__ = ["fit_couplings", "measure"]
@@ -185,7 +187,7 @@ def _couplings(
         shared = "; ".join(notes)
         flags.append(tuple(fit.dropped.get(name, shared) for name in basis.names))
     return Couplings(
-        scales=np.array(flow.scales, dtype=np.int64),
+        scales=np.array(flow.scales),
         names=basis.names,
         values=numbers[0],
         replicates=numbers[1:],

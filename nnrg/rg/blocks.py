@@ -13,6 +13,7 @@ import numpy.typing as npt
 from nnrg._validate import as_count, shown
 from nnrg.errors import ArgumentError
 from nnrg.fields import Lattice, SynapticField
+from nnrg.graph.connection_graph import ConnectionGraph
 from nnrg.rg._lattice_blocks import LatticeBlocks
 
 __all__ = ["Blocks", "Coarsening", "GridBlocks", "RandomBlocks", "as_blocks", "permute_sites"]
@@ -152,6 +153,12 @@ def permute_sites(field: SynapticField, rng: np.random.Generator) -> SynapticFie
     about its neighbours is destroyed.
     """
     values = field.values
+    if isinstance(field.sites, ConnectionGraph):
+        order = np.arange(field.sites.n_nodes)
+        for population in range(len(field.sites.names)):
+            units = np.flatnonzero(field.sites.population == population)
+            order[units] = rng.permutation(units)
+        return field.replaced(np.take(values, order, axis=1), "units permuted at random")
     shape = field.sites.shape
     for axes in field.sites.populations:
         order = rng.permutation(prod(shape[a] for a in axes))

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nnrg.rg.cumulants import align
+from nnrg.rg.levels import scale_label
 from nnrg.rg.observables import Observables
 from nnrg.stats.estimate import format_value_error
 
@@ -95,7 +96,7 @@ class Couplings(Observables):
 
 
 def _columns(
-    scales: npt.NDArray[np.int64],
+    scales: npt.NDArray[np.int64] | npt.NDArray[np.float64],
     names: tuple[str, ...],
     cells: list[list[str]],
     ends: list[list[str]] | None = None,
@@ -112,7 +113,7 @@ def _columns(
             last = tail if a == len(names) else [[]] * (1 + len(cells))
             lines = [[" b", *names[first:a], *last[0]]]
             for b, row, end in zip(scales, cells, last[1:], strict=True):
-                lines.append([f"{b:>2d}", *row[first:a], *end])
+                lines.append([scale_label(b), *row[first:a], *end])
             tables.append(align(lines, left=(len(lines[0]) - 1,) if last[0] else ()))
             first = a
     return "\n".join(tables)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from nnrg._random import as_seed
 from nnrg.errors import ArgumentError
 from nnrg.rg.flow import Flow
+from nnrg.rg.levels import scale_label
 from nnrg.rg.moments import cumulant_names, flag_ratios, observe
 from nnrg.rg.nulls import VALUES_KEPT, NullModel, measure_null, null_models
 from nnrg.rg.observables import Observables
@@ -61,7 +62,7 @@ class Cumulants(Observables):
                 ratio, ratio_error, at = self._ratio(level, n, errors)
                 rows.append(
                     {
-                        "scale": int(b),
+                        "scale": b.item(),
                         "order": n,
                         "kappa": self.values[level, i],
                         "kappa_error": errors[level, i],
@@ -100,7 +101,7 @@ class Cumulants(Observables):
             lines[0] += [name.replace("neighbour", "corr"), "z"]
         sites = self.series["sites"]
         for level, b in enumerate(self.scales):
-            row = [f"{b:>2d}", f"{int(sites[level])}"]
+            row = [scale_label(b), f"{int(sites[level])}"]
             for name in shown:
                 i = self.names.index(name)
                 row.append(format_value_error(self.values[level, i], errors[level, i]))
@@ -199,7 +200,7 @@ def from_statistics(
     statistics: Pyramid,
     order: int,
     *,
-    scales: Sequence[int],
+    scales: Sequence[float],
     sites: Sequence[int],
     draws: dict[str, Array],
     attrs: dict[str, str | int | float],
@@ -227,7 +228,7 @@ def from_statistics(
         for row, gone in zip(flags, unstable, strict=True)
     )
     return Cumulants(
-        scales=np.array(scales, dtype=np.int64),
+        scales=np.array(scales),
         names=names,
         values=numbers[0],
         replicates=numbers[1:],

@@ -59,9 +59,9 @@ class Decimation(LatticeBlocks):
 
     def coarsen(self, field: SynapticField, n_levels: int) -> Iterator[tuple[Array, Lattice]]:
         """Yield the kept sites and their lattice at b, b^2, .."""
-        factors = self.factors(field.sites)
+        factors = self.factors(field.lattice)
         values = field.values
-        for sites, _ in coarser_lattices(field.sites, factors, n_levels):
+        for sites, _ in coarser_lattices(field.lattice, factors, n_levels):
             values = values[
                 (
                     slice(None),
@@ -76,7 +76,7 @@ class Decimation(LatticeBlocks):
 
     def notes(self, field: SynapticField, n_levels: int) -> tuple[str, ...]:
         """Return what a reader of the flow must know."""
-        return lattice_notes(field, self.factors(field.sites), n_levels)
+        return lattice_notes(field, self.factors(field.lattice), n_levels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +128,10 @@ class MajorityBlocks(LatticeBlocks):
 
     def coarsen(self, field: SynapticField, n_levels: int) -> Iterator[tuple[Array, Lattice]]:
         """Yield the signs and their lattice at b, b^2, .."""
-        factors = self.factors(field.sites)
+        factors = self.factors(field.lattice)
         rng = np.random.default_rng(self.seed)
         values = field.values.astype(np.float64)
-        for sites, _ in coarser_lattices(field.sites, factors, n_levels):
+        for sites, _ in coarser_lattices(field.lattice, factors, n_levels):
             for axis, (n, f) in enumerate(zip(sites.shape, factors, strict=True), start=1):
                 whole = np.moveaxis(values, axis, -1)[..., : n * f]
                 values = np.moveaxis(whole.reshape(*whole.shape[:-1], n, f).sum(axis=-1), -1, axis)
@@ -145,4 +145,4 @@ class MajorityBlocks(LatticeBlocks):
 
     def notes(self, field: SynapticField, n_levels: int) -> tuple[str, ...]:
         """Return what a reader of the flow must know."""
-        return lattice_notes(field, self.factors(field.sites), n_levels)
+        return lattice_notes(field, self.factors(field.lattice), n_levels)

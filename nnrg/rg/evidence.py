@@ -60,7 +60,7 @@ class Evidence:
     field: str
     null: str
     name: str
-    scale: int
+    scale: float
     value: float
     error: float
     null_mean: float

@@ -7,6 +7,7 @@ every scale, so that the scales stay together in a replicate.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,7 +17,7 @@ import numpy.typing as npt
 from nnrg.errors import AnalysisError
 from nnrg.fields import SynapticField
 from nnrg.stats.jackknife import Jackknife
-from nnrg.stats.partition import sample_groups, spatial_edges
+from nnrg.stats.partition import sample_groups
 
 __all__ = ["Groups", "choose_groups", "fewest_blocks", "unit", "whole"]
 
@@ -80,9 +81,13 @@ def fewest_blocks(field: SynapticField, errors: Jackknife) -> int:
 
 
 def choose_groups(
-    field: SynapticField, factors: tuple[int, ...], steps: int, errors: Jackknife
+    field: SynapticField,
+    errors: Jackknife,
+    regions: Callable[[int], tuple[npt.NDArray[np.int64], ...]],
 ) -> Groups:
     """Leave out samples where there are enough, else regions that no block straddles.
+
+    `regions` gives the cuts between regions, of which there are at most so many along an axis.
 
     Raises
     ------
@@ -100,7 +105,7 @@ def choose_groups(
         cells = errors.cells_per_axis(field.sites.dimension)
         groups = Groups(
             np.zeros(field.n_samples, dtype=np.int64),
-            spatial_edges(shape, factors, steps, cells=cells),
+            regions(cells),
             "regions",
         )
     if groups.n_groups < 2:

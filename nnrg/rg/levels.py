@@ -11,12 +11,24 @@ from nnrg._validate import as_count
 from nnrg.errors import AnalysisError, ArgumentError
 from nnrg.fields import SynapticField
 
-__all__ = ["as_levels", "block_lengths", "check_exponent", "choose_levels", "count_levels"]
+__all__ = [
+    "as_levels",
+    "block_lengths",
+    "check_exponent",
+    "choose_levels",
+    "count_levels",
+    "scale_label",
+]
 
 # Blocks at least double, and no axis has 2^64 sites.
 _MOST = 64
 # The eighth power of exp(75) is still far within double precision.
 _MOST_GROWTH = 600.0
+
+
+def scale_label(b: float) -> str:
+    """Return a scale for a table: an integer as it is, units in a block to four digits."""
+    return f"{b:.0f}" if b == round(b) else f"{b:.4g}"
 
 
 def as_levels(levels: object) -> int:

@@ -123,7 +123,7 @@ def measure_modes(flow: Flow, *, order: int = 4) -> ModeCumulants:
         raise ArgumentError("measure_modes takes a Flow of two scales or more, got one")
     if as_count("order", order, 4, 8, hint="try 4") % 2:
         raise ArgumentError(f"order must be 4, 6 or 8, got {order}; a mode has no sign")
-    sites = flow.field.sites
+    sites = flow.field.lattice
     counts = [flow.blocks.count(sites, level) for level in range(1, len(flow))]
     group = _merged(flow.groups.sample_group)
     weights = np.bincount(group).astype(np.float64)
@@ -186,7 +186,7 @@ def _shares(
         squares = np.cumsum(np.einsum("ij,ij->j", amplitudes, amplitudes))
         kept += squares[np.array(counts) - 1] / (len(y) - 1)
         total += float(np.einsum("ij,ij->", y, y)) / (len(y) - 1)
-    return np.column_stack([kept / total, (total - kept) / (len(parts) * field.sites.n_sites)])
+    return np.column_stack([kept / total, (total - kept) / (len(parts) * field.lattice.n_sites)])
 
 
 def _ratios(

@@ -90,11 +90,11 @@ class MomentumShell(LatticeBlocks):
 
     def coarsen(self, field: SynapticField, n_levels: int) -> Iterator[tuple[Array, Lattice]]:
         """Yield the block field and the lattice at b, b^2, .."""
-        factors = self.factors(field.sites)
+        factors = self.factors(field.lattice)
         fine = field.values.astype(np.float64)
-        current, held = fine, field.sites.shape
+        current, held = fine, field.lattice.shape
         for level, (sites, covered) in enumerate(
-            coarser_lattices(field.sites, factors, n_levels), start=1
+            coarser_lattices(field.lattice, factors, n_levels), start=1
         ):
             steps = factors
             if covered != held:
@@ -119,7 +119,7 @@ class MomentumShell(LatticeBlocks):
 
     def notes(self, field: SynapticField, n_levels: int) -> tuple[str, ...]:
         """Return what a reader of the flow must know."""
-        notes = lattice_notes(field, self.factors(field.sites), n_levels)
+        notes = lattice_notes(field, self.factors(field.lattice), n_levels)
         if self.singular:
             notes += (f"{self.singular}: block fields have no density on their sites",)
         return notes

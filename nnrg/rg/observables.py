@@ -30,7 +30,7 @@ class Observables:
     Attributes
     ----------
     scales : int array of shape (n_scales,)
-        b along one axis.
+        b along one axis; on a graph units in a block, float where they are no integers.
     names : tuple of str
         The observables.
     values : array of shape (n_scales, n_names)
@@ -50,7 +50,7 @@ class Observables:
 
     kind: ClassVar[str] = "observables"
 
-    scales: npt.NDArray[np.int64]
+    scales: npt.NDArray[np.int64] | npt.NDArray[np.float64]
     names: tuple[str, ...]
     values: Array
     replicates: Array
@@ -147,7 +147,7 @@ class Observables:
             )
         return self.nulls[null]
 
-    def estimate(self, name: str, scale: int) -> Estimate:
+    def estimate(self, name: str, scale: float) -> Estimate:
         """Return one number with its error, null value and flag."""
         if name not in self.names:
             raise ArgumentError(f"no observable {name!r}; there are {', '.join(self.names)}")

@@ -155,7 +155,7 @@ class PrincipalComponents(LatticeBlocks):
         self, field: SynapticField, n_levels: int
     ) -> Iterator[tuple[npt.NDArray[np.floating[Any]], Lattice]]:
         """Yield the field of the leading modes, on the sites of the field, at b, b^2, .."""
-        counts = [self.count(field.sites, level) for level in range(1, n_levels)]
+        counts = [self.count(field.lattice, level) for level in range(1, n_levels)]
         x = field.values.reshape(field.n_samples, -1)
         # Every scale is as large as the field: numbers of low precision are not kept in double.
         dtype = np.float64 if x.dtype == np.float64 else np.float32
@@ -169,7 +169,7 @@ class PrincipalComponents(LatticeBlocks):
             for modes, mean, amplitudes in parts:
                 back = modes.vectors[:, :count].T * modes.weights(count)
                 values[modes.samples] = mean + amplitudes[:, :count] @ back
-            yield values.reshape(field.values.shape), field.sites
+            yield values.reshape(field.values.shape), field.lattice
 
     def about_regions(self) -> str:
         """Refuse: a mode extends over all sites.
@@ -186,8 +186,8 @@ class PrincipalComponents(LatticeBlocks):
 
     def notes(self, field: SynapticField, n_levels: int) -> tuple[str, ...]:
         """Return what a reader of the flow must know."""
-        n = field.sites.n_sites
-        kept = ", ".join(str(self.count(field.sites, level)) for level in range(n_levels))
+        n = field.lattice.n_sites
+        kept = ", ".join(str(self.count(field.lattice, level)) for level in range(n_levels))
         return (
             f"all {n} sites are kept, with the leading {kept} modes of {self.provenance}",
             f"{self.singular}: only one-site couplings have a meaning at b > 1",

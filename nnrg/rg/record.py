@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from nnrg.rg._regions import CORRELATED, correlation_of_halves
-from nnrg.rg.flow import Flow, field_exponent
+from nnrg.rg.flow import Flow
+from nnrg.rg.moments import observe
+from nnrg.rg.rescaling import field_exponent
 
 __all__ = ["describe_flow", "flag_groups"]
 
@@ -34,6 +36,14 @@ def describe_flow(flow: Flow, seed: np.random.SeedSequence) -> dict[str, str | i
     }
 
 
+def _strongest(flow: Flow) -> float:
+    """Return the correlation of neighbouring half regions; of the coarsest blocks on a graph."""
+    if flow.arrangement is None:
+        return correlation_of_halves(flow.means, flow.factors_along_axes, flow.groups.edges)
+    neighbours = observe(flow.statistics, 2, replicates=False)[0, -1, 2:]
+    return float(np.nanmax(neighbours, initial=0.0))
+
+
 def flag_groups(flow: Flow) -> str:
     """Return a flag if the groups that the jackknife leaves out are few or dependent, else ""."""
     few = ""
@@ -41,8 +51,7 @@ def flag_groups(flow: Flow) -> str:
         few = f"few groups: errors from {flow.groups.n_groups} are rough"
     if flow.groups.kind != "regions":
         return few
-    factors = flow.blocks.factors(flow.field.sites)
-    strongest = correlation_of_halves(flow.means, factors, flow.groups.edges)
+    strongest = _strongest(flow)
     if strongest <= CORRELATED:
         return few
     dependent = (

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 import nnrg
 from nnrg.errors import AnalysisError, ArgumentError, NonFiniteError
-from nnrg.rg.flow import field_exponent, repeat_flow, with_errors
+from nnrg.rg.renormalize import repeat_flow, with_errors
+from nnrg.rg.rescaling import field_exponent
 
 
 def random_field(shape, n_samples=12, seed=0, **options):

@@ -25,23 +25,26 @@ PARTS: dict[str, set[str]] = {
     "command line": {
         "nnrg.__main__",
         "nnrg._commands",
+        "nnrg._drawings",
         "nnrg._flow_command",
         "nnrg._json",
         "nnrg.cli",
     },
-    "pipeline": {"nnrg._parts", "nnrg.pipeline"},
+    "pipeline": {"nnrg._parts", "nnrg._selection", "nnrg.pipeline"},
     "plot": {"nnrg.plot"},
     "results": {"nnrg._netcdf_reader", "nnrg._report", "nnrg._tables", "nnrg.results"},
     "rg": {"nnrg.rg"},
     "networks": {"nnrg.networks"},
     "simulate": {"nnrg.simulate"},
     "fields": {"nnrg._field_values", "nnrg.fields"},
+    "graph": {"nnrg.graph", "nnrg.lattice"},
     "stats": {"nnrg.stats"},
     "foundations": {
         "nnrg._netcdf",
         "nnrg._random",
         "nnrg._validate",
         "nnrg._version",
+        "nnrg._workers",
         "nnrg.data",
         "nnrg.errors",
         "nnrg.progress",
@@ -49,7 +52,7 @@ PARTS: dict[str, set[str]] = {
     },
     "kernels": {"nnrg_kernels"},
 }
-_FIELDS = {"fields", "stats", "foundations", "kernels"}
+_FIELDS = {"fields", "graph", "stats", "foundations", "kernels"}
 _MEASURED = {"results", "rg", "networks", *_FIELDS}
 MAY_IMPORT: dict[str, set[str]] = {
     "command line": {"pipeline", "plot", *_MEASURED},
@@ -59,7 +62,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "rg": {"networks", *_FIELDS},
     "networks": _FIELDS,
     "simulate": _FIELDS,
-    "fields": {"stats", "foundations", "kernels"},
+    "fields": {"graph", "stats", "foundations", "kernels"},
+    "graph": {"stats", "foundations", "kernels"},
     "stats": {"foundations", "kernels"},
     "foundations": {"kernels"},
     "kernels": set(),

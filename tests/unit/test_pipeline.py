@@ -1,11 +1,15 @@
 """From a network to its flows: what is measured, what is left out and why, in which streams."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from cli.runs import NULLS, SEED, SITES, run, same, same_run, weights, write_model
 
 import nnrg
 from nnrg import _parts, pipeline
+from nnrg._workers import Worker
 from nnrg.errors import AnalysisError, ArgumentError, NonFiniteError
 
 
@@ -197,3 +201,103 @@ def test_no_field_outlives_its_measurement(monkeypatch, tmp_path):
     net = nnrg.load(write_model(tmp_path / "model.safetensors"))
     nnrg.flow_network(net, sites=SITES, nulls=NULLS, rng=SEED)
     assert len(fields) == 4
+
+
+# -- several processes -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def eager(monkeypatch):
+    """However small the work, it is shared."""
+    monkeypatch.setattr(pipeline, "_WORTH_A_PROCESS", 0.0)
+
+
+def layouts():
+    """Tensors whose fields are views: kernels, a transposed matrix, numbers of 16 bits."""
+    rng = np.random.default_rng(8)
+    return {
+        "conv.weight": rng.normal(size=(12, 3, 8, 8)).astype(np.float32),
+        "proj.weight": np.asfortranarray(rng.normal(size=(64, 96))),
+        "half.weight": rng.normal(size=(64, 64)).astype(np.float16),
+        "position_embeddings.weight": np.cumsum(rng.normal(size=(64, 12)), axis=0)[:, ::-1],
+        "fc.weight": rng.normal(size=(96, 64)).astype(np.float32),
+    }
+
+
+@pytest.mark.parametrize("standardise", [False, True])
+def test_numbers_do_not_depend_on_the_number_of_processes(eager, standardise):
+    options = {"source": layouts(), "sites": None, "standardise": standardise}
+    same_run(flows(workers=2, **options), flows(**options))
+
+
+def test_processes_share_the_work_and_its_steps_are_told(eager):
+    last = {}
+    result = flows(
+        workers=3, progress=lambda name, *step: last.update({name.split()[0]: tuple(step)})
+    )
+    same_run(result, run())
+    assert last == dict.fromkeys(run(), (4, 4))
+
+
+def test_what_another_process_refuses_is_left_out_or_an_error(eager):
+    x = weights()["fc2.weight"]
+    source = {"a": x, "b": np.zeros((64, 64)), "c": np.ones((64, 64)), "d": x[::-1].copy()}
+    result = flows(source=source, sites=None, workers=2)
+    assert list(result) == ["a", "d"]
+    assert all("constant" in result.left_out[name] for name in "bc")
+    with pytest.raises(AnalysisError, match="constant"):
+        flows(("b", "c"), source=source, sites=None, workers=2)
+
+
+def test_what_cannot_be_sent_is_measured_here(eager):
+    class Own(nnrg.GridBlocks):
+        """Of no module: another process does not know it."""
+
+    same_run(flows(blocks=Own(2), workers=2), flows(blocks=Own(2)))
+
+
+def test_what_an_ended_process_leaves_is_measured_here(eager, monkeypatch):
+    real = Worker.start
+
+    def start(self, *arguments):
+        real(self, *arguments)
+        self.stop()
+
+    monkeypatch.setattr(Worker, "start", start)
+    same_run(flows(workers=2), run())
+
+
+def test_an_interrupted_run_of_several_processes_goes_on_where_it_was(eager, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        flows(keep=tmp_path, progress=_Interrupt(3), workers=2)
+    kept = len(list(tmp_path.glob("*.nc")))
+    assert 1 <= kept <= 3
+    watch = _Interrupt(99)
+    same_run(flows(keep=tmp_path, progress=watch, workers=2), run())
+    assert len(watch.seen) == 4 - kept
+
+
+def test_a_script_needs_no_guard(tmp_path):
+    model = write_model(tmp_path / "model.safetensors")
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import nnrg, sys\n"
+        "from nnrg import pipeline\n"
+        "pipeline._WORTH_A_PROCESS = 0.0\n"
+        "print('once')\n"
+        "nulls = (nnrg.NullModel('permutation', 4),)\n"
+        "sites = {'fc1.weight': nnrg.Lattice((16, 16))}\n"
+        "net = nnrg.load(sys.argv[1])\n"
+        f"run = nnrg.flow_network(net, sites=sites, nulls=nulls, rng={SEED}, workers=2)\n"
+        "run.save('run.nc')\n"
+    )
+    words = [sys.executable, str(script), str(model)]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("once\n", "")
+    same_run(nnrg.open_results(tmp_path / "run.nc"), run())
+
+
+@pytest.mark.parametrize("workers", [0, 1.5, "2"])
+def test_the_number_of_processes_is_a_positive_integer(workers):
+    with pytest.raises(ArgumentError, match="workers"):
+        flows(workers=workers)

@@ -5,7 +5,7 @@ import pytest
 
 import nnrg
 from nnrg.errors import AnalysisError, ArgumentError
-from nnrg.rg.flow import with_errors
+from nnrg.rg.renormalize import with_errors
 from nnrg.rg.mode_cumulants import measure_modes
 from nnrg.rg.principal_components import PrincipalComponents
 

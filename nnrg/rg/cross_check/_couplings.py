@@ -70,7 +70,7 @@ class LevelCouplings(NamedCouplings):
     replicates : array of shape (n_groups, n_names)
     """
 
-    scale: int
+    scale: float
     covariance: Array
     replicates: Array
 

@@ -15,8 +15,7 @@ def group_of_values(flow: Flow, level: int) -> npt.NDArray[np.int64]:
     shape = flow.sites[level].shape
     cell = np.zeros(shape, dtype=np.int64)
     cells = 1
-    factors = flow.blocks.factors(flow.field.sites)
-    for axis, edges in enumerate(flow.groups.edges_at(factors, level, shape)):
+    for axis, edges in enumerate(flow.edges_at(level)):
         along = np.searchsorted(edges, np.arange(shape[axis]), side="right") - 1
         cell = cell * (edges.size - 1) + along.reshape(
             [-1 if a == axis else 1 for a in range(cell.ndim)]

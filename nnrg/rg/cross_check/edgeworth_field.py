@@ -157,7 +157,7 @@ def _averages(field: SynapticField) -> tuple[tuple[str, ...], Array]:
     found: dict[str, list[int]] = {}
     for x, y in combinations(range(sites), 2):
         step = np.abs(at[x] - at[y])
-        wrapped = np.minimum(step, np.where(field.sites.periodic, np.array(shape) - step, step))
+        wrapped = np.minimum(step, np.where(field.lattice.periodic, np.array(shape) - step, step))
         r = f"{np.sqrt(np.sum(wrapped**2)):.4g}"
         found.setdefault(f"U:{r}", []).append(int(index[x, x, y, y]))
         found.setdefault(f"phi3phi:{r}", []).extend(

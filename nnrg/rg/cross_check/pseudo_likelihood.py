@@ -82,7 +82,7 @@ def pseudo_likelihood(
     if not isinstance(flow, Flow):
         raise ArgumentError(f"expected a Flow, got {type(flow).__name__}; try nnrg.renormalize")
     level = as_count("level", level, 0, len(flow) - 1)
-    lattice = flow.sites[level]
+    lattice = flow.lattices[level]
     chosen = Basis.scalar(order=4) if basis is None else basis
     operators = _usable(chosen.on(lattice.dimension))
     powers = np.array([o.fields for o in operators if o.local])

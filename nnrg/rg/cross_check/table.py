@@ -46,7 +46,7 @@ class Comparison:
         Why they must, or why they need not.
     """
 
-    scale: int
+    scale: float
     coupling: str
     methods: tuple[str, str]
     first: Estimate
@@ -246,7 +246,7 @@ def _interacts(fit: LevelFit, basis: Basis) -> bool:
 
 
 def _compare(
-    scale: int,
+    scale: float,
     coupling: str,
     methods: tuple[str, str],
     first: tuple[float, Array],

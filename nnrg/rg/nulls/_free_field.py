@@ -47,7 +47,7 @@ def fit_free_field(field: SynapticField) -> tuple[float, Floats]:
     axis, :math:`D_k = r + \sum_a Z_a \hat k_a^2`:
     a convex problem, solved by Newton's method.
     """
-    sites = field.sites
+    sites = field.lattice
     values = field.values.astype(np.float64)
     values -= values.mean()
     # Modes enter through their eigenvalues along each axis; an axis of one site has none.
@@ -104,7 +104,7 @@ def fit_free_field(field: SynapticField) -> tuple[float, Floats]:
 def gaussian(field: SynapticField) -> Draw:
     """Prepare N7: exact draws of the fitted free field, mode by mode."""
     r, stiffness = fit_free_field(field)
-    sites, n = field.sites, field.n_samples
+    sites, n = field.lattice, field.n_samples
     mean = float(field.values.mean(dtype=np.float64))
     laplace = [_eigenvalues(sites, a) for a in range(sites.dimension)]
     amplitude = 1 / np.sqrt(_kernel(np.array([r, *stiffness]), laplace, sites, n))

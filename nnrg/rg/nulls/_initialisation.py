@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from nnrg._validate import shown
 from nnrg.errors import AnalysisError, ArgumentError
-from nnrg.fields import SynapticField
-from nnrg.rg.blocks import Blocks
+from nnrg.fields import Lattice, SynapticField
 
 if TYPE_CHECKING:
     from nnrg.networks.network import Network
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["as_references", "digest", "initialisation"]
 
+Arranged = Callable[[SynapticField], SynapticField]
 Draw = Callable[[np.random.Generator], SynapticField]
 
 # Below so many samples a bootstrap does not know the spread of what it draws from.
@@ -64,7 +65,7 @@ def digest(references: tuple[One, ...]) -> str:
 
 
 def initialisation(
-    field: SynapticField, blocks: Blocks, references: tuple[One, ...], draws: int
+    field: SynapticField, arranged: Arranged, references: tuple[One, ...], draws: int
 ) -> list[Draw]:
     """Prepare N5: each of several initialisations as it is, or draws from the samples of one.
 
@@ -81,7 +82,7 @@ def initialisation(
     ArgumentError
         If an initialisation lives on other sites.
     """
-    fields = [blocks.arrange(_matching(field, item)) for item in references]
+    fields = [arranged(_matching(field, item)) for item in references]
     if len(fields) > 1:
         return [_given(f) for f in fields]
     start = fields[0]
@@ -107,8 +108,15 @@ def _given(field: SynapticField) -> Draw:
 
 def _matching(field: SynapticField, item: One) -> SynapticField:
     """Return the initialisation on the sites of the field."""
-    start = item if isinstance(item, SynapticField) else item.field(field.name, field.sites)
-    if start.sites.shape != field.sites.shape or start.sites.periodic != field.sites.periodic:
+    if isinstance(item, SynapticField):
+        start = item
+    elif isinstance(field.sites, Lattice):
+        start = item.field(field.name, field.sites)
+    else:
+        start = replace(item.field(field.name), sites=field.sites)
+    if start.sites.shape != field.sites.shape or (
+        isinstance(field.sites, Lattice) and start.lattice.periodic != field.sites.periodic
+    ):
         raise ArgumentError(
             f"initialisation of {field.name!r} must live on {field.sites!r}, got {start.sites!r}; "
             "give the same tensor on the same lattice"

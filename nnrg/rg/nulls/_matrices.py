@@ -23,7 +23,7 @@ def as_matrices(field: SynapticField) -> tuple[Array, Callable[[Array], Array]]:
     On sites of one population it is one matrix, samples x sites. On the product of several each
     sample is a matrix, the first population x all others.
     """
-    values, populations = field.values, field.sites.populations
+    values, populations = field.values, field.lattice.populations
     if len(populations) == 1:
         return values.reshape(1, field.n_samples, -1), lambda m: m.reshape(values.shape)
     axes = [1 + a for a in populations[0]]

@@ -34,7 +34,7 @@ _MOST_MIXED = 256
 
 def phase(field: SynapticField) -> Draw:
     """Prepare N4 in the way that the field's lattice and samples allow."""
-    if all(field.sites.periodic):
+    if all(field.lattice.periodic):
         return _random_phases(field)
     if field.independent and field.n_samples >= FEWEST_MIXED:
         return _mixed_samples(field)
@@ -125,14 +125,14 @@ def _stationary(field: SynapticField) -> Draw:
         )
     larger = tuple(
         length if closed else next_fast_len(length + length // 2 + 1, real=True)
-        for length, closed in zip(shape, field.sites.periodic, strict=True)
+        for length, closed in zip(shape, field.lattice.periodic, strict=True)
     )
     power = (np.abs(rfftn(deviation, s=larger, axes=axes)) ** 2).sum(axis=0)
     correlogram = irfftn(power, s=larger)
     for axis, (length, whole) in enumerate(zip(shape, larger, strict=True)):
         lag = np.minimum(np.arange(whole), whole - np.arange(whole))
         taper = np.ones(whole)
-        if not field.sites.periodic[axis]:
+        if not field.lattice.periodic[axis]:
             beyond = np.clip((lag - length / 4) / (length / 4), 0.0, 1.0)
             taper = np.cos(np.pi / 2 * beyond) ** 2 * length / np.maximum(length - lag, 1)
         correlogram *= taper.reshape([-1 if a == axis else 1 for a in range(len(shape))])

@@ -15,7 +15,8 @@ import numpy as np
 from nnrg._validate import as_count, shown
 from nnrg.errors import ArgumentError
 from nnrg.fields import SynapticField
-from nnrg.rg.flow import Flow, repeat_flow
+from nnrg.rg.flow import Flow
+from nnrg.rg.renormalize import repeat_flow
 from nnrg.rg.nulls._families import FAMILIES
 from nnrg.rg.nulls._initialisation import as_references, digest, initialisation
 
@@ -132,7 +133,7 @@ class NullModel:
         prepare = FAMILIES[self.name].prepare
         if prepare is not None:
             return [prepare(flow.field)] * self.draws
-        return initialisation(flow.field, flow.blocks, as_references(self.reference), self.draws)
+        return initialisation(flow.field, flow.arranged, as_references(self.reference), self.draws)
 
 
 def null_models(nulls: str | NullModel | Sequence[str | NullModel]) -> tuple[NullModel, ...]:

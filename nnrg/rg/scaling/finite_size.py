@@ -117,7 +117,7 @@ def finite_size_observables(field: SynapticField, *, max_groups: int = 64) -> Fi
     >>> print(finite_size_observables(field).estimate("xi_over_L"))  # exactly 2 / 16
     0.126(12)
     """
-    sites = field.sites
+    sites = field.lattice
     lengths = set(sites.shape)
     if len(lengths) != 1 or not np.all(sites.periodic) or sites.shape[0] < 3:
         raise ArgumentError(

@@ -22,6 +22,7 @@ from nnrg.stats.replicates import Replicates
 __all__ = ["FixedPoint", "find_fixed_point"]
 
 Array = npt.NDArray[np.float64]
+Scales = npt.NDArray[np.int64] | npt.NDArray[np.float64]
 Kind = Literal["trivial", "nontrivial", "moving", "cannot be told"]
 
 # Scales are called at rest together if their fit has a larger p; an interaction is called there, or
@@ -158,8 +159,8 @@ def find_fixed_point(
 
 
 def _known(
-    table: Replicates, scales: npt.NDArray[np.int64], a: int
-) -> tuple[Replicates, npt.NDArray[np.int64]]:
+    table: Replicates, scales: Scales, a: int
+) -> tuple[Replicates, Scales]:
     """Drop scales at which a number or its error could not be told."""
     finite = np.isfinite(table.values) & np.isfinite(table.replicates).all(axis=0)
     keep = np.flatnonzero(finite.reshape(-1, a).all(axis=1))
@@ -176,7 +177,7 @@ def _known(
 
 def _rest(
     table: Replicates,
-    scales: npt.NDArray[np.int64],
+    scales: Scales,
     window: tuple[int, int],
     names: tuple[str, ...],
 ) -> FitResult:
@@ -189,7 +190,7 @@ def _rest(
 
 def _kind(
     table: Replicates,
-    scales: npt.NDArray[np.int64],
+    scales: Scales,
     window: tuple[int, int],
     names: tuple[str, ...],
     first: Observables,

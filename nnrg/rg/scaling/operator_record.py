@@ -101,7 +101,7 @@ def block_operators(flow: Flow, operators: Names) -> OperatorRecord:
     if not isinstance(flow, Flow):
         raise ArgumentError(f"expected a Flow, got {type(flow).__name__}; try nnrg.renormalize")
     chosen = as_operators(operators, flow.field.sites.dimension)
-    levels = [(block.values.astype(np.float64), block.sites) for _, block in flow]
+    levels = [(block.values.astype(np.float64), block.lattice) for _, block in flow]
     n = flow.field.n_samples
     by_sample = flow.groups.kind == "samples"
     moments = None
@@ -169,10 +169,10 @@ def majority_operators(
         raise ArgumentError(f"spins must be a SynapticField, got {type(spins).__name__}")
     b = as_count("b", b, 2)
     levels = as_count("levels", levels, 2)
-    chosen = as_operators(operators, spins.sites.dimension)
-    sites = [spins.sites]
+    chosen = as_operators(operators, spins.lattice.dimension)
+    sites = [spins.lattice]
     for _ in range(levels - 1):
-        sites.append(sites[-1].coarsened([b] * spins.sites.dimension))
+        sites.append(sites[-1].coarsened([b] * spins.lattice.dimension))
     random = np.random.default_rng(as_seed(rng))
     runs: list[list[npt.NDArray[np.floating]]] = [[] for _ in range(levels)]
     for start in range(0, spins.n_samples, _CONFIGURATIONS_AT_ONCE):
@@ -190,7 +190,7 @@ def majority_operators(
     return OperatorRecord(
         operators=chosen,
         lengths=np.array([float(b**level) for level in range(levels)]),
-        dimension=spins.sites.dimension,
+        dimension=spins.lattice.dimension,
         **_measured(runs, sites, chosen),
         moments=None,
         n_sites=tuple(s.n_sites for s in sites),

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nnrg.fields import Lattice
-from nnrg.rg.flow import Flow, rescaling_factors
+from nnrg.rg.flow import Flow
+from nnrg.rg.rescaling import rescaling_factors
 from nnrg.rg.groups import Groups
 from nnrg.rg.moments import observe
 from nnrg.rg.two_point._lags import PairSums, lag_axes, pair_sums
@@ -81,8 +82,8 @@ def level_sums(
     flow: Flow, level: int, values: npt.NDArray[Any], unit: float, max_lag: int | None
 ) -> LevelSums:
     """Sum over pairs of values in units of `unit` on the block lattice of one level."""
-    sites, groups = flow.sites[level], flow.groups
-    edges = groups.edges_at(flow.blocks.factors(flow.field.sites), level, sites.shape)
+    sites, groups = flow.lattices[level], flow.groups
+    edges = flow.edges_at(level)
     whole = (
         max_lag is None
         and all(sites.periodic)

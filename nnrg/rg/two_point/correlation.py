@@ -56,7 +56,7 @@ class Correlation:
     flag : str
     """
 
-    scale: int
+    scale: float
     sites: Lattice
     lags: tuple[npt.NDArray[np.int64], ...]
     rows: Array
@@ -146,11 +146,11 @@ class TwoPoint:
         return self.levels[level]
 
     @property
-    def scales(self) -> tuple[int, ...]:
+    def scales(self) -> tuple[float, ...]:
         """The scales b."""
         return tuple(level.scale for level in self.levels)
 
-    def at(self, scale: int) -> Correlation:
+    def at(self, scale: float) -> Correlation:
         """Return the correlation at scale b.
 
         Raises
@@ -230,7 +230,7 @@ def measure_two_point(flow: Flow, *, max_lag: int | None = None, mean: Mean = "f
         levels.append(
             Correlation(
                 scale=b,
-                sites=flow.sites[level],
+                sites=flow.lattices[level],
                 lags=measured.sums.lags,
                 rows=rows,
                 pairs=measured.sums.pairs.sum(axis=0),

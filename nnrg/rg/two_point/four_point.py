@@ -50,7 +50,7 @@ class FourPoint:
     flag : str
     """
 
-    scale: int
+    scale: float
     onsite: Replicates
     variance: Replicates
     profile: Profile

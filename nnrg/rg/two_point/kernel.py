@@ -50,7 +50,7 @@ class QuadraticKernel:
     flag : str
     """
 
-    scale: int
+    scale: float
     method: str
     onsite: Replicates
     profile: Profile

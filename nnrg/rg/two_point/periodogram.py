@@ -66,7 +66,7 @@ def periodogram(flow: Flow, *, bins: int | None = None) -> Iterator[Spectrum]:
     by_sample = flow.groups.kind == "samples"
     flag = "" if by_sample else "errors assume that momenta fluctuate independently"
     for level, b in enumerate(flow.scales):
-        sites = flow.sites[level]
+        sites = flow.lattices[level]
         if not all(sites.periodic):
             raise ArgumentError(
                 f"b = {b}: periodogram needs a periodic lattice, got {sites!r}; "

@@ -63,7 +63,7 @@ def precision_kernel(flow: Flow, level: int = 0) -> QuadraticKernel:
     if not isinstance(flow, Flow):
         raise ArgumentError(f"expected a Flow, got {type(flow).__name__}; try nnrg.renormalize")
     level = as_count("level", level, 0, len(flow) - 1, hint="0 is the field as given")
-    sites, labels = flow.sites[level], flow.groups.sample_group
+    sites, labels = flow.lattices[level], flow.groups.sample_group
     n, v = flow.field.n_samples, sites.n_sites
     if flow.groups.kind != "samples" or v > _MOST_SITES or n < _SAMPLES_A_SITE * v or v < 2:
         raise AnalysisError(
@@ -116,7 +116,7 @@ def precision_kernel(flow: Flow, level: int = 0) -> QuadraticKernel:
 
 def _distances(flow: Flow, level: int) -> Array:
     """Return the distance of every pair of sites, around periodic axes the short way."""
-    sites = flow.sites[level]
+    sites = flow.lattices[level]
     where = np.indices(sites.shape).reshape(sites.dimension, -1)
     total = np.zeros((sites.n_sites, sites.n_sites))
     for x, length, wraps in zip(where, sites.shape, sites.periodic, strict=True):

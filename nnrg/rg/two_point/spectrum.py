@@ -47,7 +47,7 @@ class Spectrum:
     flag : str
     """
 
-    scale: int
+    scale: float
     square: Array
     modes: Array
     values: Replicates

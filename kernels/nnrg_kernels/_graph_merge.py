@@ -1,0 +1,253 @@
+"""Rows of a contracted graph: entries of a block's nodes gathered, ordered and added up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nnrg_kernels._jit import borrowing_kernel
+
+__all__ = ["count_members", "merge_rows", "place_rows", "sort_members"]
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Words = npt.NDArray[np.uint64]
+
+# Up to this many entries are ordered by comparing all with all, which is vectorised.
+FEW = 128
+LANES = 32
+LAST = np.uint64(0xFFFFFFFFFFFFFFFF)
+HALF = np.uint64(32)
+ONE = np.uint64(1)
+
+
+@borrowing_kernel
+def count_members(indptr: Ints, labels: Ints, first: Ints, entries: Ints) -> None:
+    """Count the nodes of each block before `first[block + 1]`, and their entries likewise."""
+    for node in range(labels.size):
+        block = labels[node]
+        first[block + 1] += 1
+        entries[block + 1] += indptr[node + 1] - indptr[node]
+    for block in range(first.size - 1):
+        first[block + 1] += first[block]
+        entries[block + 1] += entries[block]
+
+
+@borrowing_kernel
+def sort_members(
+    labels: Ints, first: Ints, members: npt.NDArray[np.int32], small: npt.NDArray[np.int32]
+) -> None:
+    """List the nodes of each block, ascending, and copy the labels to 32 bits.
+
+    `first` is shifted by a block on return: `first[block]` is where the next block starts.
+    """
+    for node in range(labels.size):
+        block = labels[node]
+        small[node] = np.int32(block)
+        members[first[block]] = np.int32(node)
+        first[block] += 1
+
+
+@borrowing_kernel
+def _gather(
+    indptr: Ints,
+    indices: npt.NDArray[Any],
+    weights: npt.NDArray[Any],
+    labels: npt.NDArray[np.int32],
+    nodes: npt.NDArray[np.int32],
+    block: np.int32,
+    keys: npt.NDArray[np.int32],
+    values: Floats,
+    within: Floats,
+) -> int:
+    """Collect the entries of a block's nodes towards higher blocks; return how many."""
+    count = np.uint64(0)
+    total = 0.0
+    for node in nodes:
+        begin, end = indptr[node], indptr[node + 1]
+        row, row_weights = indices[begin:end], weights[begin:end]
+        for e in range(row.size):
+            neighbour = np.uint64(row[e])
+            label = labels[neighbour]
+            weight = np.float64(row_weights[e])
+            # Written always and counted sometimes: a branch would be mispredicted half the time.
+            keys[count] = label
+            values[count] = weight
+            count = np.uint64(count + np.uint64(label > block))
+            if label == block and row[e] > node:
+                total += weight
+    within[block] = total
+    return np.int64(count)
+
+
+@borrowing_kernel
+def _merge_few(
+    keys: npt.NDArray[np.int32],
+    values: Floats,
+    count: int,
+    packed: Words,
+    ordered: Words,
+    columns: npt.NDArray[Any],
+    sums: npt.NDArray[Any],
+    at: int,
+    below: npt.NDArray[np.int32],
+) -> int:
+    """Order at most FEW entries by rank, add up those of one column; return the end of the row."""
+    for e in range(count):
+        packed[e] = np.uint64(np.uint64(np.uint64(keys[e]) << HALF) | np.uint64(e))
+    padded = (count + LANES - 1) // LANES * LANES
+    for e in range(count, padded):
+        packed[e] = LAST
+    everything = packed[:padded]
+    for e in range(count):
+        key = packed[e]
+        rank = np.uint64(0)
+        for f in range(everything.size):
+            rank = np.uint64(rank + np.uint64(everything[f] < key))
+        ordered[rank] = key
+    e = 0
+    while e < count:
+        column = np.uint64(ordered[e] >> HALF)
+        total = values[ordered[e] & np.uint64(0xFFFFFFFF)]
+        e += 1
+        while e < count and np.uint64(ordered[e] >> HALF) == column:
+            total += values[ordered[e] & np.uint64(0xFFFFFFFF)]
+            e += 1
+        rounded = sums.dtype.type(total)
+        if rounded != 0.0:
+            columns[at] = column
+            sums[at] = rounded
+            below[column] += 1
+            at += 1
+    return at
+
+
+@borrowing_kernel
+def _merge_many(
+    keys: npt.NDArray[np.int32],
+    values: Floats,
+    count: int,
+    dense: Floats,
+    bits: Words,
+    summary: Words,
+    columns: npt.NDArray[Any],
+    sums: npt.NDArray[Any],
+    at: int,
+    below: npt.NDArray[np.int32],
+) -> int:
+    """Add up entries in a row of all columns, whose touched ones two levels of bits keep."""
+    for e in range(count):
+        column = np.uint64(keys[e])
+        dense[column] += values[e]
+        word = np.uint64(column >> np.uint64(6))
+        bits[word] |= np.uint64(ONE << np.uint64(column & np.uint64(63)))
+        summary[word >> np.uint64(6)] |= np.uint64(ONE << np.uint64(word & np.uint64(63)))
+    first = np.uint64(keys[0]) >> np.uint64(12)
+    for s in range(summary.size):
+        filled = summary[s]
+        summary[s] = np.uint64(0)
+        while filled:
+            word = np.uint64(np.uint64(np.uint64(s) << np.uint64(6)) + _lowest(filled))
+            filled = np.uint64(filled & np.uint64(filled - ONE))
+            touched = bits[word]
+            bits[word] = np.uint64(0)
+            while touched:
+                column = np.uint64(np.uint64(word << np.uint64(6)) + _lowest(touched))
+                touched = np.uint64(touched & np.uint64(touched - ONE))
+                total = sums.dtype.type(dense[column])
+                dense[column] = 0.0
+                if total != 0.0:
+                    columns[at] = column
+                    sums[at] = total
+                    below[column] += 1
+                    at += 1
+    return at
+
+
+@borrowing_kernel
+def _lowest(word: np.uint64) -> np.uint64:
+    """Return the place of the lowest bit that is set: the exponent of a power of two."""
+    power = np.float64(np.uint64(word & np.uint64(~word + ONE)))
+    return np.uint64(np.uint64(power.view(np.uint64) >> np.uint64(52)) - np.uint64(1023))
+
+
+@borrowing_kernel
+def merge_rows(
+    indptr: Ints,
+    indices: npt.NDArray[Any],
+    weights: npt.NDArray[Any],
+    labels: npt.NDArray[np.int32],
+    members: npt.NDArray[np.int32],
+    first: Ints,
+    start: int,
+    stop: int,
+    at: int,
+    keys: npt.NDArray[np.int32],
+    values: Floats,
+    packed: Words,
+    dense: Floats,
+    bits: Words,
+    summary: Words,
+    columns: npt.NDArray[Any],
+    sums: npt.NDArray[Any],
+    upper: Ints,
+    below: npt.NDArray[np.int32],
+    within: Floats,
+) -> None:
+    """Write rows start .. stop of the upper triangle, one after the other from `at` on.
+
+    `upper` receives where each row begins and ends, `below` counts the entries of each column.
+    """
+    few, ordered = packed[:FEW], packed[FEW:]
+    for block in range(start, stop):
+        nodes = members[first[block] : first[block + 1]]
+        count = _gather(
+            indptr, indices, weights, labels, nodes, np.int32(block), keys, values, within
+        )
+        upper[block, 0] = at
+        if count <= FEW:
+            at = _merge_few(keys, values, count, few, ordered, columns, sums, at, below)
+        else:
+            at = _merge_many(
+                keys, values, count, dense, bits, summary, columns, sums, at, below
+            )
+        upper[block, 1] = at
+
+
+@borrowing_kernel
+def place_rows(
+    columns: npt.NDArray[Any],
+    sums: npt.NDArray[Any],
+    upper: Ints,
+    indptr: Ints,
+    cursor: Ints,
+    start: int,
+    stop: int,
+    out_columns: npt.NDArray[Any],
+    out_sums: npt.NDArray[Any],
+) -> None:
+    """Write rows start .. stop whole: the lower triangle is the upper one of the rows before.
+
+    Rows are read in their order, so that the lower columns of each row ascend too.
+    """
+    for block in range(start, stop):
+        cursor[block] = indptr[block]
+    for block in range(stop):
+        begin, end = upper[block]
+        row, row_sums = columns[begin:end], sums[begin:end]
+        for e in range(row.size):
+            column = row[e]
+            if column >= stop:
+                break
+            if column >= start:
+                at = cursor[column]
+                out_columns[at] = block
+                out_sums[at] = row_sums[e]
+                cursor[column] = at + 1
+        if block >= start:
+            at = cursor[block]
+            for e in range(row.size):
+                out_columns[at + e] = row[e]
+                out_sums[at + e] = row_sums[e]

@@ -1,0 +1,53 @@
+"""Ranges of the rows of a graph, taken in turn by threads that each have a scratch of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["cut", "run_ranges"]
+
+Ints = npt.NDArray[np.int64]
+
+SERIAL = 1 << 16  # below this many entries threads cost more than they bring
+TASKS = 32
+
+
+def cut(cumulated: Ints) -> list[int]:
+    """Return the edges of ranges of rows with about equally many entries each.
+
+    Parameters
+    ----------
+    cumulated : (n + 1,) int64 array, ascending
+        Entries before each row.
+    """
+    rows, entries = cumulated.size - 1, int(cumulated[-1]) + cumulated.size - 1
+    if entries < SERIAL:
+        return [0, rows] if rows else [0]
+    tasks = min(TASKS, rows)
+    # A row counts as one entry more, so that empty rows are shared out too.
+    targets = np.arange(1, tasks) * (entries // tasks)
+    inner = np.searchsorted(cumulated + np.arange(rows + 1), targets)
+    return [0, *np.unique(inner[(inner > 0) & (inner < rows)]).tolist(), rows]
+
+
+def run_ranges(edges: list[int], run: Callable[[int, int, int], None]) -> None:
+    """Call ``run(worker, start, stop)`` for each range; calls of one worker never overlap."""
+    ranges = iter(list(pairwise(edges)))  # next() of a list's iterator holds the GIL: no lock
+
+    def work(worker: int) -> None:
+        for start, stop in ranges:
+            run(worker, start, stop)
+
+    workers = min(numba.get_num_threads(), len(edges) - 1)
+    if workers < 2:
+        work(0)
+        return
+    with ThreadPoolExecutor(workers) as pool:
+        for _ in pool.map(work, range(workers)):
+            pass

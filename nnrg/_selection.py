@@ -1,0 +1,85 @@
+"""Which tensors of a network are measured, and on which sites: what names and patterns mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+
+from nnrg.errors import ArgumentError
+from nnrg.fields import Lattice, SynapticField
+from nnrg.networks._label import label
+from nnrg.networks.network import Network
+
+__all__ = ["Sites", "check_sites", "choose", "field_of", "is_natural"]
+
+Sites = Mapping[str, Lattice] | Lattice | None
+
+_SPATIAL = "DHWK"
+_FEWEST_TAPS = 4
+
+
+def choose(net: Network, tensors: tuple[str, ...]) -> list[str]:
+    """Return the names to measure, in the order of the file."""
+    for pattern in tensors:
+        if not any(_matches(name, pattern) for name in net.tensors):
+            reason = next((s.reason for s in net.skipped if s.name == pattern), None)
+            if reason is not None:
+                raise ArgumentError(f"tensor {label(pattern)!r} is left out: {label(reason, 200)}")
+            there = ", ".join(label(name, 60) for name in list(net.tensors)[:6])
+            raise ArgumentError(
+                f"no trained tensor matches {label(pattern)!r}; there are {there}"
+                f"{', ...' if len(net.tensors) > 6 else ''} (nnrg inspect lists all)"
+            )
+    # A name with brackets is a pattern too; where a tensor has it, it means that tensor.
+    named = {p for p in tensors if p in net.tensors}
+    wild = [p for p in tensors if p not in named]
+    return [n for n in net.tensors if n in named or any(fnmatchcase(n, p) for p in wild)]
+
+
+def _matches(name: str, pattern: str) -> bool:
+    return name == pattern or fnmatchcase(name, pattern)
+
+
+def check_sites(sites: Sites, chosen: Sequence[str]) -> None:
+    """Raise ArgumentError unless each lattice is for a tensor that is measured."""
+    if isinstance(sites, Mapping):
+        for pattern in sites:
+            if not any(_matches(name, pattern) for name in chosen):
+                raise ArgumentError(
+                    f"sites name a lattice for {label(pattern)!r}, which matches no tensor that is "
+                    "measured; nnrg inspect lists the names"
+                )
+
+
+def _lattice_for(name: str, sites: Sites) -> Lattice | None:
+    if sites is None or isinstance(sites, Lattice):
+        return sites
+    if name in sites:
+        return sites[name]
+    return next((lattice for p, lattice in sites.items() if fnmatchcase(name, p)), None)
+
+
+def field_of(net: Network, name: str, sites: Sites, *, by_name: bool) -> SynapticField:
+    """Read a tensor as a field; it must have an axis for the lattice if it is asked for by name."""
+    lattice = _lattice_for(name, sites)
+    by_name = by_name or (isinstance(sites, Mapping) and name in sites)
+    n_sites = lattice.n_sites if lattice is not None else 0
+    shape = net.specs[name].shape
+    if lattice is not None and not by_name and n_sites not in (*shape, net.specs[name].size):
+        lattice = None
+    return net.field(name, sites=lattice)
+
+
+def is_natural(net: Network, name: str, sites: Sites) -> bool:
+    """Tell from names and shapes alone whether a tensor's sites will have a natural order."""
+    spec = net.specs[name]
+    lattice = _lattice_for(name, sites)
+    return (
+        (lattice is not None and lattice.n_sites in spec.shape)
+        or f"nnrg.lattice.{name}" in net.metadata
+        or "L" in spec.layout
+        or any(
+            letter in _SPATIAL and length >= _FEWEST_TAPS
+            for letter, length in zip(spec.layout, spec.shape, strict=False)
+        )
+    )

@@ -1,0 +1,113 @@
+"""What flows must share to be compared, and how the errors of two of them belong together."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from nnrg.comparison._flows import Flowing
+from nnrg.errors import ArgumentError
+from nnrg.networks._label import label
+
+__all__ = ["BOUND", "INDEPENDENT", "PAIRED", "common_settings", "relation"]
+
+INDEPENDENT = "independent"
+PAIRED = "one network, same groups: correlated replicates"
+BOUND = "one network, other groups: errors hold under any correlation"
+
+# The graph that blocks were made on is the network's own; the rule is what must be the same.
+_GRAPH = re.compile(r"ConnectionGraph\([^()]*\)")
+_STANDARDISED = "each site standardised over the samples"
+_MEANING = {"coupling": "basis", "cumulant": "orders of the cumulants", "range": "ranges"}
+
+
+def common_settings(flows: Sequence[Flowing]) -> dict[str, str]:
+    """Return the settings that all flows share.
+
+    Raises
+    ------
+    ArgumentError
+        If one of them differs, naming it and both values.
+    """
+    kinds = [k for k in _MEANING if all(k in flow.tables for flow in flows)]
+    if not kinds:
+        raise ArgumentError(
+            "these flows have no table in common: "
+            + "; ".join(f"{label(f.name, 40)!r} has {', '.join(f.tables)}s" for f in flows[:4])
+            + "; give couplings, or cumulants, of all"
+        )
+    shared: dict[str, str] = {}
+    first = flows[0]
+    for flow in flows:
+        for key, value in _settings(flow, kinds).items():
+            if shared.setdefault(key, value) != value:
+                raise ArgumentError(
+                    f"{key} differs: {label(first.name, 40)!r} has {label(shared[key], 120)}, "
+                    f"{label(flow.name, 40)!r} has {label(value, 120)}; measure both alike"
+                )
+    return shared
+
+
+def _settings(flow: Flowing, kinds: Sequence[str]) -> dict[str, str]:
+    attrs: Mapping[str, object] = flow.attrs
+    out = {
+        "dimension": str(len(flow.shape)),
+        "blocks": _GRAPH.sub("graph", str(attrs["blocks"])),
+        "rescale": str(attrs["rescale"]),
+        "standardised": "yes" if _STANDARDISED in str(attrs["notes"]) else "no",
+        "null models": ", ".join(sorted(_nulls(flow))) or "none",
+    }
+    for kind in kinds:
+        out[_MEANING[kind]] = ", ".join(flow.tables[kind].names)
+    for result in flow.results:
+        if result.kind == "nonlocality":
+            out["mean of the two-point functions"] = str(result.attrs["mean"])
+    return out
+
+
+def _nulls(flow: Flowing) -> set[str]:
+    """Return the null models of couplings and cumulants; those of the ranges are optional."""
+    found = [set(t.nulls) for kind, t in flow.tables.items() if kind != "range"]
+    return set.intersection(*found) if found else set()
+
+
+def relation(first: Flowing, second: Flowing) -> str:
+    """Say how the errors of two flows belong together.
+
+    Raises
+    ------
+    ArgumentError
+        If both are the same numbers.
+    """
+    kinds = [k for k in first.tables if k in second.tables]
+    same = [
+        np.array_equal(first.tables[k].values, second.tables[k].values, equal_nan=True)
+        and bool(np.isfinite(first.tables[k].values).any())
+        for k in kinds
+    ]
+    if kinds and all(same):
+        raise ArgumentError(
+            f"{label(first.name, 40)!r} and {label(second.name, 40)!r} hold the same numbers: "
+            "one field was given twice; leave one out"
+        )
+    if not first.network or first.network != second.network:
+        return INDEPENDENT
+    return PAIRED if _same_groups(first, second) else BOUND
+
+
+def _same_groups(first: Flowing, second: Flowing) -> bool:
+    """Tell whether the j-th groups of both are the same units."""
+    keys = ("jackknife_over", "jackknife_groups", "sample_is", "samples", "lattice")
+    if any(first.attrs.get(key) != second.attrs.get(key) for key in keys):
+        return False
+    kinds = [k for k in first.tables if k in second.tables]
+    return all(
+        np.array_equal(_first_weights(first, kind), _first_weights(second, kind)) for kind in kinds
+    )
+
+
+def _first_weights(flow: Flowing, kind: str) -> np.ndarray:
+    return flow.tables[kind].weights[:, 0]
+

@@ -1,0 +1,1 @@
+"""Graphs of neurons: connection topology, its Laplacian, its contraction."""
