@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from nnrg import errors as errors
     from nnrg import plot as plot
     from nnrg import simulate as simulate
+    from nnrg.comparison.compare import compare as compare
+    from nnrg.comparison.result import Comparison as Comparison
     from nnrg.fields import Lattice as Lattice
     from nnrg.fields import SynapticField as SynapticField
     from nnrg.networks.load import load as load
@@ -58,6 +60,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Basis": "nnrg.rg.basis",
     "Bootstrap": "nnrg.stats.bootstrap",
+    "Comparison": "nnrg.comparison.result",
     "Couplings": "nnrg.rg.couplings",
     "Cumulants": "nnrg.rg.cumulants",
     "CustomOperator": "nnrg.rg.custom_operator",
@@ -78,6 +81,7 @@ _HOMES = {
     "SynapticField": "nnrg.fields",
     "beta_functions": "nnrg.rg.scaling.beta",
     "block_operators": "nnrg.rg.scaling.operator_record",
+    "compare": "nnrg.comparison.compare",
     "criticality": "nnrg.rg.scaling.criticality",
     "cross_check": "nnrg.rg.cross_check.table",
     "find_fixed_point": "nnrg.rg.scaling.fixed_points",
@@ -104,6 +108,7 @@ _MODULES = ("errors", "plot", "simulate")
 __all__ = [
     "Basis",
     "Bootstrap",
+    "Comparison",
     "Couplings",
     "Cumulants",
     "CustomOperator",
@@ -125,6 +130,7 @@ __all__ = [
     "__version__",
     "beta_functions",
     "block_operators",
+    "compare",
     "criticality",
     "cross_check",
     "errors",

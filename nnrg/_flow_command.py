@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 from nnrg._commands import say
 from nnrg._drawings import DRAWING, Drawing, draw, drawings_of, file_stem
 from nnrg._json import as_json, run_to_dict
+from nnrg._unit_rules import UNIT_RULES
 from nnrg._workers import Worker, Workers, default_number
 from nnrg.errors import ArgumentError, SourceError
 
@@ -26,8 +27,6 @@ __all__ = ["flow"]
 # Flags that refuse a number or say that the action does not describe the field.
 _GATES = ("poor fit", "too few", "discrete", "atom", "ill-conditioned", "unstable")
 _PARTS = ".nnrg-parts"
-# Numbers through one null draw in a second on two cores, to a factor of two: for a warning only.
-_NUMBERS_PER_SECOND = 2.5e7
 
 
 def flow(arguments: argparse.Namespace) -> int:
@@ -89,11 +88,10 @@ def _options(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return what the words mean to `flow_network`; all are read before any model is."""
     from nnrg.rg.basis import Basis
 
-    lengths = _lengths(arguments.blocks, "--blocks")
     return {
         "tensors": tuple(arguments.tensors or ("*",)),
         "sites": _lattices(arguments.sites),
-        "blocks": _scheme(arguments.scheme)(lengths[0] if len(lengths) == 1 else lengths),
+        **_blocks(arguments),
         "levels": arguments.levels,
         "rescale": _rescale(arguments.rescale),
         "standardise": arguments.standardise,
@@ -104,6 +102,21 @@ def _options(arguments: argparse.Namespace) -> dict[str, Any]:
         "rng": arguments.seed,
         "command": shlex.join(["nnrg", *arguments.words]),
     }
+
+
+def _blocks(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return one rule for all tensors, or the rule for those without a natural order."""
+    if arguments.blocks in UNIT_RULES:
+        if arguments.scheme != "grid":
+            raise ArgumentError(
+                f"--scheme {arguments.scheme} makes blocks of a lattice, --blocks "
+                f"{arguments.blocks} of units without one: give one of them"
+            )
+        return {"units": arguments.blocks}
+    if arguments.blocks is None and arguments.scheme == "grid":
+        return {}
+    lengths = _lengths(arguments.blocks or "2", "--blocks")
+    return {"blocks": _scheme(arguments.scheme)(lengths[0] if len(lengths) == 1 else lengths)}
 
 
 _SCHEMES = {
@@ -220,11 +233,12 @@ def _remove(parts: Path) -> None:
 
 def _announce(arguments: argparse.Namespace, net: Network) -> None:
     """Say beforehand what will take long."""
+    from nnrg.pipeline import NUMBERS_PER_SECOND
     from nnrg_kernels._jit import cache_folder
 
     if not any(cache_folder().rglob("*.nbi")):
         say(arguments, "compiling kernels, once after installation (10 to 25 s)")
-    seconds = net.n_parameters * (1 + arguments.draws) / _NUMBERS_PER_SECOND
+    seconds = net.n_parameters * (1 + arguments.draws) / NUMBERS_PER_SECOND
     if seconds > 10 and arguments.tensors is None:
         say(
             arguments,

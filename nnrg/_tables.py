@@ -52,7 +52,8 @@ def from_arrays(cls: type[O], group: Arrays) -> O:
     """
     if group.attrs["nnrg_kind"] != cls.kind:
         raise ValueError(f"{cls.kind} expected")
-    scales, names = _numbers(group, "scale", "i", 1), _texts(group, "operator", 1)
+    # Units in a block, on a graph, may be no integers.
+    scales, names = _numbers(group, "scale", group.arrays["scale"].dtype.kind, 1), _texts(group, "operator", 1)
     k, a = scales.size, names.size
     values = _numbers(group, "value", "f", 2)
     replicates = _numbers(group, "replicate", "f", 3)
@@ -63,7 +64,7 @@ def from_arrays(cls: type[O], group: Arrays) -> O:
     series = _prefixed(group, "series_", 1)
     fits = (
         k > 0
-        and bool(np.all(np.diff(scales) > 0) and scales[0] > 0)
+        and bool(np.all(np.diff(scales) > 0) and scales[0] > 0 and np.isfinite(scales[-1]))
         and values.shape == flags.shape == (k, a)
         and replicates.shape == (len(weights), k, a)
         and weights.shape == (len(weights), k)
@@ -120,7 +121,7 @@ def _check_names(
 
 def _numbers(group: Arrays, name: str, kind: str, ndim: int) -> npt.NDArray[Any]:
     values = group.arrays[name]
-    if values.dtype.kind != kind or values.ndim != ndim:
+    if values.dtype.kind != kind or kind not in "if" or values.ndim != ndim:
         raise ValueError(f"numbers of {name}")
     return values.astype(np.int64 if kind == "i" else np.float64)
 

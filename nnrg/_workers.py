@@ -17,7 +17,7 @@ from contextlib import suppress
 from importlib import import_module
 from threading import Lock, Thread
 from types import TracebackType
-from typing import Any, BinaryIO, TypeVar
+from typing import IO, Any, TypeVar
 
 import numpy as np
 
@@ -60,6 +60,19 @@ class Worker:
             stdout=subprocess.PIPE,
             start_new_session=True,
         )
+        self._is_ready = False
+
+    def ready(self) -> None:
+        """Wait until it can take work.
+
+        Raises
+        ------
+        WorkerLostError
+            If it never will.
+        """
+        if not self._is_ready:
+            self.wait()
+            self._is_ready = True
 
     def start(self, function: Callable[..., Any], *arguments: Any) -> None:
         """Have ``function(*arguments, progress=...)`` called; both must be known by name.
@@ -183,6 +196,8 @@ class Workers:
                 return nothing if self._failure is not None else next(waiting, nothing)
 
         def work_off(worker: Worker) -> None:
+            with suppress(WorkerLostError):
+                worker.ready()  # before it takes what others could begin at once
             while (item := take()) is not nothing:
                 try:
                     there(worker, item)
@@ -229,6 +244,7 @@ def serve() -> None:
     with suppress(OSError, EOFError):
         for name in filter(None, sys.argv[1].split(",")):
             import_module(name)
+        _send(replies, ("result", None))
         while True:
             try:
                 function, arguments = _receive(requests)
@@ -256,7 +272,7 @@ def _send(stream: Any, message: object) -> None:
     stream.flush()
 
 
-def _receive(stream: BinaryIO) -> Any:
+def _receive(stream: IO[bytes]) -> Any:
     """Read a message."""
     (n_parts,) = struct.unpack("<Q", _read(stream, 8))
     sizes = struct.unpack(f"<{n_parts}Q", _read(stream, 8 * n_parts))

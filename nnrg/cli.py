@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from nnrg._unit_rules import UNIT_RULES
 from nnrg._version import __version__
 from nnrg.errors import NNRGError
 
@@ -84,6 +85,16 @@ def parser() -> argparse.ArgumentParser:
     plot.add_argument("--style", choices=STYLES, default="aps", help="journal style (aps)")
     plot.set_defaults(run="nnrg._commands:plot")
 
+    compare = commands.add_parser(
+        "compare",
+        parents=[shared],
+        help="several runs side by side at equal scale, with a distance between any two",
+        description=_COMPARE_DESCRIPTION,
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _add_compare(compare)
+
     completion = commands.add_parser(
         "completion",
         help="print a shell's completion script",
@@ -122,7 +133,12 @@ def _add_flow(flow: argparse.ArgumentParser) -> None:
         action="store_true",
         help="take out mean and standard deviation of each site over the samples first",
     )
-    flow.add_argument("--blocks", default="2", metavar="B", help="block length: 2, or 2,1 by axis")
+    flow.add_argument(
+        "--blocks",
+        metavar="B",
+        help="block length for all tensors: 2, or 2,1 by axis; or what makes blocks of units that "
+        f"have no natural order: {', '.join(UNIT_RULES)} (default: matching, and 2 on lattices)",
+    )
     flow.add_argument(
         "--scheme",
         choices=("grid", "momentum", "components", "decimation"),
@@ -186,6 +202,59 @@ def _add_flow(flow: argparse.ArgumentParser) -> None:
     )
     flow.add_argument("--strict", action="store_true", help="exit 6 if a fit is poor or refused")
     flow.set_defaults(run="nnrg._flow_command:flow")
+
+
+_COMPARE_DESCRIPTION = """\
+Compare the flows of two or more runs at equal scale: differences in standard errors, adjusted for
+all that is compared, and a distance between any two flows. Written to DIR: comparison.nc, .csv,
+.json, .tex, .pdf and .png."""
+
+
+def _add_compare(compare: argparse.ArgumentParser) -> None:
+    compare.add_argument(
+        "run_paths",
+        metavar="RUN",
+        nargs="+",
+        help="a results file, or the folder of a run; NAME=RUN calls it NAME",
+    )
+    compare.add_argument(
+        "-o", "--out", default="comparison", metavar="DIR", help="folder (default: comparison)"
+    )
+    compare.add_argument(
+        "-f",
+        "--field",
+        action="append",
+        metavar="NAME",
+        help="which field of each run (repeatable; default: the leading one)",
+    )
+    compare.add_argument(
+        "--at",
+        choices=("relative", "blocks", "scale"),
+        default="relative",
+        help="what is equal: b over the width (default), the number of blocks left, or b",
+    )
+    compare.add_argument(
+        "--interpolate", action="store_true", help="read flows between their scales too"
+    )
+    compare.add_argument(
+        "--tolerance",
+        type=float,
+        default=0.1,
+        metavar="X",
+        help="how far equal scales may lie apart in ln b (0.1)",
+    )
+    compare.add_argument(
+        "--null", metavar="NAME", help="null model of each flow (default: permutation)"
+    )
+    compare.add_argument(
+        "--level",
+        type=float,
+        default=0.05,
+        metavar="P",
+        help="chance of one false claim among all differences (0.05)",
+    )
+    compare.add_argument("--style", choices=STYLES, default="aps", help="journal style of figures")
+    compare.set_defaults(run="nnrg._compare_command:compare")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -9,6 +9,7 @@ from threading import Lock
 
 import numpy as np
 
+from nnrg._neighbours import Neighbours, Placed
 from nnrg._parts import Parts
 from nnrg._random import as_seed
 from nnrg._selection import Sites, check_sites, choose, field_of, is_natural
@@ -23,19 +24,20 @@ from nnrg.results import Measurement, Run
 from nnrg.rg.action import measure
 from nnrg.rg.basis import Basis
 from nnrg.rg.blocks import Blocks, GridBlocks
-from nnrg.rg.renormalize import renormalize
+from nnrg.rg.neighbourhoods.hierarchy import Neighbourhoods
 from nnrg.rg.nulls import NullModel, null_models
+from nnrg.rg.renormalize import renormalize
 from nnrg.rg.rescaling import field_exponent
 from nnrg.stats.jackknife import Jackknife
 
-__all__ = ["flow_network"]
+__all__ = ["NUMBERS_PER_SECOND", "flow_network"]
 
 Progress = Callable[[str, int, int], None]
 
 _VECTOR = "one vector in index order, its blocks are random; name it with tensors= to measure it"
-# Numbers through one null draw in a second, to a factor of two, and the seconds of work below
-# which another process is not worth its start.
-_NUMBERS_PER_SECOND = 2.5e7
+NUMBERS_PER_SECOND = 2.5e7
+"""Numbers through one null draw in a second in one process, to a factor of two."""
+# Seconds of work below which another process is not worth its start.
 _WORTH_A_PROCESS = 4.0
 _MOST_WORKERS = 256
 
@@ -45,7 +47,6 @@ class _Policy:
     """What is done alike with every tensor."""
 
     standardise: bool
-    blocks: Blocks | None
     levels: int | None
     rescale: str | float
     basis: Basis | None
@@ -60,7 +61,8 @@ def flow_network(
     tensors: Sequence[str] = ("*",),
     sites: Sites = None,
     standardise: bool = False,
-    blocks: Blocks | None = None,
+    blocks: Blocks | Neighbourhoods | None = None,
+    units: str = "matching",
     levels: int | None = None,
     rescale: str | float = "variance",
     basis: Basis | None = None,
@@ -86,7 +88,16 @@ def flow_network(
     standardise : bool
         Whether mean and standard deviation of each site over the samples are taken out first; a
         field that has too few samples is left out with the reason.
-    blocks, levels, rescale, errors
+    blocks : Blocks or Neighbourhoods, optional
+        One rule for all tensors. By default ``GridBlocks(2)`` where sites have a natural order; for
+        units without one, `units`. What was chosen, and why, is a note of each result.
+    units : {"matching", "diffusion", "seriation", "pairs", "random", "index"}
+        Neighbourhoods of units without a natural order. ``"matching"``, ``"diffusion"`` and
+        ``"seriation"`` take the graph of the units by their weights in other tensors, where the
+        names and shapes of the file tell which units those are; where not, and with ``"pairs"``,
+        half of the samples choose and the others are measured. ``"random"`` and ``"index"`` are
+        random blocks, the null of every geometry.
+    levels, rescale, errors
         As in `nnrg.renormalize`.
     basis, nulls
         As in `nnrg.fit_couplings`.
@@ -134,6 +145,7 @@ def flow_network(
     field_exponent(rescale, 1)
     settings = {
         "blocks": repr(GridBlocks(2) if blocks is None else blocks),
+        "units": units if blocks is None else "as all",
         "levels": str(levels),
         "rescale": str(rescale),
         "basis": ", ".join((basis or Basis.scalar()).names),
@@ -150,9 +162,10 @@ def flow_network(
     seed = as_seed(parts.seed() if rng is None else rng)
     entropy = int(seed.entropy) if isinstance(seed.entropy, int) else 0
     parts.use_seed(entropy)
-    policy = _Policy(standardise, blocks, levels, rescale, basis, errors, models, seed)
+    policy = _Policy(standardise, levels, rescale, basis, errors, models, seed)
 
-    work = _Work(net, tensors, sites, policy, parts, progress)
+    place = Neighbours(net, units).place if blocks is None else _as_asked(blocks)
+    work = _Work(net, tensors, sites, place, policy, parts, progress)
     work.names = sorted(chosen, key=lambda name: not is_natural(net, name, sites))
     if isinstance(workers, Workers):
         work.measure(workers)
@@ -188,11 +201,12 @@ class _Work:
         net: Network,
         asked: tuple[str, ...],
         sites: Sites,
+        place: Callable[[SynapticField], Placed],
         policy: _Policy,
         parts: Parts,
         progress: Progress | None,
     ) -> None:
-        self._net, self._asked, self._sites = net, asked, sites
+        self._net, self._asked, self._sites, self._place = net, asked, sites, place
         self._policy, self._parts, self._progress = policy, parts, progress
         self._lock, self._measuring = Lock(), False
         self.names: list[str] = []
@@ -208,7 +222,7 @@ class _Work:
         waiting = [name for name in self.names if name not in self.done]
         numbers = sum(self._net.specs[name].size for name in waiting)
         passes = 1 + sum(model.draws for model in self._policy.nulls)
-        if len(waiting) < 2 or numbers * passes < _WORTH_A_PROCESS * _NUMBERS_PER_SECOND:
+        if len(waiting) < 2 or numbers * passes < _WORTH_A_PROCESS * NUMBERS_PER_SECOND:
             workers = Workers(1)
 
         def here(name: str) -> None:
@@ -247,24 +261,24 @@ class _Work:
             workers.check()
             self._tell(name, done, of)
 
-        return _measured(self._field(name), self._policy, name, progress=step)
+        return _measured(self._placed(name), self._policy, name, progress=step)
 
     def _there(self, name: str, worker: Worker) -> Measurement:
         def step(done: int, of: int) -> None:
             if done == of or not self._measuring:
                 self._tell(name, done, of)
 
-        worker.start(_measured, self._field(name), self._policy, name)
+        worker.start(_measured, self._placed(name), self._policy, name)
         result: Measurement = worker.wait(step)
         # What was sent can be written to; made anew, it is read-only.
         return Measurement(replace(result.cumulants), replace(result.couplings))
 
-    def _field(self, name: str) -> SynapticField:
+    def _placed(self, name: str) -> Placed:
         with self._lock:
             field = field_of(self._net, name, self._sites, by_name=name in self._asked)
-        if self._asked == ("*",) and field.sites.dimension == 1 and not field.natural:
-            raise AnalysisError(_VECTOR)
-        return field
+            if self._asked == ("*",) and field.sites.dimension == 1 and not field.natural:
+                raise AnalysisError(_VECTOR)
+            return self._place(field)
 
     def _tell(self, name: str, done: int, of: int) -> None:
         if self._progress is not None:
@@ -273,14 +287,21 @@ class _Work:
                 self._progress(f"{label(name, 40)} {place}", done, of)
 
 
+def _as_asked(blocks: Blocks | Neighbourhoods) -> Callable[[SynapticField], Placed]:
+    return lambda field: Placed(field, blocks, "")
+
+
 def _measured(
-    field: SynapticField, policy: _Policy, name: str, *, progress: Callable[[int, int], None]
+    placed: Placed, policy: _Policy, name: str, *, progress: Callable[[int, int], None]
 ) -> Measurement:
     """Measure one tensor, in whichever process; its numbers are given up on return."""
+    field = placed.field
+    if placed.why:
+        field = replace(field, notes=(*field.notes, f"neighbourhoods: {placed.why}"))
     if policy.standardise:
         field = field.standardised()
-    flow = renormalize(field, policy.blocks, policy.levels, policy.rescale, errors=policy.errors)
-    del field
+    flow = renormalize(field, placed.blocks, policy.levels, policy.rescale, errors=policy.errors)
+    del field, placed
     key = (*policy.seed.spawn_key, *name.encode("utf-8", "surrogatepass"))
     return Measurement(
         *measure(

@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from nnrg_kernels._jit import borrowing_kernel
+from nnrg_kernels._prefetch import prefetch
 
-__all__ = ["count_members", "merge_rows", "place_rows", "sort_members"]
+__all__ = ["count_members", "merge_rows", "place_rows", "relabel", "sort_members"]
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -21,6 +22,9 @@ LANES = 32
 LAST = np.uint64(0xFFFFFFFFFFFFFFFF)
 HALF = np.uint64(32)
 ONE = np.uint64(1)
+# Rows asked for ahead, and 32-bit entries in a cache line.
+AHEAD = 8
+LINE = 16
 
 
 @borrowing_kernel
@@ -51,34 +55,50 @@ def sort_members(
 
 
 @borrowing_kernel
+def relabel(
+    indices: npt.NDArray[Any], labels: npt.NDArray[np.int32], out: npt.NDArray[np.int32]
+) -> None:
+    """Write the block of each entry: looked up in passing, while rows are still in order."""
+    for e in range(indices.size):
+        out[e] = labels[np.uint64(indices[e])]
+
+
+@borrowing_kernel
 def _gather(
     indptr: Ints,
-    indices: npt.NDArray[Any],
+    blocks: npt.NDArray[np.int32],
     weights: npt.NDArray[Any],
-    labels: npt.NDArray[np.int32],
-    nodes: npt.NDArray[np.int32],
-    block: np.int32,
+    members: npt.NDArray[np.int32],
+    begin: int,
+    end: int,
+    block: int,
     keys: npt.NDArray[np.int32],
     values: Floats,
     within: Floats,
 ) -> int:
     """Collect the entries of a block's nodes towards higher blocks; return how many."""
     count = np.uint64(0)
-    total = 0.0
-    for node in nodes:
-        begin, end = indptr[node], indptr[node + 1]
-        row, row_weights = indices[begin:end], weights[begin:end]
+    inside = 0.0
+    for t in range(begin, end):
+        if t + 2 * AHEAD < members.size:
+            prefetch(indptr, np.int64(members[t + 2 * AHEAD]))
+            soon = indptr[members[t + AHEAD]]
+            for line in range(0, 2 * LINE, LINE):
+                prefetch(blocks, soon + line)
+                prefetch(weights, soon + line)
+        node = members[t]
+        first, last = indptr[node], indptr[node + 1]
+        row, row_weights = blocks[first:last], weights[first:last]
         for e in range(row.size):
-            neighbour = np.uint64(row[e])
-            label = labels[neighbour]
+            label = row[e]
             weight = np.float64(row_weights[e])
             # Written always and counted sometimes: a branch would be mispredicted half the time.
             keys[count] = label
             values[count] = weight
             count = np.uint64(count + np.uint64(label > block))
-            if label == block and row[e] > node:
-                total += weight
-    within[block] = total
+            if label == block:
+                inside += weight
+    within[block] = 0.5 * inside  # each edge was met at both of its ends
     return np.int64(count)
 
 
@@ -144,7 +164,6 @@ def _merge_many(
         word = np.uint64(column >> np.uint64(6))
         bits[word] |= np.uint64(ONE << np.uint64(column & np.uint64(63)))
         summary[word >> np.uint64(6)] |= np.uint64(ONE << np.uint64(word & np.uint64(63)))
-    first = np.uint64(keys[0]) >> np.uint64(12)
     for s in range(summary.size):
         filled = summary[s]
         summary[s] = np.uint64(0)
@@ -176,9 +195,8 @@ def _lowest(word: np.uint64) -> np.uint64:
 @borrowing_kernel
 def merge_rows(
     indptr: Ints,
-    indices: npt.NDArray[Any],
+    blocks: npt.NDArray[np.int32],
     weights: npt.NDArray[Any],
-    labels: npt.NDArray[np.int32],
     members: npt.NDArray[np.int32],
     first: Ints,
     start: int,
@@ -202,17 +220,23 @@ def merge_rows(
     """
     few, ordered = packed[:FEW], packed[FEW:]
     for block in range(start, stop):
-        nodes = members[first[block] : first[block + 1]]
         count = _gather(
-            indptr, indices, weights, labels, nodes, np.int32(block), keys, values, within
+            indptr,
+            blocks,
+            weights,
+            members,
+            first[block],
+            first[block + 1],
+            block,
+            keys,
+            values,
+            within,
         )
         upper[block, 0] = at
         if count <= FEW:
             at = _merge_few(keys, values, count, few, ordered, columns, sums, at, below)
         else:
-            at = _merge_many(
-                keys, values, count, dense, bits, summary, columns, sums, at, below
-            )
+            at = _merge_many(keys, values, count, dense, bits, summary, columns, sums, at, below)
         upper[block, 1] = at
 
 
@@ -234,20 +258,22 @@ def place_rows(
     """
     for block in range(start, stop):
         cursor[block] = indptr[block]
+    low, width = np.uint64(start), np.uint64(stop - start)
     for block in range(stop):
         begin, end = upper[block]
         row, row_sums = columns[begin:end], sums[begin:end]
         for e in range(row.size):
-            column = row[e]
-            if column >= stop:
-                break
-            if column >= start:
-                at = cursor[column]
+            column = np.uint64(row[e])
+            if np.uint64(column - low) < width:
+                at = np.uint64(cursor[column])
                 out_columns[at] = block
                 out_sums[at] = row_sums[e]
-                cursor[column] = at + 1
-        if block >= start:
-            at = cursor[block]
-            for e in range(row.size):
-                out_columns[at + e] = row[e]
-                out_sums[at + e] = row_sums[e]
+                cursor[column] = np.int64(at + ONE)
+    for block in range(start, stop):
+        begin, end = upper[block]
+        row, row_sums = columns[begin:end], sums[begin:end]
+        at = cursor[block]
+        to, to_sums = out_columns[at : at + row.size], out_sums[at : at + row.size]
+        for e in range(row.size):
+            to[e] = row[e]
+            to_sums[e] = row_sums[e]

@@ -10,7 +10,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["cut", "run_ranges"]
+__all__ = ["cut", "cut_evenly", "run_ranges"]
 
 Ints = npt.NDArray[np.int64]
 
@@ -18,22 +18,30 @@ SERIAL = 1 << 16  # below this many entries threads cost more than they bring
 TASKS = 32
 
 
-def cut(cumulated: Ints) -> list[int]:
+def cut(cumulated: Ints, tasks: int = TASKS) -> list[int]:
     """Return the edges of ranges of rows with about equally many entries each.
 
     Parameters
     ----------
     cumulated : (n + 1,) int64 array, ascending
         Entries before each row.
+    tasks : int
+        Ranges at most; fewer rows than entries worth a thread make one.
     """
     rows, entries = cumulated.size - 1, int(cumulated[-1]) + cumulated.size - 1
     if entries < SERIAL:
         return [0, rows] if rows else [0]
-    tasks = min(TASKS, rows)
+    tasks = min(tasks, rows)
     # A row counts as one entry more, so that empty rows are shared out too.
     targets = np.arange(1, tasks) * (entries // tasks)
     inner = np.searchsorted(cumulated + np.arange(rows + 1), targets)
     return [0, *np.unique(inner[(inner > 0) & (inner < rows)]).tolist(), rows]
+
+
+def cut_evenly(size: int, serial: int = SERIAL) -> list[int]:
+    """Return the edges of equal ranges of 0 .. size; one range below `serial`."""
+    tasks = TASKS if size >= serial else 1
+    return [size * t // tasks for t in range(tasks + 1)]
 
 
 def run_ranges(edges: list[int], run: Callable[[int, int, int], None]) -> None:

@@ -18,7 +18,7 @@ from numba.extending import intrinsic
 
 from nnrg_kernels._jit import borrowing_kernel
 
-__all__ = ["WIDTH", "add_ritz_rows", "multiply_rows", "subtract_rows"]
+__all__ = ["WIDTH", "multiply_rows", "subtract_rows"]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[Any]
@@ -131,26 +131,3 @@ def subtract_rows(
             x = new[first + c] - factor[c] * vectors[first + c]
             new[first + c] = x
             squares[c] += x * x
-
-
-@borrowing_kernel
-def add_ritz_rows(
-    vectors: Floats, scale: Floats, coefficients: Floats, start: int, stop: int, out: Floats
-) -> None:
-    """Add each vector, times its coefficients, to the Ritz vectors of its own column.
-
-    Parameters
-    ----------
-    vectors : (8 n,) array
-    scale : (8,) array
-    coefficients : (8, R) array
-    start, stop : int
-        Rows.
-    out : (n, 8, R) array
-    """
-    ritz = coefficients.shape[1]
-    for i in range(start, stop):
-        for c in range(8):
-            v = scale[c] * vectors[8 * i + c]
-            for r in range(ritz):
-                out[i, c, r] += v * coefficients[c, r]

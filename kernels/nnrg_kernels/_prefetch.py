@@ -23,9 +23,7 @@ def _typed(_: Any, array: Any, index: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         kind, _ = signature.args
         data = context.make_array(kind)(context, builder, arguments[0]).data
-        place = builder.bitcast(
-            builder.gep(data, [arguments[1]]), ir.IntType(8).as_pointer()
-        )
+        place = builder.bitcast(builder.gep(data, [arguments[1]]), ir.IntType(8).as_pointer())
         number = ir.IntType(32)
         function = get_or_insert_function(
             builder.module,

@@ -131,11 +131,13 @@ class PyramidStream:
         self._space = self._room(plan, self._space, threads_for(rows.size))
         self._merge(self._swept(self._rows, rows, plan, self._space))
 
-    def pull(self, read: Callable[[int, Array], None], rows: int) -> None:
+    def pull(
+        self, read: Callable[[int, Array], None], rows: int, *, at_once: bool = False
+    ) -> None:
         """Read all rows and take them, on as many threads as Numba is set to.
 
-        Each thread reads a run of rows into a buffer of its own and sums it alone, while another
-        one reads. The sums are merged in the order of the rows.
+        Each thread reads a run of rows into a buffer of its own and sums it alone. The sums are
+        merged in the order of the rows.
 
         Parameters
         ----------
@@ -144,6 +146,9 @@ class PyramidStream:
             thread at a time and in the order of the rows.
         rows : int
             Rows in a run, a multiple of `row_multiple`.
+        at_once : bool
+            Whether `read` may be called by several threads at once, in any order: two that read
+            and sum by turns wait for each other, two that read as they please do not.
         """
         total, row_shape = self._ladder.shape[0], self._ladder.shape[1:]
         starts = iter(range(self._rows, total, rows))
@@ -159,6 +164,9 @@ class PyramidStream:
                     if start is None:
                         return
                     run = buffer[: min(rows, total - start)]
+                    if not at_once:
+                        read(start, run)
+                if at_once:
                     read(start, run)
                 plan = self._planned(start, run)
                 space = self._room(plan, space, 1)

@@ -8,8 +8,15 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from nnrg_kernels._graph_merge import FEW, count_members, merge_rows, place_rows, sort_members
-from nnrg_kernels._graph_tasks import cut, run_ranges
+from nnrg_kernels._graph_merge import (
+    FEW,
+    count_members,
+    merge_rows,
+    place_rows,
+    relabel,
+    sort_members,
+)
+from nnrg_kernels._graph_tasks import cut, cut_evenly, run_ranges
 
 __all__ = ["contract"]
 
@@ -68,6 +75,12 @@ def contract(
     ends = first.copy()
     sort_members(labels, ends, members, small)
 
+    blocks = np.empty(indices.size, np.int32)
+
+    def look_up(_: int, start: int, stop: int) -> None:
+        relabel(indices[start:stop], small, blocks[start:stop])
+
+    run_ranges(cut_evenly(indices.size), look_up)
     longest = int(np.diff(entries).max(initial=0))
     columns = np.empty(indices.size, np.int32)
     sums = np.empty(indices.size, weights.dtype)
@@ -80,9 +93,8 @@ def contract(
         own = scratch[worker]
         merge_rows(
             indptr,
-            indices,
+            blocks,
             weights,
-            small,
             members,
             first,
             start,
@@ -114,14 +126,5 @@ def contract(
     def place(_: int, start: int, stop: int) -> None:
         place_rows(columns, sums, upper, new, cursor, start, stop, out_columns, out_sums)
 
-    run_ranges(_tiles(new), place)
+    run_ranges(cut(new, max(numba.get_num_threads(), n_blocks // ROWS)), place)
     return new, out_columns, out_sums, within
-    
-
-def _tiles(indptr: Ints) -> list[int]:
-    n = indptr.size - 1
-    if indptr[-1] < 1 << 16:
-        return [0, n]
-    k = max(numba.get_num_threads(), -(-n // ROWS))
-    inner = np.searchsorted(indptr, int(indptr[-1]) * np.arange(1, k) // k)
-    return [0, *np.unique(inner[(inner > 0) & (inner < n)]).tolist(), n]

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nnrg_kernels._graph_tasks import cut, run_ranges
-from nnrg_kernels._lanczos_rows import WIDTH, add_ritz_rows, multiply_rows, subtract_rows
+from nnrg_kernels._lanczos_rows import WIDTH, multiply_rows, subtract_rows
 
 __all__ = ["WIDTH", "Lanczos"]
 
@@ -70,30 +70,41 @@ class Lanczos:
         """Return the recurrence from eight vectors, shape (n, 8)."""
         return Recurrence(self, vectors)
 
-    def ritz_vectors(
-        self, vectors: Floats, alpha: Floats, beta: Floats, coefficients: Floats
-    ) -> Floats:
-        """Run the recurrence once more, and return combinations of its vectors.
+    def filtered(self, vectors: Floats, low: float, high: float, degree: int) -> Floats:
+        """Return T(D - A) V, shape (n, K), that leaves little of eigenvalues from low to high.
+
+        T is the Chebyshev polynomial of that interval and degree, one at zero: it falls from there
+        to low, and is small between low and high.
 
         Parameters
         ----------
-        vectors : (n, 8) array
-            What it started from.
-        alpha, beta : (m, 8) and (m + 1, 8) arrays
-            As the recurrence has them.
-        coefficients : (m, 8, R) array
-            Of the normalised vectors of each step.
-
-        Returns
-        -------
-        (n, 8, R) array
+        vectors : (n, K) array
+        low, high : float
+            0 < low < high.
+        degree : int
+            At least 1.
         """
-        again = Recurrence(self, vectors)
-        ritz = np.zeros((vectors.shape[0], WIDTH, coefficients.shape[2]))
-        for some in np.ascontiguousarray(coefficients, np.float64):
-            self._run(_ritz_task(again.current, again.scale, some, ritz))
-            again.step()
-        return ritz
+        n, columns = vectors.shape
+        half, centre = (high - low) / 2, (high + low) / 2
+        shifted = Lanczos(self._indptr, self._indices, self._weights, self._diagonal - centre)
+        # Each polynomial divided by its value at zero, so that nothing grows.
+        ratio = -half / centre
+        out = np.empty((n, columns))
+        for first in range(0, columns, WIDTH):
+            some = vectors[:, first : first + WIDTH]
+            now, before = _aligned(n), _aligned(n)
+            now[:] = before[:] = 0.0
+            now.reshape(n, WIDTH)[:, : some.shape[1]] = some
+            last = ratio
+            shifted._multiply(now, np.full(WIDTH, last / half), np.zeros(WIDTH), before)
+            now, before = before, now
+            for _ in range(degree - 1):
+                next_ratio = 1.0 / (2.0 / ratio - last)
+                scale = np.full(WIDTH, 2.0 * next_ratio / half)
+                shifted._multiply(now, scale, np.full(WIDTH, last * next_ratio), before)
+                now, before, last = before, now, next_ratio
+            out[:, first : first + WIDTH] = now.reshape(n, WIDTH)[:, : some.shape[1]]
+        return out
 
     def _run(self, job: Callable[[int, int, int], None]) -> None:
         run_ranges(self._edges, lambda _, start, stop: job(self._task[start], start, stop))
@@ -181,12 +192,3 @@ def _aligned(n: int) -> Floats:
     room = np.empty(WIDTH * n + WIDTH)
     first = (-room.ctypes.data // 8) % WIDTH
     return room[first : first + WIDTH * n]
-
-
-def _ritz_task(
-    vectors: Floats, scale: Floats, coefficients: Floats, ritz: Floats
-) -> Callable[[int, int, int], None]:
-    def job(task: int, start: int, stop: int) -> None:
-        add_ritz_rows(vectors, scale, coefficients, start, stop, ritz)
-
-    return job

@@ -11,9 +11,12 @@ from nnrg.comparison._flows import Flowing
 from nnrg.comparison._scales import Common, Reading
 from nnrg.comparison._settings import BOUND, PAIRED
 
-__all__ = ["Pair", "Side", "pair_of"]
+__all__ = ["Pair", "Side", "pair_of", "refused"]
 
 Array = npt.NDArray[np.float64]
+
+# Where the action does not describe the field, jackknife errors are too small by a third or more.
+_REFUSED = ("poor fit", "ill-conditioned", "unstable")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,10 +59,14 @@ class Pair:
 
     kind: str
     names: tuple[str, ...]
-    tested: npt.NDArray[np.bool_]
+    broad: npt.NDArray[np.bool_]
     first: Side
     second: Side
     relation: str
+
+    def tested(self) -> npt.NDArray[np.bool_]:
+        """Tell which numbers have a law and an error to test with, shape (m, n_names)."""
+        return ~(self.broad | refused(self.first.flags) | refused(self.second.flags))
 
     def deviations(self) -> Array:
         """Return what the covariance of the differences is the sum of squares of."""
@@ -86,6 +93,12 @@ class Pair:
             )
 
 
+def refused(flags: npt.NDArray[np.object_]) -> npt.NDArray[np.bool_]:
+    """Tell which numbers are not what their name says, or have an error that is too small."""
+    words = [any(word in flag for word in _REFUSED) for flag in flags.ravel()]
+    return np.array(words, dtype=bool).reshape(flags.shape)
+
+
 def pair_of(
     kind: str, first: Flowing, second: Flowing, common: Common, relation: str, null: str | None
 ) -> Pair:
@@ -95,7 +108,7 @@ def pair_of(
         for flow, reading in ((first, common.first), (second, common.second))
     ]
     table = first.tables[kind]
-    return Pair(kind, table.names, table.tested(), sides[0], sides[1], relation)
+    return Pair(kind, table.names, table.broad(), sides[0], sides[1], relation)
 
 
 def _side(flow: Flowing, kind: str, reading: Reading, null: str | None) -> Side:

@@ -45,7 +45,7 @@ class Reading:
     @property
     def between(self) -> npt.NDArray[np.bool_]:
         """Which readings are between two scales."""
-        return self.low != self.high
+        return np.asarray(self.low != self.high)
 
     def read(self, numbers: Array, axis: int = -2) -> Array:
         """Return numbers with scales along `axis` at the scales read."""

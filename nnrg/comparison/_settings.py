@@ -20,7 +20,7 @@ BOUND = "one network, other groups: errors hold under any correlation"
 # The graph that blocks were made on is the network's own; the rule is what must be the same.
 _GRAPH = re.compile(r"ConnectionGraph\([^()]*\)")
 _STANDARDISED = "each site standardised over the samples"
-_MEANING = {"coupling": "basis", "cumulant": "orders of the cumulants", "range": "ranges"}
+_MEANING = {"coupling": "basis", "cumulant": "highest order of the cumulants", "range": "ranges"}
 
 
 def common_settings(flows: Sequence[Flowing]) -> dict[str, str]:
@@ -60,7 +60,9 @@ def _settings(flow: Flowing, kinds: Sequence[str]) -> dict[str, str]:
         "null models": ", ".join(sorted(_nulls(flow))) or "none",
     }
     for kind in kinds:
-        out[_MEANING[kind]] = ", ".join(flow.tables[kind].names)
+        names = flow.tables[kind].names
+        highest = [name.partition("_")[2] for name in names if name.startswith("ratio_")]
+        out[_MEANING[kind]] = highest[-1] if highest else ", ".join(names)
     for result in flow.results:
         if result.kind == "nonlocality":
             out["mean of the two-point functions"] = str(result.attrs["mean"])
@@ -110,4 +112,3 @@ def _same_groups(first: Flowing, second: Flowing) -> bool:
 
 def _first_weights(flow: Flowing, kind: str) -> np.ndarray:
     return flow.tables[kind].weights[:, 0]
-

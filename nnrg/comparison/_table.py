@@ -54,9 +54,9 @@ class Table:
         """Return the standard errors, shape (n_scales, n_names)."""
         return np.asarray(np.sqrt((self.deviations**2).sum(axis=0)))
 
-    def tested(self) -> npt.NDArray[np.bool_]:
-        """Tell which numbers have a law that a p-value can be read from, shape (n_names,)."""
-        return np.array([_BROAD.fullmatch(name) is None for name in self.names])
+    def broad(self) -> npt.NDArray[np.bool_]:
+        """Tell which numbers have a law too broad to read a p-value from, shape (n_names,)."""
+        return np.array([_BROAD.fullmatch(name) is not None for name in self.names])
 
 
 def _table(
@@ -93,9 +93,7 @@ def dimensionless_couplings(couplings: Couplings, cumulants: Cumulants | None) -
     powers = couplings.fields
     values = couplings.values * sigma[:, None] ** powers
     left = np.broadcast_to(sigma, couplings.replicates.shape[:2])
-    drawn = {
-        n: np.broadcast_to(sigma, draws.shape[:2]) for n, draws in couplings.nulls.items()
-    }
+    drawn = {n: np.broadcast_to(sigma, draws.shape[:2]) for n, draws in couplings.nulls.items()}
     if cumulants is not None and is_same_flow(couplings, cumulants):
         at = cumulants.names.index("kappa_2")
         left = _sigma(couplings, cumulants.replicates[:, :, at])

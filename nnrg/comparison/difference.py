@@ -98,13 +98,14 @@ def differences(
     a, b = pair.first, pair.second
     (null_a, spread_a), (null_b, spread_b) = a.null(), b.null()
     gap, error, dof = a.values - b.values, pair.errors(), pair.dof()
-    z, p = _score(gap, error, dof, pair.tested)
+    tested = pair.tested()
+    z, p = _score(gap, error, dof, tested)
     excess = gap - (null_a - null_b)
     squares = [
         spread**2 / max(len(side.draws), 1) for spread, side in ((spread_a, a), (spread_b, b))
     ]
     excess_error = np.sqrt(error**2 + squares[0] + squares[1])
-    excess_z, excess_p = _score(excess, excess_error, dof, pair.tested)
+    excess_z, excess_p = _score(excess, excess_error, dof, tested)
     # Where a null leaves the number as it is, there is nothing beyond it.
     kept = (spread_a == 0) | (spread_b == 0)
     excess_z, excess_p = np.where(kept, nan, excess_z), np.where(kept, nan, excess_p)
@@ -119,7 +120,7 @@ def differences(
             ]
             if np.isfinite(gap[at]) and error[at] == 0:
                 flags.append(_ALIKE)
-            if np.isfinite(z[at]) and not pair.tested[i]:
+            if np.isfinite(z[at]) and pair.broad[i]:
                 flags.append(_BROAD)
             if pair.relation != INDEPENDENT:
                 flags.append(pair.relation)
@@ -219,4 +220,3 @@ def _score(
         z = np.where(error > 0, gap / error, nan)
         tail = np.where(np.isfinite(dof), stdtr(np.maximum(dof, 1.0), -np.abs(z)), ndtr(-np.abs(z)))
     return z, np.where(tested, np.minimum(1.0, 2 * tail), nan)
-

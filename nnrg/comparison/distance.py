@@ -86,9 +86,7 @@ class _Level:
         return shrink * float(gap @ gap) / self.rank
 
 
-def flow_distance(
-    pair: Pair, first: str, second: str, numbers: tuple[float, float]
-) -> Distance:
+def flow_distance(pair: Pair, first: str, second: str, numbers: tuple[float, float]) -> Distance:
     r"""Return the distance of two flows in numbers of one kind.
 
     Parameters
@@ -170,7 +168,7 @@ def _level(pair: Pair, row: int) -> _Level | None:
     parts = pair.deviations()[:, row]
     errors = np.sqrt((parts**2).sum(axis=0))
     with np.errstate(invalid="ignore"):
-        use = pair.tested & np.isfinite(gap) & (errors > 0)
+        use = pair.tested()[row] & np.isfinite(gap) & (errors > 0)
     columns = np.flatnonzero(use)
     if not columns.size:
         return None
@@ -198,7 +196,7 @@ def _dof(pair: Pair, row: int, columns: npt.NDArray[np.intp], whiten: Array) -> 
         total += (float(np.sum(c * c)) + float(np.trace(c)) ** 2) / nu
     # Of twice the sum of both covariances each has twice its share.
     twice = 4 if pair.relation == BOUND else 1
-    return (rank + rank**2) / (twice * total)
+    return float((rank + rank**2) / (twice * total))
 
 
 def _spread(levels: list[_Level], q: float, last: float) -> tuple[float, float]:
@@ -239,4 +237,4 @@ def _null_squares(pair: Pair, told: list[tuple[int, _Level]]) -> Array:
         for r in range(count)
     ]
     squares = np.array(rows).reshape(count, len(told)).mean(axis=1)
-    return squares[np.isfinite(squares)]
+    return np.asarray(squares[np.isfinite(squares)])

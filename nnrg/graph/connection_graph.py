@@ -160,9 +160,7 @@ class ConnectionGraph:
         return csr_array((self.weights.copy(), self.indices.copy(), self.indptr.copy()), (n, n))
 
     def to_networkx(self) -> networkx.Graph:
-        """Return a networkx graph with edge attribute ``weight`` and node attribute
-        ``population``.
-        """
+        """Return a networkx graph: ``weight`` of its edges, ``population`` of its nodes."""
         return _convert.to_networkx(self.to_sparse(), self.names, self.population)
 
     @property

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from nnrg.networks.roles import AXES, TensorRole
 
 __all__ = ["End", "Joiner", "Segment", "side_of"]
 
-_NEURONS = "OIVLCM"
+# The multiplier M of a depthwise kernel counts its copies of a channel.
+_NEURONS = "OIVLC"
 # The end that a signal leaves by: an embedding goes from tokens to channels.
 _OUT = "OC"
 
@@ -89,15 +90,14 @@ class Joiner:
                 self.notes.append(f"{name}: what its axes are is not known, it joins nothing")
                 continue
             for axis, letter in enumerate(layout):
-                if letter in _NEURONS and not (letter == "M" and role.spec.shape[axis] == 1):
+                if letter in _NEURONS:
                     side = side_of(role, letter)
                     self._add(End(name, axis, 0, role.spec.shape[axis], side=side))
 
-    def _add(self, end: End) -> Segment:
+    def _add(self, end: End) -> None:
         segment = Segment(end, Group())
         segment.group.members.append(segment)
         self._segments.setdefault((end.tensor, end.axis), []).append(segment)
-        return segment
 
     def segments(self, tensor: str, side: str) -> list[Segment]:
         """Return the segments of a tensor's end on one side; a vector has but one side."""
@@ -113,18 +113,29 @@ class Joiner:
         return self._segments.get((tensor, axis), [])
 
     def split(self, segment: Segment, sizes: Iterable[int]) -> list[Segment]:
-        """Cut an end, not joined yet, into parts of these sizes."""
+        """Cut an end that is not joined yet into parts of these sizes."""
         end = segment.end
-        del self._segments[(end.tensor, end.axis)]
+        along = self._segments[(end.tensor, end.axis)]
         parts, start = [], end.start
         for size in sizes:
-            parts.append(self._add(replace(end, start=start, stop=start + size)))
+            parts.append(Segment(replace(end, start=start, stop=start + size), Group()))
+            parts[-1].group.members.append(parts[-1])
             start += size
+        place = along.index(segment)
+        along[place : place + 1] = parts
         return parts
 
     def repeat(self, segment: Segment, copies: int, *, first: bool) -> None:
         """Say that several entries of an end belong to one neuron."""
         segment.end = replace(segment.end, copies=copies, copies_first=first)
+
+    def make_depthwise(self, tensor: str) -> None:
+        """Say that a kernel filters each channel by itself: it joins a channel with no other."""
+        (leave,) = self.segments(tensor, "out")
+        for entry in self.segments(tensor, "in"):
+            if entry is not leave:
+                del self._segments[(tensor, entry.end.axis)]
+        leave.end = replace(leave.end, side="unit")
 
     def join(self, one: Segment, other: Segment, evidence: str, name: str = "") -> bool:
         """Make two ends one population, if they have as many neurons; return whether."""
@@ -141,25 +152,23 @@ class Joiner:
         kept.name = name or kept.name
         return True
 
-    def fed(self, segment: Segment) -> bool:
-        """Whether another tensor's signal is known to enter the neurons of an end."""
-        return any(
-            s.end.side == "out" and s.end.tensor != segment.end.tensor
-            for s in segment.group.members
-        )
+    def fed(self, segment: Segment, by: Container[str]) -> bool:
+        """Whether the signal of one of these tensors is known to enter the neurons of an end."""
+        return any(s.end.side == "out" and s.end.tensor in by for s in segment.group.members)
 
     def groups(self) -> list[Group]:
-        """Return the populations, in the order in which a signal leaves them in the file."""
+        """Return the populations, in the order in which the tensors of the file meet them."""
         found: dict[int, Group] = {}
-        for segments in self._segments.values():
-            for segment in segments:
-                found.setdefault(id(segment.group), segment.group)
+        for name in self.roles:
+            for side in ("in", "out"):
+                for segment in self.segments(name, side):
+                    found.setdefault(id(segment.group), segment.group)
         return list(found.values())
 
 
 def side_of(role: TensorRole, letter: str) -> str:
     """Return whether an axis is where signals leave a tensor, enter it, or neither."""
-    if len([c for c in role.spec.layout if c in "OIVLCM"]) == 1 and letter != "I":
+    if sum(c in _NEURONS for c in role.spec.layout) == 1:
         return "unit"
     return "out" if letter in _OUT else "in"
 

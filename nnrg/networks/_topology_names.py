@@ -16,6 +16,9 @@ _BLOCK = re.compile(
     re.IGNORECASE,
 )
 
+# A block of T5 numbers its attention and feed-forward parts like layers.
+_SUBLAYER = re.compile(r"(block[._/]\d+)[._/]layer[._/]\d+", re.IGNORECASE)
+
 
 def _ending(*words: str) -> re.Pattern[str]:
     return re.compile(f"(?:^|[._/])(?:{'|'.join(words)})$", re.IGNORECASE)
@@ -53,13 +56,14 @@ _PARTS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ),
 )  # fmt: skip
 _CROSS = re.compile(r"cross|encoder_attn|encdec|multihead_attn", re.IGNORECASE)
-_ON_STREAM = re.compile(
+_READING = re.compile(
     r"(?:^|[._/])(?:lm_head|pooler[._/]dense|classifier(?:[._/]dense)?|score|head|embed_out"
-    r"|predictions[._/]transform[._/]dense)$",
+    r"|predictions[._/]transform[._/]dense|predictions[._/]decoder)$",
     re.IGNORECASE,
 )
-_PATCHES = re.compile(r"patch_?emb|conv_proj|embed_tokens_conv|class_embedding", re.IGNORECASE)
-_FULL = re.compile(r"lm_head$|embed_out$|predictions[._/]decoder$", re.IGNORECASE)
+_FEEDING = ("embedding", "position embedding", "normalisation")
+_PATCHES = re.compile(r"patch_?emb|conv_proj|class_embedding", re.IGNORECASE)
+_WORDS = re.compile(r"word_emb|wte$|tok\w*_emb|embed_tokens|lm_head|embed_out|predictions.decoder")
 
 
 def join_layers(joiner: Joiner) -> None:
@@ -71,11 +75,13 @@ def join_layers(joiner: Joiner) -> None:
         matrices = [n for n in members if _is_matrix(joiner, n)]
         vectors = [n for n in members if n not in matrices]
         first = [*matrices, *vectors][0]
+        parts = joiner.segments(first, "out")
         for name in vectors:
-            for mine in joiner.segments(name, "out"):
-                for theirs in joiner.segments(first, "out"):
-                    if name != first:
-                        joiner.join(theirs, mine, "bias or scale of the same layer")
+            own = joiner.segments(name, "out")
+            # A bias of other parts than its weight is not that weight's.
+            if name != first and len(own) == len(parts):
+                for theirs, mine in zip(parts, own, strict=True):
+                    joiner.join(theirs, mine, "bias or scale of the same layer")
 
 
 def _is_matrix(joiner: Joiner, name: str) -> bool:
@@ -99,7 +105,9 @@ def join_recurrent(joiner: Joiner) -> set[str]:
         if "hh" not in parts:
             continue
         state = joiner.segments(parts["hh"], "out")[0]
-        joiner.join(state, joiner.segments(parts["hh"], "in")[0], "names: hidden state of the layer")
+        joiner.join(
+            state, joiner.segments(parts["hh"], "in")[0], "names: hidden state of the layer"
+        )
         state.group.name = f"{layer}:hidden"
         if "ih" in parts:
             joiner.join(state, joiner.segments(parts["ih"], "out")[0], "names: gates of the layer")
@@ -134,7 +142,7 @@ def join_transformers(joiner: Joiner, heads: int | None) -> set[str]:
     """Join residual streams, attention and feed-forward parts; return the tensors understood."""
     blocks: dict[tuple[str, str], dict[tuple[str, str], list[str]]] = {}
     for name, role in joiner.roles.items():
-        match = _BLOCK.match(role.layer)
+        match = _BLOCK.match(_SUBLAYER.sub(r"\1", role.layer))
         if match is None or role.kind != "weight":
             continue
         part = next((p for p, pattern in _PARTS if pattern.search(match["rest"])), "")
@@ -168,7 +176,7 @@ def _join_block(
         for name in members:
             entry = joiner.segments(name, "in")[0]
             leave = joiner.segments(name, "out")[0]
-            if where and part in ("key", "value"):
+            if where and part in ("key", "value", "fused"):
                 continue  # they read another stream
             on = leave if part in ("mixed", "down") else entry
             if stack in streams and on.end.units != streams[stack].end.units:
@@ -257,7 +265,7 @@ def _join_heads(
 
 
 def _cut(joiner: Joiner, segment: Segment, width: int) -> list[Segment]:
-    return joiner.cut(segment, [width] * (segment.end.units // width))
+    return joiner.split(segment, [width] * (segment.end.units // width))
 
 
 def _join_norms(joiner: Joiner, stack: str, stream: Segment) -> None:
@@ -269,24 +277,19 @@ def _join_norms(joiner: Joiner, stack: str, stream: Segment) -> None:
 
 def _join_ends_of_stream(joiner: Joiner, stream: Segment) -> set[str]:
     """Join what feeds and reads the one residual stream: embeddings, heads, outer norms."""
-    used, tokens = set(), []
+    used: set[str] = set()
+    tokens: list[Segment] = []
     for name, role in joiner.roles.items():
         side = ""
-        if role.kind in ("embedding", "position embedding", "normalisation"):
+        if role.kind in _FEEDING or _PATCHES.search(role.layer):
             side = "out"
-        elif _PATCHES.search(role.layer):
-            side = "out"
-        elif _ON_STREAM.search(role.layer) or _FULL.search(role.layer):
+        elif role.kind == "weight" and _READING.search(role.layer):
             side = "in"
         for segment in joiner.segments(name, side) if side else ():
-            bare = side == "out" and role.kind in ("bias", "vector")
-            if bare or len(segment.group.members) > 0:
-                if joiner.join(stream, segment, f"names: {role.kind} on the residual stream"):
-                    used.add(name)
-        if role.kind == "embedding" and "position" not in name and "type" not in name:
-            tokens += joiner.segments(name, "in")
-        if _FULL.search(role.layer):
-            tokens += joiner.segments(name, "out")
+            if joiner.join(stream, segment, f"names: {role.kind} on the residual stream"):
+                used.add(name)
+        if name in used and _WORDS.search(role.layer):
+            tokens += joiner.segments(name, "in" if side == "out" else "out")
     for segment in tokens[1:]:
         joiner.join(tokens[0], segment, "names: tokens")
     return used

@@ -17,7 +17,9 @@ from nnrg.errors import ArgumentError, FormatError, NonFiniteError, SourceError
 from nnrg.fields import Lattice, SynapticField
 from nnrg.graph.connection_graph import ConnectionGraph
 from nnrg.networks import _table
+from nnrg.networks._connected import Connected
 from nnrg.networks._finite import count_nonfinite
+from nnrg.networks._identity import source_name
 from nnrg.networks._label import file_label, human_bytes, label
 from nnrg.networks._limits import open_regular
 from nnrg.networks._raw import numpy_dtype
@@ -29,7 +31,7 @@ from nnrg.networks.roles import TensorRole, assign_roles
 __all__ = ["Network"]
 
 
-class Network:
+class Network(Connected):
     """The tensors of one trained or random network, read from a file when they are asked for.
 
     Made by `nnrg.load`. ``print(net)`` shows what was found, what was left out, and why.
@@ -199,15 +201,16 @@ class Network:
         if sites is None and hint is not None:
             sites = lattice_from_hint(hint, name)
         lattice = Lattice(sites.n_nodes) if isinstance(sites, ConnectionGraph) else sites
-        built = build_field(self._read(name), self.specs[name], sites=lattice, along=along)
-        own = frozenset({self.source_of(name)})
+        values = self._read(name)
+        built = build_field(values, self.specs[name], sites=lattice, along=along)
+        own = frozenset({source_name(name, self.name, self.path, values)})
         if isinstance(sites, ConnectionGraph):
             return replace(built, sites=sites, sources=own)
         return replace(built, sources=own)
 
     def source_of(self, name: str) -> str:
         """Return what the numbers of a tensor are called where blocks are chosen by them."""
-        return f"{name} of {self.name}"
+        return source_name(name, self.name, self.path, self._read(name))
 
     def _checked_chunks(self, name: str, rows: int) -> Iterator[Array]:
         with self._enough_memory(name):

@@ -7,6 +7,7 @@ column, `save` writes a figure.
 
 from __future__ import annotations
 
+from nnrg.plot._comparison import comparison
 from nnrg.plot._figures import PANELS, column, figure, summary
 from nnrg.plot._panels import correlation, couplings, ratios, variance, z_scores
 from nnrg.plot._style import STYLES, save, style
@@ -15,6 +16,7 @@ __all__ = [
     "PANELS",
     "STYLES",
     "column",
+    "comparison",
     "correlation",
     "couplings",
     "figure",

@@ -22,6 +22,8 @@ _LOCALITY = {
     "shuffle": "all values of the layer shuffled are as far from permuted ones",
     "rows": "so are values shuffled within each row",
     "columns": "so are values shuffled at each site: a profile that samples share would do that",
+    "configuration": "so is the field on a rewired graph: the degrees alone would do that",
+    "independent": "so are units that have nothing in common: unequal one-point laws would do that",
 }
 # Fewest samples of an open lattice whose surrogates keep the variance of every site.
 _MIXED = 16
@@ -58,7 +60,7 @@ def decide(
             return Decision(
                 UNTOLD, [f"permutation is beaten ({_short(strongest)}), {null!r} is not", meaning]
             )
-    reasons = [_short(strongest)]
+    reasons = [_short(strongest), *_topology(results)]
     statement = STRUCTURE
     missing: tuple[str, ...] = ()
     told, why = _interactions(results, by_name.get("phase"), "phase" in beaten, alpha)
@@ -125,12 +127,11 @@ def _not_from_unequal_variance(
     surrogate keeps needs no such care: the variances of samples on a periodic lattice, those of
     sites on an open one whose samples were mixed.
     """
-    lattice = str(couplings.attrs.get("lattice", ""))
     mixed = (
         int(couplings.attrs.get("samples", 0)) >= _MIXED
         and couplings.attrs.get("jackknife_over") == "samples"
     )
-    if ", periodic" in lattice and "periodic=" not in lattice:
+    if _periodic(couplings):
         open_to = ["sites"]
     else:
         open_to = ["samples"] if mixed else ["samples", "sites"]
@@ -151,6 +152,23 @@ def _not_from_unequal_variance(
     if unequal:
         return [e for e in numbers if e.name == "ratio_4" and e.z < 0]
     return [e for e in numbers if e.scale not in faked]
+
+
+def _periodic(result: Observables) -> bool:
+    """Tell whether the field lives on a lattice that is periodic along every axis."""
+    if "periodic" in result.attrs:
+        return bool(result.attrs["periodic"])
+    # Results saved before this was recorded have the lattice in words.
+    lattice = str(result.attrs.get("lattice", ""))
+    return ", periodic" in lattice and "periodic=" not in lattice
+
+
+def _topology(results: Sequence[Observables]) -> list[str]:
+    """Say what local means where sites have no order of their own."""
+    attrs = results[0].attrs
+    if attrs.get("sites_kind", "lattice") == "lattice":
+        return []
+    return [f"local on the topology of {attrs.get('blocks_chosen_by', 'a graph')}"]
 
 
 def _largest(test: NullTest) -> str:

@@ -26,7 +26,7 @@ _BROAD = re.compile(r"phi[5-8]")
 _REFUSED = ("poor fit", "ill-conditioned", "unstable")
 # Nulls that destroy the order of sites are judged by what depends on it; the Gaussian surrogate by
 # what a Gaussian field has not; others by both, and by the one-point numbers.
-_ORDER = ("permutation", "shuffle", "rows", "columns")
+_ORDER = ("permutation", "shuffle", "rows", "columns", "configuration", "independent")
 _GAUSSIAN = ("phase",)
 
 

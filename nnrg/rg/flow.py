@@ -31,7 +31,6 @@ __all__ = ["Flow"]
 Array = npt.NDArray[np.float64]
 
 
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Flow:
     """The block fields of one field at scales b = 1, b1, b2, ..., with their statistics.

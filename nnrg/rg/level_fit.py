@@ -20,6 +20,8 @@ from nnrg.rg.diagnostics import (
 )
 from nnrg.rg.flow import Flow
 from nnrg.rg.goodness import Goodness, goodness_of_fit
+from nnrg.rg.graph_action.system import linear_system_on_graph
+from nnrg.rg.graph_action.terms import out_of_room
 from nnrg.rg.schwinger_dyson import LinearSystem, linear_system, solve
 
 __all__ = ["LevelFit", "fit_level"]
@@ -86,27 +88,31 @@ _out_of_room = lru_cache(maxsize=64)(Basis.out_of_room)
 def fit_level(flow: Flow, level: int, basis: Basis, *, like: LevelFit | None = None) -> LevelFit:
     """Solve the Schwinger-Dyson equations of one scale.
 
-    Operators that the lattice is too small to tell are left out of the basis there, and are NaN;
-    so are those between sites where the block field has no density on its sites.
+    Operators that the lattice, or the graph, is too small to tell are left out of the basis there,
+    and are NaN; so are those between sites where the block field has no density on its sites.
     With `like`, as for null draws, the equations are those of another fit, and neither assumptions
     nor goodness of fit are looked at.
     """
-    means, lattice = flow.means[level], flow.sites[level]
-    dropped = dict(_out_of_room(basis, lattice))
+    means = flow.means[level]
+    graphs = flow.graphs[level] if flow.graphs else ()
+    dropped = dict(
+        out_of_room(basis, graphs) if graphs else _out_of_room(basis, flow.lattices[level])
+    )
     singular = flow.singular if level else ""
     if singular:
         dropped |= {o.name: f"no density: {singular}" for o in basis if not o.local}
     used = [a for a, o in enumerate(basis) if o.name not in dropped]
     if not used:
         raise AnalysisError(
-            f"no operator of {', '.join(basis.names)} can be told on a lattice of "
-            f"{' x '.join(map(str, lattice.shape))} sites; add phi2, or take fewer levels"
+            f"no operator of {', '.join(basis.names)} can be told on "
+            f"{' x '.join(map(str, means.shape[1:]))} sites; add phi2, or take fewer levels"
         )
     values = thinned(means) if like is None else np.empty(0)
     # Of spins, too, most values are at the edge; but they have no density at all.
     hard_edge = like.hard_edge if like else has_hard_edge(values) and not is_discrete(values)
     here = basis.without(dropped) if dropped else basis
-    system = linear_system(flow, level, here, test=like is None, hard_edge=hard_edge)
+    build = linear_system_on_graph if graphs else linear_system
+    system = build(flow, level, here, test=like is None, hard_edge=hard_edge)
     solutions, condition = solve(system)
     in_field_units = np.full((solutions.shape[0], len(basis)), np.nan)
     in_field_units[:, used] = solutions / system.unit**here.fields

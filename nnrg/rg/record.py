@@ -6,6 +6,7 @@ import numpy as np
 
 from nnrg.rg._regions import CORRELATED, correlation_of_halves
 from nnrg.rg.flow import Flow
+from nnrg.rg.graph_action.shells import edge_unit
 from nnrg.rg.moments import observe
 from nnrg.rg.rescaling import field_exponent
 
@@ -23,10 +24,14 @@ def describe_flow(flow: Flow, seed: np.random.SeedSequence) -> dict[str, str | i
         "samples": flow.field.n_samples,
         "sample_is": flow.field.sample,
         "lattice": repr(flow.field.sites),
+        "sites_kind": _kind(flow),
+        "periodic": int(flow.arrangement is None and all(flow.field.lattice.periodic)),
         "axes": ", ".join(flow.field.sites.axes),
         "natural_order": int(flow.field.natural),
         "blocks": repr(flow.blocks),
         "blocks_chosen_by": flow.blocks.provenance,
+        "blocks_sources": ", ".join(_sources(flow)),
+        "edge_unit": _edge_units(flow),
         "rescale": str(flow.rescale),
         "exponent_Delta": "measured (kappa_2 kept)" if exponent is None else exponent,
         "jackknife_over": flow.groups.kind,
@@ -42,6 +47,27 @@ def _strongest(flow: Flow) -> float:
         return correlation_of_halves(flow.means, flow.factors_along_axes, flow.groups.edges)
     neighbours = observe(flow.statistics, 2, replicates=False)[0, -1, 2:]
     return float(np.nanmax(neighbours, initial=0.0))
+
+
+def _kind(flow: Flow) -> str:
+    """Name what the sites are: a lattice, the units of one graph, or a product of populations."""
+    if flow.arrangement is None:
+        return "lattice"
+    return "graph" if flow.field.sites.dimension == 1 else "product"
+
+
+def _sources(flow: Flow) -> list[str]:
+    """Return the names of the tensors or data that chose the blocks, as far as they are known."""
+    graphs = [g for g in (flow.graphs[0] if flow.graphs else ()) if g is not None]
+    return sorted({s for g in graphs for s in g.sources} | set(getattr(flow.blocks, "sources", ())))
+
+
+def _edge_units(flow: Flow) -> str:
+    """Return the mean absolute weight of an edge at each scale, which grad2 is in units of."""
+    return "; ".join(
+        " ".join("none" if g is None else f"{edge_unit(g):.6g}" for g in level)
+        for level in flow.graphs
+    )
 
 
 def flag_groups(flow: Flow) -> str:

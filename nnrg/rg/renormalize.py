@@ -140,7 +140,10 @@ def _renormalize_units(
         )
     field_exponent(rescale, field.sites.dimension)
     wanted = None if levels is None else as_levels(levels)
-    choice = blocks.choose(field, wanted, fewest_blocks(field, policy))
+    fewest = fewest_blocks(field, policy)
+    if unit(field, policy) == "sites" and field.sites.dimension == 2:
+        fewest = _FEWEST_REGIONS
+    choice = blocks.choose(field, wanted, fewest)
     arranged, arrangement = arrange(choice)
     check_exponent(
         field_exponent(rescale, field.sites.dimension) or 0.0, float(arrangement.lengths()[-1])

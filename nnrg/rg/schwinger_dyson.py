@@ -12,11 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import factorial, sqrt
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from nnrg.fields import Lattice
+from nnrg.lattice import Lattice
 from nnrg.rg.basis import Basis
 from nnrg.rg.distances import distances
 from nnrg.rg.flow import Flow
@@ -24,9 +25,11 @@ from nnrg.rg.operators import DerivativeRow, Operator
 from nnrg.stats.jackknife import leave_one_out
 from nnrg_kernels.schwinger_dyson import Sums, Term, accumulate
 
-__all__ = ["LinearSystem", "linear_system", "solve"]
+__all__ = ["LinearSystem", "assemble", "linear_system", "root_mean_square", "solve", "support"]
 
 Array = npt.NDArray[np.float64]
+T = TypeVar("T")  # a term: of a lattice or of a graph
+Row: TypeAlias = tuple[dict[int, float], dict[T, float]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +81,12 @@ def linear_system(
     vanishes at the least and the greatest value, so that a density that does not vanish there does
     no harm: <w F dS> = <w dF + w' F>.
     """
-    values, lattice = np.ascontiguousarray(flow.means[level]), flow.sites[level]
+    values, lattice = np.ascontiguousarray(flow.means[level]), flow.lattices[level]
     unit = root_mean_square(flow, level)
     tests, margin = tests_outside(basis, lattice)
     rows = derivative_rows(basis, lattice.dimension)
     outside = list(tests.values()) if test else []
     terms = tuple(dict.fromkeys(t for _, parts in (*rows, *outside) for t in parts))
-    window = None
-    if hard_edge:
-        window = float(values.min()) / unit, float(values.max()) / unit
     sums = accumulate(
         values,
         1 / unit,
@@ -94,10 +94,22 @@ def linear_system(
         margin=margin,
         periodic=lattice.periodic,
         sample_group=flow.groups.sample_group,
-        edges=flow.groups.edges_at(flow.blocks.factors(flow.field.sites), level, lattice.shape),
+        edges=flow.edges_at(level),
         terms=terms,
-        window=window,
+        window=support(values, unit) if hard_edge else None,
     )
+    return assemble(sums, terms, rows, outside, tuple(tests) if test else (), unit)
+
+
+def assemble(
+    sums: Sums,
+    terms: Sequence[T],
+    rows: Sequence[Row[T]],
+    outside: Sequence[Row[T]],
+    tests: tuple[str, ...],
+    unit: float,
+) -> LinearSystem:
+    """Return A g = h from sums over sites, of operators with `rows`, and of tests `outside`."""
     products, derivatives, sites = _group_means(sums)
     fitted, other = _weights(rows, terms, sums), _weights(outside, terms, sums)
     return LinearSystem(
@@ -105,10 +117,15 @@ def linear_system(
         rhs=derivatives @ fitted.T,
         test_matrix=other @ products @ fitted.T,
         test_rhs=derivatives @ other.T,
-        tests=tuple(tests) if test else (),
+        tests=tests,
         unit=unit,
         weights=sites,
     )
+
+
+def support(values: npt.NDArray[np.floating], unit: float) -> tuple[float, float]:
+    """Return the least and the greatest value, in units of `unit`."""
+    return float(values.min()) / unit, float(values.max()) / unit
 
 
 def root_mean_square(flow: Flow, level: int) -> float:
@@ -155,7 +172,7 @@ def tests_outside(basis: Basis, lattice: Lattice) -> tuple[dict[str, DerivativeR
     return tests, margin
 
 
-def _weights(rows: Sequence[DerivativeRow], terms: Sequence[Term], sums: Sums) -> Array:
+def _weights(rows: Sequence[Row[T]], terms: Sequence[T], sums: Sums) -> Array:
     """Return the coefficients of y^0, .., y^K, T_0, T_1, .. in each row."""
     n_powers = sums.cross.shape[1]
     out = np.zeros((len(rows), n_powers + len(terms)))

@@ -6,6 +6,7 @@ import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
 
+from nnrg_kernels._lanczos_tridiagonal import gauss_rule
 from nnrg_kernels.lanczos import WIDTH, Lanczos
 
 
@@ -65,18 +66,19 @@ def test_recurrence_is_the_naive_one():
     assert_allclose(run.beta, beta, rtol=1e-9)
 
 
-def test_ritz_vectors_are_combinations_of_the_same_vectors():
+@pytest.mark.parametrize("degree", [1, 2, 7])
+def test_filter_is_a_chebyshev_polynomial_that_is_one_at_zero(degree):
     matrix, diagonal = graph(200, 900, 5)
-    start = np.random.default_rng(6).standard_normal((200, WIDTH))
-    tool = lanczos(matrix, diagonal)
-    run = tool.start(start)
-    for _ in range(10):
-        run.step()
-    coefficients = np.random.default_rng(7).standard_normal((10, WIDTH, 3))
-    found = tool.ritz_vectors(start, np.array(run.alpha), np.array(run.beta), coefficients)
-    _, _, bases = by_numpy(np.diag(diagonal) - matrix.toarray(), start, 10)
-    expected = np.einsum("cmn,mcr->ncr", bases[:, :10], coefficients)
-    assert_allclose(found, expected, atol=1e-9)
+    vectors = np.random.default_rng(6).standard_normal((200, 11))
+    values, modes = np.linalg.eigh(np.diag(diagonal) - matrix.toarray())
+    low, high = values[20], values[-1]
+
+    def chebyshev(x):
+        return np.polynomial.chebyshev.Chebyshev.basis(degree)((2 * x - high - low) / (high - low))
+
+    expected = modes @ (chebyshev(values) / chebyshev(0.0) * (modes.T @ vectors).T).T
+    found = lanczos(matrix, diagonal).filtered(vectors, low, high, degree)
+    assert_allclose(found, expected, atol=1e-12)
 
 
 def test_a_spent_space_ends_the_matrix():
@@ -118,3 +120,22 @@ def test_any_number_of_threads_gives_the_same_bits():
         numba.set_num_threads(before)
     for one, two in zip(*found, strict=True):
         assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize("m", [1, 2, 37, 200])
+def test_quadrature_of_a_tridiagonal_matrix(m):
+    rng = np.random.default_rng(m)
+    diagonal, beside = rng.standard_normal(m), rng.uniform(0.1, 1, m - 1)
+    expected, vectors = np.linalg.eigh(np.diag(diagonal) + np.diag(beside, 1) + np.diag(beside, -1))
+    nodes, weights = gauss_rule(diagonal, beside)
+    assert_allclose(nodes, expected, atol=1e-12)
+    # Neighbouring eigenvalues as close as 1e-4 mix rounding into components.
+    assert_allclose(weights, vectors[0] ** 2, atol=1e-10)
+
+
+def test_a_tridiagonal_matrix_that_falls_apart():
+    nodes, weights = gauss_rule(np.array([2.0, 1.0, 1.0]), np.array([0.5, 0.0]))
+    expected = np.sort([1.0, *np.linalg.eigvalsh([[2.0, 0.5], [0.5, 1.0]])])
+    assert_allclose(nodes, expected)
+    assert_allclose(weights.sum(), 1.0)
+    assert weights[np.isclose(nodes, 1.0)] == 0.0

@@ -9,7 +9,7 @@ from cli.runs import NULLS, SEED, SITES, run, same, same_run, weights, write_mod
 
 import nnrg
 from nnrg import _parts, pipeline
-from nnrg._workers import Worker
+from nnrg._workers import Worker, Workers
 from nnrg.errors import AnalysisError, ArgumentError, NonFiniteError
 
 
@@ -212,6 +212,33 @@ def eager(monkeypatch):
     monkeypatch.setattr(pipeline, "_WORTH_A_PROCESS", 0.0)
 
 
+@pytest.fixture(scope="module")
+def processes():
+    with Workers(3) as workers:
+        yield workers
+
+
+@pytest.fixture
+def three(eager, processes):
+    """Three processes that are ready to take work."""
+    for worker in processes.others():
+        worker.ready()
+    return processes
+
+
+@pytest.fixture
+def elsewhere(monkeypatch):
+    """Results of the other process."""
+    real, results = Worker.wait, []
+
+    def wait(self, *arguments):
+        results.append(real(self, *arguments))
+        return results[-1]
+
+    monkeypatch.setattr(Worker, "wait", wait)
+    return results
+
+
 def layouts():
     """Tensors whose fields are views: kernels, a transposed matrix, numbers of 16 bits."""
     rng = np.random.default_rng(8)
@@ -224,52 +251,54 @@ def layouts():
     }
 
 
-@pytest.mark.parametrize("standardise", [False, True])
-def test_numbers_do_not_depend_on_the_number_of_processes(eager, standardise):
-    options = {"source": layouts(), "sites": None, "standardise": standardise}
-    same_run(flows(workers=2, **options), flows(**options))
+def test_numbers_do_not_depend_on_the_number_of_processes(three, elsewhere):
+    options = {"source": layouts(), "sites": None}
+    for standardise in (False, True):
+        expected = flows(standardise=standardise, **options)
+        same_run(flows(standardise=standardise, workers=three, **options), expected)
+    assert len(elsewhere) >= 4
 
 
-def test_processes_share_the_work_and_its_steps_are_told(eager):
+def test_steps_of_all_processes_are_told(three, elsewhere):
     last = {}
     result = flows(
-        workers=3, progress=lambda name, *step: last.update({name.split()[0]: tuple(step)})
+        workers=three, progress=lambda name, *step: last.update({name.split()[0]: tuple(step)})
     )
     same_run(result, run())
-    assert last == dict.fromkeys(run(), (4, 4))
+    assert last == dict.fromkeys(run(), (5, 5))
+    assert len(elsewhere) >= 2
 
 
-def test_what_another_process_refuses_is_left_out_or_an_error(eager):
+def test_what_another_process_refuses_is_left_out_or_an_error(three, elsewhere):
     x = weights()["fc2.weight"]
     source = {"a": x, "b": np.zeros((64, 64)), "c": np.ones((64, 64)), "d": x[::-1].copy()}
-    result = flows(source=source, sites=None, workers=2)
+    result = flows(source=source, sites=None, workers=three)
     assert list(result) == ["a", "d"]
     assert all("constant" in result.left_out[name] for name in "bc")
+    assert elsewhere
     with pytest.raises(AnalysisError, match="constant"):
-        flows(("b", "c"), source=source, sites=None, workers=2)
+        flows(("b", "c"), source=source, sites=None, workers=three)
 
 
-def test_what_cannot_be_sent_is_measured_here(eager):
+def test_what_cannot_be_sent_is_measured_here(three, elsewhere):
     class Own(nnrg.GridBlocks):
         """Of no module: another process does not know it."""
 
-    same_run(flows(blocks=Own(2), workers=2), flows(blocks=Own(2)))
+    same_run(flows(blocks=Own(2), workers=three), flows(blocks=Own(2)))
+    assert not elsewhere
 
 
-def test_what_an_ended_process_leaves_is_measured_here(eager, monkeypatch):
-    real = Worker.start
-
-    def start(self, *arguments):
-        real(self, *arguments)
-        self.stop()
-
-    monkeypatch.setattr(Worker, "start", start)
-    same_run(flows(workers=2), run())
+def test_what_ended_processes_leave_is_measured_here(three, elsewhere):
+    for worker in three.others():
+        worker.stop()
+    same_run(flows(workers=three), run())
+    assert not elsewhere
+    three.close()
 
 
-def test_an_interrupted_run_of_several_processes_goes_on_where_it_was(eager, tmp_path):
+def test_an_interrupted_run_of_several_processes_goes_on_where_it_was(three, tmp_path):
     with pytest.raises(KeyboardInterrupt):
-        flows(keep=tmp_path, progress=_Interrupt(3), workers=2)
+        flows(keep=tmp_path, progress=_Interrupt(3), workers=three)
     kept = len(list(tmp_path.glob("*.nc")))
     assert 1 <= kept <= 3
     watch = _Interrupt(99)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import KW_ONLY, dataclass, fields, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,6 @@ from nnrg._validate import as_count
 from nnrg.errors import ArgumentError
 from nnrg.fields import Lattice, SynapticField
 from nnrg.graph.connection_graph import ConnectionGraph
-from nnrg.graph.similarity import similarity_graph
 from nnrg.rg.neighbourhoods.independence import as_share, check_independence, split_samples
 
 __all__ = ["GraphRule", "as_graph", "check_size", "take_sites", "the_axis"]
@@ -19,7 +18,7 @@ __all__ = ["GraphRule", "as_graph", "check_size", "take_sites", "the_axis"]
 Ints = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class GraphRule:
     """A rule that chooses blocks on a graph.
 
@@ -59,6 +58,16 @@ class GraphRule:
                 )
         object.__setattr__(self, "neighbours", as_count("neighbours", self.neighbours))
         object.__setattr__(self, "seed", as_count("seed", self.seed, 0, hint="try 0"))
+
+    def __repr__(self) -> str:
+        defaults = {f.name: f.default for f in fields(self)}
+        given = [repr(self.graph)] if self.graph is not None else []
+        given += [
+            f"{name}={getattr(self, name)!r}"
+            for name, default in defaults.items()
+            if name != "graph" and getattr(self, name) != default
+        ]
+        return f"{type(self).__name__}({', '.join(given)})"
 
     @property
     def chosen_by(self) -> str:
@@ -101,6 +110,8 @@ class GraphRule:
     def _similar(
         self, field: SynapticField, share: float
     ) -> tuple[SynapticField, ConnectionGraph, tuple[str, ...]]:
+        from nnrg.graph.similarity import similarity_graph
+
         halves = split_samples(field, share, self.seed)
         vectors = field.values[halves.choosing].T.astype(np.float64)
         count = min(self.neighbours, max(vectors.shape[0] - 1, 1))
@@ -166,7 +177,9 @@ def check_size(
         hint = f"they may be of population {names[0]!r} alone: measure the field of that population"
     elif held:
         hint = f"try graph.of_population({held[0]!r})"
-    raise ArgumentError(f"blocks of {size} units do not fit the {n} of field {field.name!r}; {hint}")
+    raise ArgumentError(
+        f"blocks of {size} units do not fit the {n} of field {field.name!r}; {hint}"
+    )
 
 
 def take_sites(field: SynapticField, sites: Ints) -> SynapticField:

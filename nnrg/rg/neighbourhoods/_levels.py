@@ -10,7 +10,7 @@ import numpy.typing as npt
 from nnrg.errors import AnalysisError, ArgumentError
 from nnrg.rg.levels import as_levels
 
-__all__ = ["nested_levels"]
+__all__ = ["STEP", "nested_levels"]
 
 Ints = npt.NDArray[np.int64]
 
@@ -26,6 +26,7 @@ def nested_levels(
     *,
     name: str,
     step: float = STEP,
+    hint: str = "give a graph with more edges",
 ) -> list[Ints]:
     """Return the sites themselves and the partitions that become levels.
 
@@ -42,6 +43,8 @@ def nested_levels(
         What the field is called.
     step : float
         Largest share of the blocks of the level before; a partition with more is passed over.
+    hint : str
+        What to try where there is no level.
 
     Raises
     ------
@@ -70,7 +73,6 @@ def nested_levels(
     if most is None and len(kept) < 2:
         raise AnalysisError(
             f"no blocks can be formed on the {n_sites} sites of field {name!r} that leave at least "
-            f"{fewest} of them: too few sites are connected; give a graph with more edges, or "
-            "levels= to go on regardless"
+            f"{fewest} blocks; {hint}, or levels= to go on regardless"
         )
     return kept

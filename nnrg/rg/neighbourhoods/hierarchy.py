@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -70,7 +71,7 @@ class Hierarchy:
             if np.array_equal(labels, levels[0]) and len(levels) == 1:
                 continue
             levels.append(labels)
-        for fine, coarse in zip(levels, levels[1:], strict=False):
+        for fine, coarse in pairwise(levels):
             of_block = np.full(int(fine.max()) + 1, -1, dtype=np.int64)
             of_block[fine] = coarse
             if np.any(of_block[fine] != coarse):
@@ -123,7 +124,7 @@ def _first_site(labels: Ints) -> Ints:
 
 
 def _numbered(labels: Ints, order: Ints) -> Ints:
-    """Number blocks as they come when sites are taken in order."""
+    """Return labels with blocks numbered as they come when sites are taken in order."""
     sorted_labels = labels[order]
     new = np.concatenate([[0], np.cumsum(sorted_labels[1:] != sorted_labels[:-1])])
     out = np.empty_like(labels)

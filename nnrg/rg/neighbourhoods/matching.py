@@ -19,15 +19,15 @@ __all__ = ["MatchingBlocks"]
 Ints = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class MatchingBlocks(GraphRule):
     r"""Pair the two units of the heaviest connection, then the heaviest of the rest, and so on.
 
     Units that find no partner are paired with another such unit that shares their heaviest
-    neighbour, so that stars too shrink; who is still alone is a block alone. The graph is then
-    contracted, weights between two blocks adding up, and its blocks are paired in the same way: they
-    hold 1, 2, 4, .. units, or fewer where one was left alone. The flow equalises the variances of
-    blocks of unequal size.
+    neighbour, so that stars too shrink; one that is still alone is a block alone. The graph is then
+    contracted, weights between two blocks adding up, and its blocks are paired in the same way:
+    they hold 1, 2, 4, .. units, or fewer where one was left alone. The flow equalises the variances
+    of blocks of unequal size.
 
     Parameters
     ----------
@@ -89,8 +89,11 @@ class MatchingBlocks(GraphRule):
             If the numbers that choose are those that are measured, or no level can be formed.
         """
         measured, graph, notes = self.prepared(field)
+        hint = "give a graph with more edges"
+        if graph.signed:
+            hint = "only positive sums of weights join: try graph.strength('absolute')"
         kept = nested_levels(
-            _matchings(graph), graph.n_nodes, levels, fewest, name=field.name
+            _matchings(graph), graph.n_nodes, levels, fewest, name=field.name, hint=hint
         )
         if graph.signed:
             notes += ("signed graph: only blocks joined by a positive sum of weights are paired",)
@@ -109,7 +112,7 @@ def _matchings(graph: ConnectionGraph) -> Iterator[Ints]:
     labels = np.arange(graph.n_nodes, dtype=np.int64)
     while True:
         mate = match_heaviest(indptr, indices, weights, floor=0.0)
-        mate = match_two_hop(indptr, indices, weights, mate)
+        mate = match_two_hop(indptr, indices, weights, mate, floor=0.0)
         block = _numbered(mate)
         count = int(block.max()) + 1
         if count == mate.size:
@@ -120,7 +123,7 @@ def _matchings(graph: ConnectionGraph) -> Iterator[Ints]:
 
 
 def _numbered(mate: Ints) -> Ints:
-    """Number pairs in the order of their first member."""
+    """Return the pair of each node, pairs in the order of their first member."""
     first = np.minimum(mate, np.arange(mate.size))
     number = np.cumsum(first == np.arange(mate.size)) - 1
     return np.asarray(number[first], dtype=np.int64)

@@ -173,7 +173,9 @@ class PairBlocks:
             graph = None if graph is None else graph.subgraph(kept)
             sites = Lattice(kept.size) if graph is None else graph
         measured = replace(field, values=field.values[np.ix_(split.measuring, kept)], sites=sites)
-        hierarchy = Hierarchy([labels[kept] for labels in partitions], notes)
+        # Blocks are numbered anew without those that are left out.
+        whole = [np.unique(labels[kept], return_inverse=True)[1] for labels in partitions]
+        hierarchy = Hierarchy(whole, notes)
         return Choice(measured, (hierarchy,), (graph,))
 
     def _check_held_out(self, field: SynapticField) -> None:

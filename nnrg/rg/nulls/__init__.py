@@ -9,9 +9,13 @@
 | N5 | ``"initialisation"`` | the tensor before training | training |
 | N6 | ``"rotation"`` | the singular values | the singular vectors |
 | N7 | ``"gaussian"`` | variance and neighbour differences | all else |
+| | ``"configuration"`` | the field, the degrees of the graph | all else of the wiring |
+| N8 | ``"independent"`` | the one-point law of every unit | what units have in common |
 
 A flow that does not differ from N1 is the flow of random neighbourhoods; one that does not differ
-from N4 has no interactions that these data can tell.
+from N4 has no interactions that these data can tell. On a graph the permutation is that of units
+within each population, the Gaussian field is free on the same graph, and the configuration model
+chooses blocks again on a rewired one.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from nnrg.errors import AnalysisError
 from nnrg.fields import Lattice, SynapticField
 
-__all__ = ["fit_free_field", "gaussian"]
+__all__ = ["fit_free_field", "gaussian", "most_likely"]
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
@@ -61,15 +61,41 @@ def fit_free_field(field: SynapticField) -> tuple[float, Floats]:
     unit = moments[0]
     moments = moments / unit
     laplace = [_eigenvalues(sites, a) for a in axes]
+    # One of the samples' mean modes is spent on the common mean.
+    share = np.ones(sites.shape)
+    share.flat[0] = (field.n_samples - 1) / field.n_samples
+    theta = most_likely(moments, [np.ones([1] * sites.dimension), *laplace], share)
+    if theta is None:
+        raise AnalysisError(
+            f"field {field.name!r} has no free field of its variance and neighbour differences; "
+            "leave out the null model 'gaussian'"
+        )
+    stiffness = np.zeros(sites.dimension)
+    stiffness[axes] = theta[1:] / unit
+    return float(theta[0] / unit), stiffness
+
+
+def most_likely(moments: Floats, parts: list[Floats], share: Floats) -> Floats | None:
+    """Return theta of the kernel D_k = sum_i theta_i part_i(k) that is most likely.
+
+    Parameters
+    ----------
+    moments : array of shape (m,)
+        Of order one, the first, of a part that is one everywhere, being one.
+    parts : m arrays
+        On all modes, or shaped to spread over them.
+    share : array
+        Of each mode, what of it the samples tell: 0 to 1.
+
+    Returns
+    -------
+    array of shape (m,) or None
+        None if no kernel has these moments, <share part_i / D>.
+    """
     theta = np.zeros(moments.size)
     theta[0] = 1.0
-    # One of the samples' mean modes is spent on the common mean.
-    n = field.n_samples
-    share = np.ones(sites.shape)
-    share.flat[0] = (n - 1) / n
     for _ in range(_STEPS):
-        kernel = _kernel(theta, laplace, sites, n)
-        parts: list[Floats] = [np.ones(1), *laplace]
+        kernel = _sum_of(theta, parts, share)
         inverse = 1 / kernel
         gradient = moments - [np.mean(share * p * inverse) for p in parts]
         square = share * inverse * inverse
@@ -81,7 +107,7 @@ def fit_free_field(field: SynapticField) -> tuple[float, Floats]:
         level = _loss(theta, moments, share, kernel)
         length = 1.0
         while length > 1e-10:
-            trial = _kernel(theta + length * step, laplace, sites, n)
+            trial = _sum_of(theta + length * step, parts, share)
             if trial.min() > 0 and (
                 _loss(theta + length * step, moments, share, trial)
                 <= level - 0.25 * length * decrement + 1e-13 * abs(level)
@@ -91,14 +117,7 @@ def fit_free_field(field: SynapticField) -> tuple[float, Floats]:
         theta = theta + length * step
         if decrement < 1e-14 or length <= 1e-10:
             break
-    if not np.all(np.abs(gradient) < 1e-6 * moments):
-        raise AnalysisError(
-            f"field {field.name!r} has no free field of its variance and neighbour differences; "
-            "leave out the null model 'gaussian'"
-        )
-    stiffness = np.zeros(sites.dimension)
-    stiffness[axes] = theta[1:] / unit
-    return float(theta[0] / unit), stiffness
+    return theta if np.all(np.abs(gradient) < 1e-6 * moments) else None
 
 
 def gaussian(field: SynapticField) -> Draw:
@@ -144,6 +163,15 @@ def _kernel(theta: Floats, laplace: list[Floats], sites: Lattice, n_samples: int
         kernel += z * eigenvalues
     if n_samples == 1:
         kernel.flat[0] = 1.0
+    return kernel
+
+
+def _sum_of(theta: Floats, parts: list[Floats], share: Floats) -> Floats:
+    """Return D_k; 1 for modes of which nothing is known."""
+    kernel = np.zeros(share.shape)
+    for t, part in zip(theta, parts, strict=True):
+        kernel += t * part
+    kernel[share == 0] = 1.0
     return kernel
 
 

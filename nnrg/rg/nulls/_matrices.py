@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nnrg.fields import SynapticField
+from nnrg.lattice import Lattice
 
 __all__ = ["as_matrices", "columns", "haar", "rotation", "rows", "shuffle"]
 
@@ -23,7 +24,8 @@ def as_matrices(field: SynapticField) -> tuple[Array, Callable[[Array], Array]]:
     On sites of one population it is one matrix, samples x sites. On the product of several each
     sample is a matrix, the first population x all others.
     """
-    values, populations = field.values, field.lattice.populations
+    values, sites = field.values, field.sites
+    populations = sites.populations if isinstance(sites, Lattice) else ((0,),)
     if len(populations) == 1:
         return values.reshape(1, field.n_samples, -1), lambda m: m.reshape(values.shape)
     axes = [1 + a for a in populations[0]]

@@ -20,7 +20,7 @@ from nnrg.errors import AnalysisError
 from nnrg.fields import SynapticField
 from nnrg.rg.nulls._matrices import haar
 
-__all__ = ["FEWEST_MIXED", "phase"]
+__all__ = ["FEWEST_MIXED", "mixed_samples", "phase"]
 
 Array = npt.NDArray[Any]
 Draw = Callable[[np.random.Generator], SynapticField]
@@ -37,7 +37,7 @@ def phase(field: SynapticField) -> Draw:
     if all(field.lattice.periodic):
         return _random_phases(field)
     if field.independent and field.n_samples >= FEWEST_MIXED:
-        return _mixed_samples(field)
+        return mixed_samples(field)
     return _stationary(field)
 
 
@@ -67,7 +67,7 @@ def _random_phases(field: SynapticField) -> Draw:
     return draw
 
 
-def _mixed_samples(field: SynapticField) -> Draw:
+def mixed_samples(field: SynapticField) -> Draw:
     """Replace samples X by mean + Q (X - mean) with Q a random rotation of groups of samples."""
     n = field.n_samples
     flat = field.values.reshape(n, -1)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["NullModel", "measure_null", "null_models"]
 
 T = TypeVar("T")
-Draw = Callable[[np.random.Generator], SynapticField]
+Draw = Callable[[np.random.Generator], SynapticField | Flow]
 
 # Fields below so many values are measured faster than threads are started.
 _THREADED = 1 << 14
@@ -41,7 +41,8 @@ class NullModel:
     ----------
     name : str
         Which property is destroyed: ``"permutation"``, ``"shuffle"``, ``"rows"``, ``"columns"``,
-        ``"phase"``, ``"initialisation"``, ``"rotation"`` or ``"gaussian"``; see `nnrg.rg.nulls`.
+        ``"phase"``, ``"initialisation"``, ``"rotation"``, ``"gaussian"``, ``"configuration"`` or
+        ``"independent"``; see `nnrg.rg.nulls`.
     draws : int
         Independent draws, at least 3; z-scores follow Student's t with ``draws - 1`` degrees.
     reference : SynapticField, Network, or sequence of them
@@ -123,6 +124,8 @@ class NullModel:
     def prepare(self, flow: Flow) -> list[Draw]:
         """Return one function for each draw, from a generator to a field on the flow's sites.
 
+        Where blocks are chosen again the draw is a flow.
+
         Raises
         ------
         AnalysisError
@@ -132,8 +135,9 @@ class NullModel:
         """
         prepare = FAMILIES[self.name].prepare
         if prepare is not None:
-            return [prepare(flow.field)] * self.draws
-        return initialisation(flow.field, flow.arranged, as_references(self.reference), self.draws)
+            return [prepare(flow)] * self.draws
+        references = as_references(self.reference)
+        return [*initialisation(flow.field, flow.arranged, references, self.draws)]
 
 
 def null_models(nulls: str | NullModel | Sequence[str | NullModel]) -> tuple[NullModel, ...]:
@@ -175,8 +179,8 @@ def measure_null(
 
     def one(draw: Draw, child: np.random.SeedSequence) -> T:
         with alone:
-            field = draw(np.random.default_rng(child))
-        return numbers(repeat_flow(flow, field))
+            drawn = draw(np.random.default_rng(child))
+        return numbers(drawn if isinstance(drawn, Flow) else repeat_flow(flow, drawn))
 
     draws, children = model.prepare(flow), seed.spawn(model.draws)
     if flow.field.values.size < _THREADED or (threads := numba.get_num_threads()) < 2:

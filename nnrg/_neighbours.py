@@ -1,0 +1,201 @@
+"""Which neighbourhoods the units of a tensor have that lie in no natural order, and why.
+
+A graph of units comes from the weights that the same units have in other tensors, so that the
+numbers which choose the blocks are not those which are measured. Where no other tensor touches a
+population, half of the samples choose and the other half is measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from math import prod
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nnrg._unit_rules import GRAPH_RULES, INDEX_RULES, UNIT_RULES
+from nnrg._validate import shown
+from nnrg.errors import AnalysisError, ArgumentError
+from nnrg.fields import Lattice, SynapticField
+from nnrg.graph.connection_graph import ConnectionGraph
+from nnrg.graph.similarity import similarity_graph
+from nnrg.networks._topology_vectors import weight_vectors
+from nnrg.networks.network import Network
+from nnrg.networks.topology import Population, Topology
+from nnrg.rg.blocks import Blocks, GridBlocks, RandomBlocks
+from nnrg.rg.neighbourhoods.diffusion import DiffusionBlocks
+from nnrg.rg.neighbourhoods.hierarchy import Neighbourhoods
+from nnrg.rg.neighbourhoods.matching import MatchingBlocks
+from nnrg.rg.neighbourhoods.pairs import PairBlocks
+from nnrg.rg.neighbourhoods.product import ProductBlocks
+from nnrg.rg.neighbourhoods.seriation import SeriationBlocks
+
+__all__ = ["Neighbours", "Placed"]
+
+Rule = Blocks | Neighbourhoods
+Floats = npt.NDArray[np.float64]
+
+_ON_GRAPHS: tuple[Callable[..., Neighbourhoods], ...] = (
+    MatchingBlocks,
+    DiffusionBlocks,
+    SeriationBlocks,
+)
+_BY_INDEX: tuple[Callable[[int], Blocks], ...] = (RandomBlocks, GridBlocks)
+_GRAPH_RULES = dict(zip(GRAPH_RULES, _ON_GRAPHS, strict=True))
+_INDEX_RULES = dict(zip(INDEX_RULES, _BY_INDEX, strict=True))
+
+_SIDES = {"out": "out", "in": "in", "vocabulary": "in", "channel": "out"}
+_NEIGHBOURS = 10
+# Fewer units have no two scales of blocks to speak of, fewer samples cannot be split.
+_FEWEST_UNITS = 16
+_FEWEST_SAMPLES = 20
+# Units whose matrix of products, 8 bytes an entry, is kept for the next tensor.
+_MOST_KEPT = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A field, the blocks that suit its sites, and why."""
+
+    field: SynapticField
+    blocks: Rule
+    why: str
+
+
+class Neighbours:
+    """Chooses sites and blocks of the tensors of one network.
+
+    Parameters
+    ----------
+    net : Network
+    rule : str
+        What is done with units in index order: one of `UNIT_RULES`.
+    """
+
+    def __init__(self, net: Network, rule: str = "matching") -> None:
+        if rule not in UNIT_RULES:
+            raise ArgumentError(
+                f"units must be one of {', '.join(UNIT_RULES)}, got {shown(rule)}; try 'matching'"
+            )
+        self._net, self._rule = net, rule
+        self._topology: Topology | None = None
+        self._products: dict[tuple[str, str], Floats] = {}
+
+    def place(self, field: SynapticField) -> Placed:
+        """Return a field on the sites that suit it: its lattice, graphs, or its index."""
+        if field.natural or not isinstance(field.sites, Lattice):
+            return Placed(field, GridBlocks(2), "natural order of its sites")
+        if self._rule in _INDEX_RULES:
+            return Placed(field, _INDEX_RULES[self._rule](2), f"{self._rule} order, as asked")
+        if self._rule == "pairs":
+            return self._split(field, "as asked")
+        graphs = [self._graph(field, axis) for axis in range(field.sites.dimension)]
+        found = [axis for axis, graph in enumerate(graphs) if graph is not None]
+        make = _GRAPH_RULES[self._rule]
+        if len(found) == 2:
+            rules = ProductBlocks(make(graphs[0]), make(graphs[1]))
+            return Placed(field, rules, "; ".join(map(_chosen_by, field.sites.axes, graphs)))
+        if found:
+            graph = graphs[found[0]]
+            assert graph is not None
+            if field.sites.dimension == 1:
+                on = replace(field, sites=graph)
+            else:
+                on = replace(_along(field, found[0]), sites=graph)
+            return Placed(on, make(), _chosen_by(field.sites.axes[found[0]], graph))
+        return self._split(field, "no other tensor is known to touch these units")
+
+    def _split(self, field: SynapticField, why: str) -> Placed:
+        """Let half of the samples choose; of a matrix those are the units of the other axis."""
+        if self._rule == "seriation":
+            return Placed(field, GridBlocks(2), f"index order: {why}, and seriation takes a graph")
+        how = "half of the samples choose the neighbours of the units in the other half"
+        rule = PairBlocks() if self._rule == "pairs" else _GRAPH_RULES[self._rule](split=0.5)
+        two = field.lattice.dimension == 2
+        for one in [_along(field, axis) for axis in (1, 0)] if two else [field]:
+            if one.n_samples < _FEWEST_SAMPLES or one.sites.n_sites < _FEWEST_UNITS:
+                continue
+            with suppress(AnalysisError):  # samples that repeat one another are on one side
+                rule.choose(one, None, 2)
+                return Placed(one, rule, f"{why}: {how}")
+        return Placed(
+            field, GridBlocks(2), f"index order: {why}, and too few samples can be told apart"
+        )
+
+    def _graph(self, field: SynapticField, axis: int) -> ConnectionGraph | None:
+        """Return the graph of one axis's units by their weights in other tensors, if any."""
+        n = field.sites.shape[axis]
+        population = self._population(field.name, field.sites.axes[axis])
+        if population is None or population.size != n or n < _FEWEST_UNITS:
+            return None
+        tensors = dict.fromkeys(e.tensor for e in population.ends if e.side in ("in", "out"))
+        others = [tensor for tensor in tensors if tensor != field.name]
+        if not others:
+            return None
+        try:
+            graph = similarity_graph(
+                self._vectors(population, others, keep=len(tensors) > 2 and n <= _MOST_KEPT),
+                neighbours=min(_NEIGHBOURS, n - 1),
+                provenance=f"cosine of weights in {_listed(others)}",
+                sources=[self._net.source_of(tensor) for tensor in others],
+            )
+        except AnalysisError:  # units that are all alike, or all unlike
+            return None
+        return replace(graph, names=(population.name,))
+
+    def _population(self, tensor: str, axis: str) -> Population | None:
+        if self._topology is None:
+            self._topology = self._net.topology()
+        try:
+            found = set(self._topology.of(tensor, _SIDES.get(axis, axis)))
+        except ArgumentError:
+            return None
+        return found.pop() if len(found) == 1 else None
+
+    def _vectors(self, population: Population, tensors: list[str], *, keep: bool) -> Floats:
+        """Return the weights of the units in some tensors, or vectors with the same products.
+
+        Of a population that many tensors touch, such as a residual stream, the products of each are
+        kept: no tensor is read again for each of the others.
+        """
+        if not keep:
+            return self._weights(population, tensors)
+        for tensor in tensors:
+            key = (population.name, tensor)
+            if key not in self._products:
+                weights = self._weights(population, [tensor])
+                self._products[key] = weights @ weights.T
+        products = sum(self._products[population.name, tensor] for tensor in tensors)
+        values, vectors = np.linalg.eigh(np.asarray(products))
+        return np.asarray(vectors * np.sqrt(np.maximum(values, 0)))
+
+    def _weights(self, population: Population, tensors: list[str]) -> Floats:
+        left_out = {e.tensor for e in population.ends} - set(tensors)
+        return weight_vectors(self._net, population, excluding=sorted(left_out), weights="both")[0]
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names) if len(names) <= 3 else f"{names[0]} and {len(names) - 1} others"
+
+
+def _along(field: SynapticField, axis: int) -> SynapticField:
+    """Return a matrix as samples of the units of one axis, one for each unit of the other."""
+    moved = np.moveaxis(field.values, 1 + axis, -1)
+    n = moved.shape[-1]
+    lattice = field.lattice
+    other = lattice.axes[1 - axis]
+    many = "" if field.n_samples == 1 else f", {field.sample}"
+    return replace(
+        field,
+        values=moved.reshape(prod(moved.shape[:-1]), n),
+        sites=Lattice(n, axes=(lattice.axes[axis],)),
+        sample=f"{other} neuron{many}",
+        notes=(*field.notes, f"{other} neurons are the samples of {lattice.axes[axis]} neurons"),
+    )
+
+
+def _chosen_by(axis: str, graph: Any) -> str:
+    return f"no natural order of the {axis} axis: neighbours by {graph.provenance}"

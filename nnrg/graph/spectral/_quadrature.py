@@ -1,0 +1,211 @@
+"""Stochastic Lanczos quadrature of the spectrum, the lowest modes taken out exactly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from nnrg.graph.spectral._laplacian import Laplacian
+from nnrg.graph.spectral._thermal import power_sums, thermal
+from nnrg_kernels._lanczos_tridiagonal import gauss_rule
+from nnrg_kernels.lanczos import WIDTH, Lanczos
+
+__all__ = ["Quadrature", "quadrature"]
+
+Floats = npt.NDArray[np.float64]
+
+FIRST_STEPS = 40
+GROWTH = 1.5
+SHORTER = 0.85  # share of the steps whose result must agree with that of all
+PER_DECADE = 6
+# Errors of S, in units of ln N, below which nothing is gained: of the steps and of the probes.
+STEP_ERROR = 1e-4
+PROBE_ERROR = 1e-3
+FEW_MODES = 300.0
+# Residual of an eigenvector relative to its eigenvalue, which is then good to the square of it.
+FOUND_RESIDUAL = 0.02
+NO_WEIGHT = 1e-10
+# Logarithm of what a filter makes of the middle of the modes looked for, relative to the others.
+DAMPING = 11.0
+# Longest search for modes, in units of the work done before it.
+LONGEST = 4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Quadrature:
+    """Eigenvalues known exactly, and for each probe a measure of the others.
+
+    Attributes
+    ----------
+    eigenvalues : (R,) array
+        Each counts as one mode.
+    nodes, weights : (k, m) arrays
+        Of each probe; the mean over probes adds up to n - R.
+    shorter_nodes, shorter_weights : (k, m') arrays
+        The same from fewer steps.
+    steps : int
+    """
+
+    eigenvalues: Floats
+    nodes: Floats
+    weights: Floats
+    shorter_nodes: Floats
+    shorter_weights: Floats
+    steps: int
+
+
+def quadrature(
+    operator: Laplacian, *, probes: int, steps: int, deflate: int, rng: np.random.Generator
+) -> Quadrature:
+    r"""Estimate the spectrum of a Laplacian.
+
+    A probe z of independent signs, less its parts along the zero modes, has
+    :math:`E\, z^T f(L) z = \mathrm{tr} f(L)` over the other modes. Lanczos gives each quadratic
+    form as a Gauss quadrature, for all f at once. Where few modes are left, at large tau, probes
+    differ most: the lowest eigenvectors u are then found, count as one mode each, and leave :math:`z^T f z - \sum_u (u \cdot z)^2 f(\lambda_u)`.
+
+    Parameters
+    ----------
+    operator : Laplacian
+    probes : int
+        A multiple of eight.
+    steps : int
+        At most so many.
+    deflate : int
+        At most so many modes are taken out.
+    rng : numpy.random.Generator
+    """
+    tool = Lanczos(operator.indptr, operator.indices, operator.weights, operator.diagonal)
+    n = operator.n_nodes
+    # Signs from bits: eight probes of a node from one byte.
+    signs = [
+        np.unpackbits(rng.integers(0, 256, n, dtype=np.uint8)[:, None], axis=1) * 2.0 - 1.0
+        for _ in range(probes // WIDTH)
+    ]
+    starts = [operator.without_zero_modes(block) for block in signs]
+    runs = [tool.start(block) for block in starts]
+    zero = np.zeros(operator.n_zero)
+    target, done = min(FIRST_STEPS, steps), 0
+    while True:
+        for run in runs:
+            for _ in range(target - done):
+                run.step()
+        done = target
+        alpha = np.concatenate([np.array(run.alpha) for run in runs], axis=1)
+        beta = np.concatenate([np.array(run.beta) for run in runs], axis=1)
+        found = Quadrature(zero, *_gauss(alpha, beta), *_gauss(*_shorter(alpha, beta)), done)
+        steps_agree, few_modes_differ = _judge(found)
+        if steps_agree or done >= steps or not beta[-1].any():
+            break
+        target = min(steps, int(done * GROWTH))
+    if not few_modes_differ or not deflate:
+        return found
+    values, vectors = _lowest(tool, operator, found, deflate, rng)
+    if not values.size:
+        return found
+    parts = np.concatenate([(vectors.T @ block).T for block in starts]) ** 2
+    again = np.broadcast_to(values, parts.shape)
+    return Quadrature(
+        np.concatenate([zero, values]),
+        np.concatenate([found.nodes, again], axis=1),
+        np.concatenate([found.weights, -parts], axis=1),
+        np.concatenate([found.shorter_nodes, again], axis=1),
+        np.concatenate([found.shorter_weights, -parts], axis=1),
+        done,
+    )
+
+
+def _shorter(alpha: Floats, beta: Floats) -> tuple[Floats, Floats]:
+    fewer = max(2, int(SHORTER * alpha.shape[0]))
+    return alpha[:fewer], beta[: fewer + 1]
+
+
+def _gauss(alpha: Floats, beta: Floats) -> tuple[Floats, Floats]:
+    """Return nodes and weights of the quadrature of each column, shape (k, m)."""
+    nodes, weights = np.empty(alpha.T.shape), np.empty(alpha.T.shape)
+    for c in range(alpha.shape[1]):
+        values, shares = gauss_rule(alpha[:, c], beta[1:-1, c])
+        nodes[c] = np.maximum(values, 0.0)
+        weights[c] = beta[0, c] ** 2 * shares
+    return nodes, weights
+
+
+def _judge(found: Quadrature) -> tuple[bool, bool]:
+    """Say whether fewer steps give the same, and whether probes differ where few modes are left."""
+    tau = time_grid(found)
+    if not tau.size:
+        return True, False
+    lowest = lowest_value(found)
+    exact = power_sums(found.eigenvalues, None, tau, lowest)
+    each = power_sums(found.nodes, found.weights, tau, lowest)
+    fewer = power_sums(found.shorter_nodes, found.shorter_weights, tau, lowest).mean(axis=0)
+    full = thermal(exact + each.mean(axis=0), tau)
+    short = thermal(exact + fewer, tau)
+    k = each.shape[0]
+    left_out = thermal(exact + (each.sum(axis=0) - each) / (k - 1), tau)
+    error = np.sqrt((k - 1) * left_out.entropy.var(axis=0))
+    scale = np.log(found.weights.sum() / k + found.eigenvalues.size)
+    truncated = np.abs(full.entropy - short.entropy)
+    agree = np.all(truncated <= np.maximum(0.3 * error, STEP_ERROR * scale))
+    differ = np.any((error > PROBE_ERROR * scale) & (full.spread < FEW_MODES))
+    return bool(agree), bool(differ)
+
+
+def lowest_value(found: Quadrature) -> float:
+    """Smallest eigenvalue or node."""
+    return min(float(part.min()) for part in (found.eigenvalues, found.nodes) if part.size)
+
+
+def time_grid(found: Quadrature, per_decade: int = PER_DECADE) -> Floats:
+    """Return times from before diffusion starts to when nothing is left of it.
+
+    Empty if all eigenvalues are equal.
+    """
+    values = np.concatenate([found.eigenvalues, found.nodes.ravel()])
+    weights = np.concatenate([np.ones(found.eigenvalues.size), found.weights.ravel()])
+    values = values[np.abs(weights) > 1e-14 * np.abs(weights).max()]
+    largest, lowest = float(values.max()), lowest_value(found)
+    gaps = values[values > lowest + 1e-9 * largest] - lowest
+    if not gaps.size:
+        return np.empty(0)
+    first, last = 0.01 / (largest - lowest), 30.0 / float(gaps.min())
+    count = 1 + int(np.ceil(per_decade * np.log10(last / first)))
+    return np.geomspace(first, last, count)
+
+
+def _lowest(
+    tool: Lanczos, operator: Laplacian, found: Quadrature, count: int, rng: np.random.Generator
+) -> tuple[Floats, Floats]:
+    """Return lowest eigenvalues and eigenvectors that have converged, (R,) and (n, R).
+
+    Random vectors, filtered so that little is left of the modes beyond the `count` lowest, span
+    the lower half of these. None are returned if that would take too long.
+    """
+    nodes = found.nodes.ravel()
+    order = np.argsort(nodes)
+    below = np.cumsum(found.weights.ravel()[order]) / found.nodes.shape[0]
+    middle, low = (
+        float(nodes[order[np.searchsorted(below, share * count)]]) for share in (0.4, 0.9)
+    )
+    high = 1.02 * float(nodes.max())
+    n = operator.n_nodes
+    none = np.empty(0), np.empty((n, 0))
+    if not 0 < middle < low < high:
+        return none
+    degree = int(np.ceil(DAMPING / (2 * np.sqrt((low - middle) / high))))
+    if degree * count > LONGEST * found.steps * found.nodes.shape[0]:
+        return none
+    start = operator.without_zero_modes(rng.standard_normal((n, count)))
+    some = operator.without_zero_modes(tool.filtered(start, low, high, max(1, degree)))
+    some /= np.sqrt(np.einsum("ij,ij->j", some, some))
+    overlap, mix = np.linalg.eigh(some.T @ some)
+    kept = overlap > NO_WEIGHT
+    basis = some @ (mix[:, kept] / np.sqrt(overlap[kept]))
+    image = tool.product(basis)
+    values, turn = np.linalg.eigh(basis.T @ image)
+    vectors = basis @ turn
+    residual = np.linalg.norm(image @ turn - vectors * values, axis=0)
+    good = residual < FOUND_RESIDUAL * values
+    return values[good], vectors[:, good]

@@ -1,0 +1,406 @@
+"""Rules that choose blocks on graphs: the independence rule, matching and diffusion."""
+
+import networkx as nx
+import numpy as np
+import pytest
+from scipy.linalg import expm
+
+import nnrg
+from nnrg.errors import AnalysisError, ArgumentError, NonFiniteError
+from nnrg.graph.connection_graph import ConnectionGraph
+from nnrg.rg.neighbourhoods.diffusion import DiffusionBlocks
+from nnrg.rg.neighbourhoods.hierarchy import Neighbourhoods
+from nnrg.rg.neighbourhoods.independence import check_independence, split_samples
+from nnrg.rg.neighbourhoods.labels import LabelBlocks
+from nnrg.rg.neighbourhoods.matching import MatchingBlocks
+from nnrg.rg.neighbourhoods.modes import GraphModes
+from nnrg.rg.neighbourhoods.product import ProductBlocks
+from nnrg.rg.neighbourhoods.random import RandomUnits
+from nnrg.rg.neighbourhoods.seriation import SeriationBlocks
+
+
+def field_on(sites, n_samples=20, seed=1, **options):
+    values = np.random.default_rng(seed).normal(size=(n_samples, *sites.shape))
+    return nnrg.SynapticField(values, sites, **options)
+
+
+def weighted(graph, seed=1, **options):
+    """Give every edge a weight of its own, so that no two are equal."""
+    rng = np.random.default_rng(seed)
+    for u, v in graph.edges:
+        graph[u][v]["weight"] = float(rng.uniform(0.5, 1.5))
+    out = ConnectionGraph.from_networkx(graph)
+    return ConnectionGraph.from_sparse(out.to_sparse(), **options)
+
+
+def geometric(n=100, seed=3, **options):
+    return weighted(nx.random_geometric_graph(n, 0.2, seed=seed), **options)
+
+
+def blocks_as_sets(hierarchy, level, names):
+    labels = hierarchy.labels[level]
+    return {frozenset(names[labels == one].tolist()) for one in np.unique(labels)}
+
+
+# Independence.
+
+
+def test_blocks_from_what_is_measured_are_refused_by_every_rule():
+    graph = geometric(sources=("fc1.weight", "fc2.weight"))
+    field = field_on(nnrg.Lattice(100), sources=frozenset({"fc2.weight", "fc3.weight"}))
+    labels = LabelBlocks(np.arange(100) // 2, sources="fc2.weight")
+    rules = (MatchingBlocks(graph), DiffusionBlocks(graph), SeriationBlocks(graph), labels)
+    for rule in rules:
+        with pytest.raises(AnalysisError, match=r"chosen by 'fc2.weight'.*other layers.*split="):
+            rule.choose(field, None, 2)
+    with pytest.raises(AnalysisError, match="chosen by 'fc2.weight'"):
+        nnrg.renormalize(field, GraphModes(graph, 2))
+    on_itself = field_on(graph, sources=frozenset({"fc1.weight"}))
+    with pytest.raises(AnalysisError, match="chosen by 'fc1.weight'"):
+        MatchingBlocks().choose(on_itself, None, 2)
+    matrix = field_on(
+        nnrg.Lattice((100, 4), populations=((0,), (1,))), sources=frozenset({"fc1.weight"})
+    )
+    with pytest.raises(AnalysisError, match="chosen by 'fc1.weight'"):
+        ProductBlocks(MatchingBlocks(graph), None).choose(matrix, None, 2)
+
+
+def test_independence_is_said_to_be_unknown_where_a_side_has_no_names():
+    field = field_on(nnrg.Lattice(4), sources=frozenset({"a"}))
+    assert check_independence(field, {"b"}) == ()
+    assert "the blocks do not say" in check_independence(field, ())[0]
+    nameless = field_on(nnrg.Lattice(4))
+    assert "the field does not say" in check_independence(nameless, {"b"})[0]
+    assert "neither" in check_independence(nameless, ())[0]
+    flow = nnrg.renormalize(field_on(geometric()), MatchingBlocks())
+    assert any("independence not checked" in note for note in flow.notes)
+
+
+def test_samples_that_repeat_one_another_are_on_one_side_of_a_split():
+    rng = np.random.default_rng(5)
+    single = rng.normal(size=(40, 30))
+    values = np.concatenate([single, -2 * single, single + 1e-3])
+    field = nnrg.SynapticField(values, nnrg.Lattice(30))
+    halves = split_samples(field, 0.5, 3)
+    assert set(halves.choosing % 40).isdisjoint(halves.measuring % 40)
+    assert sorted([*halves.choosing, *halves.measuring]) == list(range(120))
+    again = split_samples(field, 0.5, 3)
+    assert np.array_equal(again.choosing, halves.choosing)
+    assert not np.array_equal(split_samples(field, 0.5, 4).choosing, halves.choosing)
+
+
+def test_what_is_measured_had_no_part_in_the_choice():
+    field = field_on(nnrg.Lattice(40), n_samples=60)
+    rule = MatchingBlocks(split=0.5, neighbours=5, seed=2)
+    choice = rule.choose(field, None, 2)
+    halves = split_samples(field, 0.5, 2)
+    assert np.array_equal(choice.field.values, field.values[halves.measuring])
+    # Other numbers in the samples that are measured: the same blocks.
+    values = field.values.copy()
+    values[halves.measuring] = np.random.default_rng(9).normal(size=(halves.measuring.size, 40))
+    other = rule.choose(nnrg.SynapticField(values, nnrg.Lattice(40)), None, 2)
+    for a, b in zip(choice.hierarchies[0].labels, other.hierarchies[0].labels, strict=True):
+        assert np.array_equal(a, b)
+    assert any("others chose the blocks (seed 2)" in note for note in choice.hierarchies[0].notes)
+    assert choice.graphs[0].sources.isdisjoint(choice.field.sources)
+
+
+def test_correlated_units_are_found_on_some_samples_and_measured_on_others():
+    rng = np.random.default_rng(8)
+    place = rng.permutation(np.repeat(np.arange(16), 2))
+    values = rng.normal(size=(200, 16))[:, place] + 0.3 * rng.normal(size=(200, 32))
+    field = nnrg.SynapticField(values, nnrg.Lattice(32), natural=False)
+    for rule in (MatchingBlocks(split=0.5, neighbours=3), DiffusionBlocks(split=0.3, neighbours=1)):
+        hierarchy = rule.choose(field, 2, 2).hierarchies[0]
+        pairs = {frozenset(np.flatnonzero(place == one).tolist()) for one in range(16)}
+        assert blocks_as_sets(hierarchy, 1, np.arange(32)) == pairs
+
+
+@pytest.mark.parametrize("share", [0, 1, -0.5, 1.5, "half", True, float("nan")])
+def test_shares_that_are_none_are_refused(share):
+    with pytest.raises(ArgumentError, match="split must be"):
+        MatchingBlocks(split=share)
+
+
+def test_splits_that_cannot_be_are_refused():
+    few = field_on(nnrg.Lattice(20), n_samples=6)
+    with pytest.raises(AnalysisError, match=r"leaves 3 to choose and 3 .* more samples or a graph"):
+        MatchingBlocks(split=0.5).choose(few, None, 2)
+    taps = field_on(nnrg.Lattice(20), n_samples=40, independent=False)
+    with pytest.raises(AnalysisError, match="not independent"):
+        DiffusionBlocks(split=0.5).choose(taps, None, 2)
+    with pytest.raises(ArgumentError, match="got both"):
+        MatchingBlocks(geometric(), split=0.5)
+    with pytest.raises(ArgumentError, match="neighbours must be"):
+        MatchingBlocks(split=0.5, neighbours=0)
+    with pytest.raises(ArgumentError, match="seed must be"):
+        MatchingBlocks(split=0.5, seed=-1)
+
+
+# What every rule has in common.
+
+
+def all_rules(graph):
+    return {
+        "matching": MatchingBlocks(graph),
+        "diffusion": DiffusionBlocks(graph),
+        "spectral": SeriationBlocks(graph),
+        "leaf": SeriationBlocks(graph, method="leaf", b=3),
+        "random": RandomUnits(2),
+        "labels": LabelBlocks([np.arange(graph.n_nodes) // 2, np.arange(graph.n_nodes) // 8]),
+    }
+
+
+@pytest.mark.parametrize("name", sorted(all_rules(geometric())))
+def test_a_rule_gives_nested_blocks_that_cover_the_sites_it_keeps(name):
+    graph = geometric()
+    rule = all_rules(graph)[name]
+    assert isinstance(rule, Neighbourhoods)
+    assert "\n" not in rule.provenance and rule.provenance
+    assert repr(rule).startswith(type(rule).__name__) and len(repr(rule)) < 100
+    field = field_on(graph)
+    choice = rule.choose(field, None, 3)
+    (hierarchy,), (chosen,) = choice.hierarchies, choice.graphs
+    assert hierarchy.n_sites == choice.field.sites.n_sites == chosen.n_nodes
+    assert hierarchy.n_blocks(0) == hierarchy.n_sites
+    counts = [hierarchy.n_blocks(level) for level in range(len(hierarchy))]
+    assert len(counts) > 1 and min(counts) >= 3 and sorted(set(counts), reverse=True) == counts
+    again = rule.choose(field, 2, 3)
+    assert len(again.hierarchies[0]) == 2
+    assert len(rule.choose(field, 1, 3).hierarchies[0]) == 1
+    with pytest.raises(ArgumentError, match="40 scales were asked.*ask for fewer"):
+        rule.choose(field, 40, 3)
+
+
+@pytest.mark.parametrize("name", ["matching", "diffusion", "spectral", "leaf"])
+def test_numbering_of_units_changes_names_and_nothing_else(name):
+    graph = geometric()
+    field = field_on(graph)
+    order = np.random.default_rng(4).permutation(100)
+    moved = graph.permuted(order)
+    other = nnrg.SynapticField(field.values[:, order], moved)
+    here = all_rules(graph)[name].choose(field, None, 2)
+    there = all_rules(moved)[name].choose(other, None, 2)
+    # The first sample's values tell which unit is which after some were left out.
+    first, second = here.field.values[0], there.field.values[0]
+    assert len(here.hierarchies[0]) == len(there.hierarchies[0])
+    for level in range(len(here.hierarchies[0])):
+        assert blocks_as_sets(here.hierarchies[0], level, first) == blocks_as_sets(
+            there.hierarchies[0], level, second
+        )
+    flow, again = (
+        nnrg.renormalize(f, all_rules(g)[name], errors=nnrg.Jackknife(over="samples"))
+        for f, g in ((field, graph), (other, moved))
+    )
+    one, two = (f.cumulants(order=4, nulls=()) for f in (flow, again))
+    np.testing.assert_allclose(one.values, two.values, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(one.errors(), two.errors(), rtol=1e-9, atol=1e-12)
+
+
+def test_equal_weights_are_taken_in_the_order_of_nodes_and_are_reproducible():
+    graph = ConnectionGraph.from_networkx(nx.complete_graph(8))
+    field = field_on(graph)
+    labels = MatchingBlocks().choose(field, 3, 2).hierarchies[0].labels
+    assert labels[1].tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
+    assert labels[2].tolist() == [0, 0, 0, 0, 1, 1, 1, 1]
+
+
+@pytest.mark.parametrize("rule", [MatchingBlocks, DiffusionBlocks, SeriationBlocks, GraphModes])
+def test_what_is_no_graph_is_refused(rule):
+    for wrong in (nx.cycle_graph(4), "graph", 3):
+        with pytest.raises(ArgumentError, match="ConnectionGraph"):
+            rule(wrong)
+
+
+def test_graphs_that_do_not_fit_are_refused():
+    field = field_on(nnrg.Lattice(10))
+    for rule in (MatchingBlocks, DiffusionBlocks, SeriationBlocks):
+        with pytest.raises(ArgumentError, match="100 units do not fit the 10 of field"):
+            rule(geometric()).choose(field, None, 2)
+    with pytest.raises(ArgumentError, match="has no graph: give MatchingBlocks"):
+        MatchingBlocks().choose(field, None, 2)
+    with pytest.raises(ArgumentError, match="reshape them to one axis"):
+        MatchingBlocks(geometric()).choose(field_on(nnrg.Lattice((10, 10))), None, 2)
+    matrix = field_on(nnrg.Lattice((10, 10), populations=((0,), (1,))))
+    with pytest.raises(ArgumentError, match="ProductBlocks"):
+        DiffusionBlocks(geometric()).choose(matrix, None, 2)
+    both = ConnectionGraph.from_sparse(
+        nx.to_scipy_sparse_array(nx.cycle_graph(16)), populations=[("hidden", 10), ("out", 6)]
+    )
+    with pytest.raises(ArgumentError, match=r"of_population\('hidden'\)"):
+        MatchingBlocks(both).choose(field, None, 2)
+    with pytest.raises(ArgumentError, match="of population 'out' alone"):
+        LabelBlocks([0, 0, 1, 1, 2, 2]).choose(field_on(both), None, 2)
+    with pytest.raises(NonFiniteError):
+        SeriationBlocks(np.full((3, 3), np.nan))
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_graphs_of_one_or_two_nodes_make_no_blocks(n):
+    graph = ConnectionGraph.from_networkx(nx.complete_graph(n))
+    field = field_on(graph)
+    for rule in (MatchingBlocks(), DiffusionBlocks(), RandomUnits(2)):
+        with pytest.raises(AnalysisError, match="no blocks can be formed on the"):
+            rule.choose(field, None, 2)
+
+
+def test_edgeless_graphs_make_no_blocks():
+    graph = ConnectionGraph.from_sparse(np.zeros((6, 6)))
+    field = field_on(graph)
+    for rule in (MatchingBlocks(), DiffusionBlocks()):
+        with pytest.raises(AnalysisError, match="no blocks can be formed.*edges"):
+            rule.choose(field, None, 2)
+        with pytest.raises(ArgumentError, match="its blocks make 1"):
+            rule.choose(field, 2, 2)
+    with pytest.raises(AnalysisError, match="without an edge"):
+        SeriationBlocks(graph).choose(field, None, 2)
+
+
+def test_components_are_not_joined_and_isolated_nodes_stay_alone():
+    graph = nx.disjoint_union(nx.cycle_graph(16), nx.cycle_graph(16))
+    graph.add_nodes_from(["a", "b", "c"])
+    sites = weighted(graph)
+    component = sites.components()
+    for rule in (MatchingBlocks(), SeriationBlocks(sites)):
+        choice = rule.choose(field_on(sites), None, 2)
+        hierarchy = choice.hierarchies[0]
+        assert any("5 components" in note for note in hierarchy.notes)
+        kept = choice.graphs[0].components()
+        for labels in hierarchy.labels:
+            of_block = np.full(labels.max() + 1, -1)
+            of_block[labels] = kept
+            assert np.array_equal(of_block[labels], kept)
+    hierarchy = MatchingBlocks().choose(field_on(sites), None, 2).hierarchies[0]
+    sizes = np.bincount(hierarchy.labels[-1])[hierarchy.labels[-1]]
+    assert sizes[component > 1].tolist() == [1, 1, 1]
+    assert "3 sites are alone at every scale" in hierarchy.notes
+
+
+# Matching.
+
+
+def test_matching_takes_pairs_greedily_by_weight_level_by_level():
+    graph = geometric(60)
+    labels = MatchingBlocks().choose(field_on(graph), 3, 2).hierarchies[0].labels
+    adjacency = graph.to_sparse().toarray()
+    sites = np.arange(60)
+    for level in (1, 2):
+        blocks = np.unique(sites)
+        between = np.array(
+            [[adjacency[np.ix_(sites == a, sites == b)].sum() for b in blocks] for a in blocks]
+        )
+        np.fill_diagonal(between, 0.0)
+        free = set(range(blocks.size))
+        pair = np.arange(blocks.size)
+        for flat in np.argsort(-between, axis=None, kind="stable"):
+            a, b = divmod(int(flat), blocks.size)
+            if a in free and b in free and between[a, b] > 0:
+                free -= {a, b}
+                pair[b] = a
+        for a in sorted(free):  # those left that share their heaviest neighbour
+            others = [b for b in free if b > a and pair[b] == b and pair[a] == a]
+            same = [b for b in others if between[a].argmax() == between[b].argmax()]
+            assert len(same) <= 1, "pairs of two-hop neighbours would need an order"
+            if same and between[a].any():
+                pair[same[0]] = a
+        sites = np.unique(pair[np.searchsorted(blocks, sites)], return_inverse=True)[1]
+        found = labels[level]
+        assert len(set(zip(sites.tolist(), found.tolist(), strict=True))) == found.max() + 1
+        assert sites.max() == found.max()
+
+
+def test_stars_shrink_by_pairs_of_leaves():
+    graph = ConnectionGraph.from_networkx(nx.star_graph(16))
+    hierarchy = MatchingBlocks().choose(field_on(graph), 2, 2).hierarchies[0]
+    assert sorted(hierarchy.sizes(1).tolist()) == [1] + [2] * 8
+
+
+def test_only_positive_sums_of_signed_weights_join():
+    weights = np.zeros((4, 4))
+    for a, b, w in ((0, 1, -9.0), (1, 2, 1.0), (2, 3, -1.0), (3, 0, 2.0)):
+        weights[a, b] = weights[b, a] = w
+    graph = ConnectionGraph.from_sparse(weights)
+    choice = MatchingBlocks().choose(field_on(graph), None, 2)
+    assert blocks_as_sets(choice.hierarchies[0], 1, np.arange(4)) == {
+        frozenset({0, 3}),
+        frozenset({1, 2}),
+    }
+    assert len(choice.hierarchies[0]) == 2  # the two blocks are joined by -10
+    assert any("positive" in note for note in choice.hierarchies[0].notes)
+    negative = ConnectionGraph.from_sparse(-np.abs(weights))
+    with pytest.raises(AnalysisError, match=r"strength\('absolute'\)"):
+        MatchingBlocks().choose(field_on(negative), None, 2)
+    magnitudes = MatchingBlocks(graph.strength("absolute")).choose(field_on(graph), 2, 2)
+    assert blocks_as_sets(magnitudes.hierarchies[0], 1, np.arange(4)) == {
+        frozenset({0, 1}),
+        frozenset({2, 3}),
+    }
+
+
+# Diffusion.
+
+
+def supernodes(graph, tau, kind="combinatorial"):
+    """The published rule, entry by entry."""
+    rho = expm(-tau * graph.laplacian(kind).toarray())
+    n = graph.n_nodes
+    links = nx.empty_graph(n)
+    links.add_edges_from(
+        (i, j) for i in range(n) for j in range(i) if rho[i, j] >= min(rho[i, i], rho[j, j])
+    )
+    return {frozenset(c) for c in nx.connected_components(links)}
+
+
+@pytest.mark.parametrize("tau", [0.8, 1.5, 4.0])
+def test_supernodes_are_those_of_the_heat_kernel(tau):
+    graph = geometric(50)
+    choice = DiffusionBlocks(graph, times=[tau]).choose(field_on(graph), 2, 2)
+    assert blocks_as_sets(choice.hierarchies[0], 1, np.arange(50)) == supernodes(graph, tau)
+    assert any(f"tau = {tau:.3g}" in note for note in choice.hierarchies[0].notes)
+
+
+def test_blocks_of_one_time_stay_together_at_the_next():
+    graph = geometric(60)
+    times = (0.5, 1.0, 2.0)
+    choice = DiffusionBlocks(graph, times=times).choose(field_on(graph), 4, 2)
+    joined = nx.empty_graph(60)
+    for level, tau in enumerate(times, 1):
+        for block in supernodes(graph, tau):
+            nx.add_path(joined, sorted(block))
+        expected = {frozenset(c) for c in nx.connected_components(joined)}
+        assert blocks_as_sets(choice.hierarchies[0], level, np.arange(60)) == expected
+
+
+def test_negative_weights_diffuse_by_the_signed_laplacian():
+    # Flipping the sign of a set of nodes flips elements of the kernel: no other graph is as close.
+    graph = geometric(40)
+    sign = np.where(np.arange(40) % 3 == 0, -1.0, 1.0)
+    flipped = ConnectionGraph.from_sparse(graph.to_sparse().toarray() * np.outer(sign, sign))
+    choice = DiffusionBlocks(flipped, times=[1.0]).choose(field_on(flipped), 2, 2)
+    expected = supernodes(flipped, 1.0, "signed")
+    assert blocks_as_sets(choice.hierarchies[0], 1, np.arange(40)) == expected
+    assert all(len({sign[i] for i in block}) == 1 for block in expected)
+    assert any("signed Laplacian" in note for note in choice.hierarchies[0].notes)
+
+
+def test_nodes_that_are_all_alike_are_joined_at_no_time_or_all_at_once():
+    ring = ConnectionGraph.from_networkx(nx.cycle_graph(32))
+    with pytest.raises(AnalysisError, match="nodes are alike, as on a ring"):
+        DiffusionBlocks().choose(field_on(ring), None, 2)
+    everything = DiffusionBlocks().choose(field_on(ring), 2, 2).hierarchies[0]
+    assert everything.n_blocks(1) == 1
+
+
+@pytest.mark.parametrize("times", ["long", [], [0.0, 1.0], [2.0, 1.0], [np.nan], 3.0, ["a"]])
+def test_times_that_are_none_are_refused(times):
+    with pytest.raises(ArgumentError, match="time"):
+        DiffusionBlocks(geometric(), times=times)
+
+
+def test_graphs_too_large_for_a_dense_kernel_are_refused():
+    ring = ConnectionGraph.from_networkx(nx.cycle_graph(3001))
+    for rule in (DiffusionBlocks(ring), SeriationBlocks(ring)):
+        with pytest.raises(AnalysisError, match=r"at most 3000.*MatchingBlocks"):
+            rule.choose(field_on(ring, 2), None, 2)
+    with pytest.raises(AnalysisError, match="at most 3000"):
+        nnrg.renormalize(field_on(nnrg.Lattice(3001), 12), GraphModes(ring))
