@@ -50,12 +50,13 @@ def compare(arguments: argparse.Namespace) -> int:
         strict=True,
     ):
         write(path)
-    from nnrg import plot
+    if not arguments.no_figure:
+        from nnrg import plot
 
-    figure = plot.comparison(comparison, style_name=arguments.style)
-    for ending in (".pdf", ".png"):
-        written.append(folder / f"{STEM}{ending}")
-        plot.save(figure, written[-1], style_name=arguments.style)
+        figure = plot.comparison(comparison, style_name=arguments.style)
+        for ending in (".pdf", ".png"):
+            written.append(folder / f"{STEM}{ending}")
+            plot.save(figure, written[-1], style_name=arguments.style)
     text = as_json(comparison.to_dict()) if arguments.json else str(comparison)
     sys.stdout.write(text + "\n")
     say(arguments, "wrote " + ", ".join(map(str, written)))

@@ -254,6 +254,7 @@ def _add_compare(compare: argparse.ArgumentParser) -> None:
         help="chance of one false claim among all differences (0.05)",
     )
     compare.add_argument("--style", choices=STYLES, default="aps", help="journal style of figures")
+    compare.add_argument("--no-figure", action="store_true", help="write tables alone")
     compare.set_defaults(run="nnrg._compare_command:compare")
 
 

@@ -17,7 +17,7 @@ Floats = npt.NDArray[np.float64]
 Words = npt.NDArray[np.uint64]
 
 # Up to this many entries are ordered by comparing all with all, which is vectorised.
-FEW = 128
+FEW = 64
 LANES = 32
 LAST = np.uint64(0xFFFFFFFFFFFFFFFF)
 HALF = np.uint64(32)
@@ -99,7 +99,7 @@ def _gather(
             if label == block:
                 inside += weight
     within[block] = 0.5 * inside  # each edge was met at both of its ends
-    return np.int64(count)
+    return int(np.int64(count))
 
 
 @borrowing_kernel

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from nnrg_kernels._jit import borrowing_kernel
 from nnrg_kernels._part_sums import weigh_sites
 from nnrg_kernels._row_products import fill_powers, multiply_rows, weigh_rows
-from nnrg_kernels._stencil import BOUNDED, CUBIC, QUADRATIC, QUARTIC, SITE
+from nnrg_kernels._stencil import BOUNDED, SITE
 from nnrg_kernels._user_rows import add_user_rows
 
 __all__ = ["gather_sites", "neighbour_rows", "sum_products"]
@@ -44,11 +44,11 @@ def neighbour_rows(
     indices: Ints,
     weights: Floats,
     stride: int,
-    kind: int,
+    channel: Ints,
     derivative: Floats,
     slope: Floats,
 ) -> None:
-    """Fill in T = dO/dy and dT/dy at the sites of the runs.
+    """Fill in T = dO/dy and dT/dy at the sites of the runs, of all kinds on one list of neighbours.
 
     Parameters
     ----------
@@ -60,13 +60,14 @@ def neighbour_rows(
         Of each neighbour; empty if all are one.
     stride : int
         Sites from one node of the axis to the next.
-    kind : int
-        QUADRATIC, QUARTIC or CUBIC.
-    derivative, slope : arrays
+    channel : (3,) array
+        Channel of the quadratic, the quartic and the cubic term; -1 where there is none.
+    derivative, slope : (C, any) arrays
         Of the runs, one behind the other.
     """
     length = indptr.size - 1
     weighted = weights.size > 0
+    q, u, c = channel[0], channel[1], channel[2]
     at = 0
     for r in range(runs.shape[0]):
         sites = runs[r, 1] - runs[r, 0]
@@ -76,53 +77,89 @@ def neighbour_rows(
             node = x // stride % length
             base = x - node * stride
             first, end = indptr[node], indptr[node + 1]
-            own = y[x * width : x * width + size]
-            t, s = derivative[at : at + size], slope[at : at + size]
-            at += size
-            strength = 0.0
             if size == 1:
-                total = cubes = 0.0
-                for k in range(first, end):
-                    n = y[base + indices[k] * stride]
-                    if kind == QUADRATIC:
-                        a = weights[k] if weighted else 1.0
-                        strength += abs(a)
-                        total += a * n
-                    elif kind == QUARTIC:
-                        total += n * n
-                    else:
-                        total += n
-                        cubes += n * n * n
-                t[0], s[0] = cubes, total
-            else:
+                _one_site(y, x, base, first, end, indices, weights, stride, channel,
+                          derivative, slope, at)  # fmt: skip
+                at += 1
+                continue
+            own = y[x * width : x * width + size]
+            tq, sq = derivative[max(q, 0), at : at + size], slope[max(q, 0), at : at + size]
+            su = slope[max(u, 0), at : at + size]
+            tc, sc = derivative[max(c, 0), at : at + size], slope[max(c, 0), at : at + size]
+            if q >= 0:
                 for i in range(size):
-                    t[i] = s[i] = 0.0
-                for k in range(first, end):
-                    start = (base + indices[k] * stride) * width
-                    near = y[start : start + size]
-                    if kind == QUADRATIC:
-                        a = weights[k] if weighted else 1.0
-                        strength += abs(a)
-                        for i in range(size):
-                            s[i] += a * near[i]
-                    elif kind == QUARTIC:
-                        for i in range(size):
-                            s[i] += near[i] * near[i]
-                    else:
-                        for i in range(size):
-                            s[i] += near[i]
-                            t[i] += near[i] * near[i] * near[i]
-            if kind == QUADRATIC:
+                    sq[i] = 0.0
+            if u >= 0:
                 for i in range(size):
-                    t[i] = strength * own[i] - s[i]
-                    s[i] = strength
-            elif kind == QUARTIC:
+                    su[i] = 0.0
+            if c >= 0:
                 for i in range(size):
-                    t[i] = own[i] * s[i]
-            elif kind == CUBIC:
+                    tc[i] = sc[i] = 0.0
+            strength = 0.0
+            for k in range(first, end):
+                start = (base + indices[k] * stride) * width
+                near = y[start : start + size]
+                if q >= 0:
+                    a = weights[k] if weighted else 1.0
+                    strength += abs(a)
+                    for i in range(size):
+                        sq[i] += a * near[i]
+                if u >= 0:
+                    for i in range(size):
+                        su[i] += near[i] * near[i]
+                if c >= 0:
+                    for i in range(size):
+                        sc[i] += near[i]
+                        tc[i] += near[i] * near[i] * near[i]
+            if q >= 0:
                 for i in range(size):
-                    s[i] *= own[i]
-                    t[i] = 0.5 * own[i] * s[i] + t[i] / 6.0
+                    tq[i] = strength * own[i] - sq[i]
+                    sq[i] = strength
+            if u >= 0:
+                tu = derivative[u, at : at + size]
+                for i in range(size):
+                    tu[i] = own[i] * su[i]
+            if c >= 0:
+                for i in range(size):
+                    sc[i] *= own[i]
+                    tc[i] = 0.5 * own[i] * sc[i] + tc[i] / 6.0
+            at += size
+
+
+@borrowing_kernel
+def _one_site(
+    y: Floats,
+    x: int,
+    base: int,
+    first: int,
+    end: int,
+    indices: Ints,
+    weights: Floats,
+    stride: int,
+    channel: Ints,
+    derivative: Floats,
+    slope: Floats,
+    at: int,
+) -> None:
+    """Do one site of a single sample, whose neighbours are all read once."""
+    strength = total = plain = squares = cubes = 0.0
+    weighted = weights.size > 0
+    for k in range(first, end):
+        n = y[base + indices[k] * stride]
+        a = weights[k] if weighted else 1.0
+        strength += abs(a)
+        total += a * n
+        plain += n
+        squares += n * n
+        cubes += n * n * n
+    own = y[x]
+    q, u, c = channel[0], channel[1], channel[2]
+    if q >= 0:
+        derivative[q, at], slope[q, at] = strength * own - total, strength
+    if u >= 0:
+        derivative[u, at], slope[u, at] = own * squares, squares
+    if c >= 0:
+        derivative[c, at], slope[c, at] = 0.5 * own * own * plain + cubes / 6.0, own * plain
 
 
 @borrowing_kernel

@@ -27,6 +27,7 @@ __all__ = [
     "FAST_MATH",
     "borrowing_kernel",
     "cache_folder",
+    "inlined_kernel",
     "kernel",
     "python_version",
 ]
@@ -76,6 +77,16 @@ def borrowing_kernel(function: F) -> F:
     that their caller's reference is enough and no count is kept.
     """
     return _compile(function, nogil=True, fastmath=FAST_MATH, _nrt=False)
+
+
+def inlined_kernel(function: F) -> F:
+    """Compile a loop that other kernels call: it becomes part of each of them.
+
+    As a function of its own it is compiled twice, alone and along with its caller, and the order of
+    its sums may differ between the two: which one runs depends on whether the caller was compiled
+    in this process or taken from the cache. Inlined, there is but one.
+    """
+    return _compile(function, nogil=True, fastmath=FAST_MATH, _nrt=False, forceinline=True)
 
 
 def python_version(function: F) -> F:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
@@ -41,7 +41,8 @@ def _sum_neighbours(
         long, lanes = ir.IntType(64), ir.VectorType(ir.IntType(32), WIDTH)
         unset = ir.Constant(register, ir.Undefined)
         zero = ir.Constant(ir.IntType(32), 0)
-        total = cgutils.alloca_once_value(builder, ir.Constant(register, [0.0] * WIDTH))
+        start = ir.Constant(register, [0.0] * WIDTH)
+        total = cgutils.alloca_once_value(builder, start)  # type: ignore[no-untyped-call]
         step = ir.Constant(long, 1)
         with cgutils.for_range_slice(builder, args[3], args[4], step, inc=True) as (e, _):
             node = builder.load(builder.gep(index, [e]))

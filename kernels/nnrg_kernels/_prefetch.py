@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba.core import types
 from numba.core.cgutils import get_or_insert_function
 from numba.extending import intrinsic
@@ -25,7 +25,7 @@ def _typed(_: Any, array: Any, index: Any) -> Any:
         data = context.make_array(kind)(context, builder, arguments[0]).data
         place = builder.bitcast(builder.gep(data, [arguments[1]]), ir.IntType(8).as_pointer())
         number = ir.IntType(32)
-        function = get_or_insert_function(
+        function = get_or_insert_function(  # type: ignore[no-untyped-call]
             builder.module,
             ir.FunctionType(ir.VoidType(), [place.type, number, number, number]),
             "llvm.prefetch",
@@ -36,4 +36,4 @@ def _typed(_: Any, array: Any, index: Any) -> Any:
     return types.none(array, types.int64), generate
 
 
-prefetch = intrinsic(_typed)
+prefetch: Any = intrinsic(_typed)

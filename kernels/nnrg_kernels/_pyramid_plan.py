@@ -12,7 +12,7 @@ from nnrg_kernels import _pyramid_table as columns
 from nnrg_kernels._pyramid_boxes import line_size
 from nnrg_kernels._pyramid_table import Geometry
 
-__all__ = ["Round", "levels_at_once", "plan_round"]
+__all__ = ["Round", "levels_at_once", "plan_round", "spread"]
 
 Ints = npt.NDArray[np.int64]
 
@@ -82,7 +82,7 @@ def plan_round(
     """
     d, n_samples = len(shape), sample_group.size
     stacked = d < 4 and n_samples > 1 and math.prod(shape) < SMALL_SAMPLE
-    axes = ((3,), (1, 3), (1, 2, 3))[d - 1] if stacked else _spread(d)
+    axes = ((3,), (1, 3), (1, 2, 3))[d - 1] if stacked else spread(d)
     n, f = np.ones(4, np.int64), np.ones(4, np.int64)
     wrapped = np.zeros((len(wraps), 4), np.int64)
     all_edges = [np.array([0, 1], np.int64)] * 4
@@ -165,7 +165,7 @@ def plan_round(
     )
 
 
-def _spread(d: int) -> tuple[int, ...]:
+def spread(d: int) -> tuple[int, ...]:
     """Return the four-axis numbers of d axes: rows are the last, bands are of the first."""
     return ((3,), (0, 3), (0, 2, 3), (0, 1, 2, 3))[d - 1]
 

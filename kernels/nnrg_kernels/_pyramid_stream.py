@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
@@ -14,9 +15,9 @@ import numpy.typing as npt
 
 from nnrg_kernels import _pyramid_table as columns
 from nnrg_kernels._pyramid_ladder import Ladder, Pyramid, climb
-from nnrg_kernels._pyramid_plan import Round, levels_at_once, plan_round
+from nnrg_kernels._pyramid_plan import Round, levels_at_once, plan_round, spread
 from nnrg_kernels._pyramid_round import Workspace, as_used, lattice_sums, sweep_round, threads_for
-from nnrg_kernels._pyramid_rows import squared_distance
+from nnrg_kernels._pyramid_rows import MAX_ORDER, STATISTICS, squared_distance
 
 __all__ = ["PyramidStream"]
 
@@ -32,9 +33,15 @@ class _Part(NamedTuple):
 
     stop: int
     sums: Floats
-    gradients: Floats
-    ends: list[tuple[Floats, Floats] | None]
+    ends: list[tuple[slice, slice] | None]
     faces: Floats
+
+
+class _Plan(NamedTuple):
+    """A round, and where its faces hold the first and the last row of each level."""
+
+    round: Round
+    ends: list[tuple[slice, slice] | None]
 
 
 class PyramidStream:
@@ -111,13 +118,16 @@ class PyramidStream:
         self._order = order
         self._dtype = np.dtype(dtype)
         self._result = self._ladder.empty(order, keep=False)
+        self._edges: list[int] = self._ladder.edges[0].tolist()
         self._rows = 0
         n_levels = self._steps + self._final
         self._first: list[Floats | None] = [None] * n_levels
         self._last: list[Floats | None] = [None] * n_levels
         top = 0 if self._final else math.prod(self._ladder.shapes[self._steps])
         self._top = np.empty(top)
-        self._plans: dict[object, Round] = {}
+        self._sums = np.zeros((n_levels, self._ladder.n_groups, STATISTICS))
+        self._axes = spread(len(shape))
+        self._plans: dict[object, _Plan] = {}
         self._space: Workspace | None = None
         # Faces are large enough for fresh ones to cost as much as a tenth of the sweep: those of
         # the last run merged are in use, those of the runs before it are free.
@@ -128,12 +138,10 @@ class PyramidStream:
     def feed(self, rows: Array) -> None:
         """Take the next rows, shape (m, ``*shape[1:]``), C-contiguous."""
         plan = self._planned(self._rows, rows)
-        self._space = self._room(plan, self._space, threads_for(rows.size))
+        self._space = self._room(plan.round, self._space, threads_for(rows.size))
         self._merge(self._swept(self._rows, rows, plan, self._space))
 
-    def pull(
-        self, read: Callable[[int, Array], None], rows: int, *, at_once: bool = False
-    ) -> None:
+    def pull(self, read: Callable[[int, Array], None], rows: int, *, at_once: bool = False) -> None:
         """Read all rows and take them, on as many threads as Numba is set to.
 
         Each thread reads a run of rows into a buffer of its own and sums it alone. The sums are
@@ -169,7 +177,7 @@ class PyramidStream:
                 if at_once:
                     read(start, run)
                 plan = self._planned(start, run)
-                space = self._room(plan, space, 1)
+                space = self._room(plan.round, space, 1)
                 part = self._swept(start, run, plan, space)
                 with merging:
                     done[start] = part
@@ -189,9 +197,9 @@ class PyramidStream:
             return space
         return Workspace.of(plan, self._dtype, n_threads)
 
-    def _swept(self, start: int, rows: Array, plan: Round, space: Workspace) -> _Part:
+    def _swept(self, start: int, rows: Array, planned: _Plan, space: Workspace) -> _Part:
         """Sum a run of rows; nothing of the stream is changed but its own part of the top."""
-        stop = start + rows.shape[0]
+        plan, stop = planned.round, start + rows.shape[0]
         row_size = math.prod(self._ladder.shapes[self._steps][1:])
         block = self.row_multiple
         top = None
@@ -204,26 +212,22 @@ class PyramidStream:
         swept = sweep_round(
             rows, plan, n_groups, self._map, self._map, self._order, top, faces, space
         )
-        sums, gradients = lattice_sums(swept.sums, plan.axes, self._order)
-        return _Part(stop, sums, gradients, self._ends(plan, faces), faces)
+        return _Part(stop, swept.sums, planned.ends, faces)
 
     def _merge(self, part: _Part) -> None:
         """Add the sums of the next run of rows, and the bonds that lead to it."""
-        edges = self._ladder.edges[0]
-        group = int(np.searchsorted(edges, self._rows, side="right")) - 1
-        here = (slice(len(self._first)), slice(group, group + part.sums.shape[1]))
-        self._result.sums[here] += part.sums
-        self._result.gradients[here] += part.gradients
-        before = int(np.searchsorted(edges, self._rows - 1, side="right")) - 1
+        group = bisect_right(self._edges, self._rows) - 1
+        self._sums[:, group : group + part.sums.shape[1]] += part.sums
+        before = bisect_right(self._edges, self._rows - 1) - 1
         for level, ends in enumerate(part.ends):
             if ends is None:
                 continue
-            last = self._last[level]
+            first, last = part.faces[ends[0]], self._last[level]
             if last is None:
-                self._first[level] = ends[0].copy()
+                self._first[level] = first.copy()
             else:
-                self._add_bonds(level, before, last, ends[0])
-            self._last[level] = ends[1]
+                self._add_bonds(level, before, last, first)
+            self._last[level] = part.faces[ends[1]]
         self._free_faces.append(self._faces)
         self._faces = part.faces
         self._rows = part.stop
@@ -237,12 +241,16 @@ class PyramidStream:
             first, last = self._first[level], self._last[level]
             if ladder.wraps[level, 0] and first is not None and last is not None:
                 self._add_bonds(level, len(ladder.edges[0]) - 2, last, first)
+        here = slice(n_levels)
+        result.sums[here], result.gradients[here] = lattice_sums(
+            self._sums, self._axes, self._order
+        )
         if not self._final:
             top = self._top.reshape(1, *ladder.shapes[self._steps])
             climb(top, ladder, self._steps, self._map, self._order, result)
         return result
 
-    def _planned(self, start: int, rows: Array) -> Round:
+    def _planned(self, start: int, rows: Array) -> _Plan:
         """Return the plan for a run of rows; most runs have that of others before them."""
         edges = self._ladder.edges[0]
         n_rows = rows.shape[0]
@@ -252,7 +260,7 @@ class PyramidStream:
         if plan is None:
             wraps = self._ladder.wraps[: len(self._first)].copy()
             wraps[:, 0] = False
-            plan = self._plans[key] = plan_round(
+            new = plan_round(
                 (n_rows, *self._ladder.shape[1:]),
                 self._ladder.factors,
                 self._steps,
@@ -262,22 +270,23 @@ class PyramidStream:
                 keep=False,
                 open_faces=True,
             )
+            plan = self._plans[key] = _Plan(new, self._ends(new))
         return plan
 
-    def _ends(self, plan: Round, faces: Floats) -> list[tuple[Floats, Floats] | None]:
-        """Return the first and the last row of a run at each level, None where it has none."""
-        axis = plan.axes[0]
-        ends: list[tuple[Floats, Floats] | None] = []
+    def _ends(self, plan: Round) -> list[tuple[slice, slice] | None]:
+        """Return where faces hold the first and the last row of each level, None if it has none."""
+        axis = self._axes[0]
+        ends: list[tuple[slice, slice] | None] = []
         for level in range(len(self._first)):
             row = plan.geometry.table[level]
             if row[columns.SHAPE + axis] == 0:
                 ends.append(None)
                 continue
-            size = row[columns.FACE_SIZE + axis]
-            at = row[columns.FACE_AT + axis]
-            end = at + 2 * plan.geometry.n_boxes[axis] * size
-            ends.append((faces[at : at + size], faces[end - size : end]))
+            size = int(row[columns.FACE_SIZE + axis])
+            at = int(row[columns.FACE_AT + axis])
+            end = at + 2 * int(plan.geometry.n_boxes[axis]) * size
+            ends.append((slice(at, at + size), slice(end - size, end)))
         return ends
 
     def _add_bonds(self, level: int, group: int, lower: Floats, upper: Floats) -> None:
-        self._result.gradients[level, group, 0] += squared_distance(lower, upper)
+        self._sums[level, group, MAX_ORDER + self._axes[0]] += squared_distance(lower, upper)

@@ -9,14 +9,14 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from nnrg_kernels._jit import borrowing_kernel
+from nnrg_kernels._jit import inlined_kernel
 
 __all__ = ["fill_powers", "multiply_rows", "weigh_rows"]
 
 Floats = npt.NDArray[np.float64]
 
 
-@borrowing_kernel
+@inlined_kernel
 def fill_powers(rows: Floats, n: int, channels: int, products: Floats) -> None:
     """Fill in the powers of y and add the sums of all rows to the last column of `products`.
 
@@ -49,7 +49,7 @@ def fill_powers(rows: Floats, n: int, channels: int, products: Floats) -> None:
         products[r if r < total else 0, -1] += plain
 
 
-@borrowing_kernel
+@inlined_kernel
 def weigh_rows(rows: Floats, weight: Floats, n: int, weighted: Floats) -> None:
     """Multiply the first rows, all but the last two of `weighted`, with the weight of each site."""
     for r in range(weighted.shape[0] - 2):
@@ -58,7 +58,7 @@ def weigh_rows(rows: Floats, weight: Floats, n: int, weighted: Floats) -> None:
             product[i] = weight[i] * row[i]
 
 
-@borrowing_kernel
+@inlined_kernel
 def multiply_rows(
     rows: Floats, n: int, channels: int, others: Floats, columns: int, products: Floats
 ) -> None:

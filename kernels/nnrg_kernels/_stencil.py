@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from nnrg_kernels._jit import borrowing_kernel
+from nnrg_kernels._jit import inlined_kernel
 from nnrg_kernels._load import load
 from nnrg_kernels._user_rows import add_user_rows
 
@@ -124,7 +124,7 @@ def build_stencil(
     )
 
 
-@borrowing_kernel
+@inlined_kernel
 def load_line(
     raw: npt.NDArray[np.uint8],
     code: int,
@@ -143,7 +143,7 @@ def load_line(
         done = end
 
 
-@borrowing_kernel
+@inlined_kernel
 def derivative_rows(
     lines: Floats,
     slot: Ints,

@@ -27,7 +27,7 @@ Indices = npt.NDArray[np.int64]
 
 # Columns of which the largest is found before any is looked at alone.
 _RUN = 1024
-_INTEGERS = {np.dtype(np.float32): np.int32, np.dtype(np.float64): np.int64}
+_INTEGERS: dict[Any, Any] = {np.dtype(np.float32): np.int32, np.dtype(np.float64): np.int64}
 
 
 @borrowing_kernel
@@ -128,7 +128,7 @@ def correlations(covariance: Matrix, *, magnitude: bool = False) -> Matrix:
     # loops may reassociate it.
     out = np.multiply.outer(inverse, inverse)
     out *= covariance
-    return np.abs(out, out=out) if magnitude else out
+    return np.asarray(np.abs(out, out=out) if magnitude else out)
 
 
 @borrowing_kernel

@@ -92,7 +92,7 @@ def block_sums(labels: Ints, n_blocks: int, values: npt.NDArray[Any]) -> Floats:
     (n_blocks,) or (n_samples, n_blocks) float64 array
         An empty block has zero.
     """
-    rows = values.reshape(-1, labels.size) if labels.size else values.reshape(values.size, 0)
+    rows = values.reshape(math.prod(values.shape[:-1]), labels.size)
     out = np.zeros((rows.shape[0], n_blocks))
 
     def run(_: int, start: int, stop: int) -> None:

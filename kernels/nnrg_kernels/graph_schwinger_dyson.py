@@ -31,6 +31,7 @@ ROW = 512
 TASKS = 64
 # From so many tasks on threads take a task each, else they share the chunks of one.
 FEW_TASKS = 4
+_ON_NEIGHBOURS = ("quadratic", "quartic", "cubic")
 
 
 class Neighbours(NamedTuple):
@@ -198,8 +199,18 @@ class _Work:
         window: tuple[float, float] | None,
     ) -> None:
         strides = [int(np.prod(shape[a + 1 :])) for a in range(len(shape))]
-        self._near = [(neighbours[t.near] if t.near >= 0 else None) for t in terms]
-        self._strides = [strides[near.axis] if near else 0 for near in self._near]
+        # Terms of the same list and of different kinds are done in one pass over the list.
+        passes: dict[tuple[int, int], Ints] = {}
+        for c, term in enumerate(terms):
+            if term.near >= 0:
+                kind = _ON_NEIGHBOURS.index(term.kind)
+                twin = sum(t.kind == term.kind and t.near == term.near for t in terms[:c])
+                key = (term.near, twin)
+                passes.setdefault(key, np.full(3, -1, np.int64))[kind] = c
+        self._passes = [
+            (neighbours[near], strides[neighbours[near].axis], channel)
+            for (near, _), channel in passes.items()
+        ]
         self._kinds = np.array([KINDS.index(t.kind) for t in terms], np.int64)
         self._loops = [compile_site(*t.function) if t.function else None for t in terms]
         self._calls = np.array([loop.address if loop else 0 for loop in self._loops], np.int64)
@@ -224,12 +235,11 @@ class _Work:
         every = y.reshape(-1)
         own, derivative, slope = np.empty(size), np.empty((c, size)), np.empty((c, size))
         gather_sites(every, width, runs, own)
-        for i, (near, stride) in enumerate(zip(self._near, self._strides, strict=True)):
-            if near is not None:
-                neighbour_rows(
-                    every, width, runs, near.indptr, near.indices, near.weights, stride,
-                    self._kinds[i], derivative[i], slope[i],
-                )  # fmt: skip
+        for near, stride, channel in self._passes:
+            neighbour_rows(
+                every, width, runs, near.indptr, near.indices, near.weights, stride,
+                channel, derivative, slope,
+            )  # fmt: skip
         rows, weighted = np.empty((self._power + c, ROW)), np.empty((3 + c, ROW))
         weighted[-2], weighted[-1] = 1.0, 0.0
         sum_products(

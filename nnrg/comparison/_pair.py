@@ -32,6 +32,8 @@ class Side:
     draws : array of shape (n_draws, m, n_names)
         Of the null model; no draw if there is none.
     flags : object array of str
+    groups : array of shape (m,)
+        Groups that a scale rests on.
     """
 
     values: Array
@@ -41,6 +43,7 @@ class Side:
     deviations: Array
     draws: Array
     flags: npt.NDArray[np.object_]
+    groups: Array
 
     def null(self) -> tuple[Array, Array]:
         """Return mean and standard deviation over the draws; NaN if there are fewer than two."""
@@ -79,8 +82,12 @@ class Pair:
 
     def errors(self) -> Array:
         """Return the standard errors of the differences, shape (m, n_names)."""
-        bending = self.first.bending**2 + self.second.bending**2
-        return np.asarray(np.sqrt((self.deviations() ** 2).sum(axis=0) + bending))
+        a, b = self.first, self.second
+        bending = a.bending**2 + b.bending**2
+        if self.relation == PAIRED:
+            return np.asarray(np.sqrt((self.deviations() ** 2).sum(axis=0) + bending))
+        factor = 2.0 if self.relation == BOUND else 1.0
+        return np.asarray(np.sqrt(factor * (a.errors**2 + b.errors**2) + bending))
 
     def dof(self) -> Array:
         """Return the degrees of freedom of the errors (Welch and Satterthwaite)."""
@@ -115,6 +122,7 @@ def _side(flow: Flowing, kind: str, reading: Reading, null: str | None) -> Side:
     table = flow.tables[kind]
     draws = table.nulls.get(null) if null is not None else None
     deviations = reading.read(table.deviations)
+    filled = (table.weights > 0).sum(axis=0).astype(np.float64)
     low = np.array(table.flags, dtype=object).reshape(table.values.shape)
     flags = low[reading.low]
     for row in np.flatnonzero(reading.between):
@@ -133,4 +141,5 @@ def _side(flow: Flowing, kind: str, reading: Reading, null: str | None) -> Side:
         if draws is None
         else reading.read(draws),
         flags=flags,
+        groups=np.minimum(filled[reading.low], filled[reading.high]),
     )

@@ -98,10 +98,12 @@ def common_scales(first: Array, second: Array, *, tolerance: float, interpolate:
     a, b = np.log(first), np.log(second)
     if interpolate:
         low, high = max(a.min(), b.min()) - _SAME, min(a.max(), b.max()) + _SAME
-        in_a, in_b = a[(a >= low) & (a <= high)], b[(b >= low) & (b <= high)]
-        at = min((in_a, in_b), key=lambda inside: (inside.size, tuple(np.sort(inside))))
-        at = np.sort(at)
-        return Common(np.exp(at), _between(a, at), _between(b, at))
+        inside = [np.sort(p[(x >= low) & (x <= high)]) for p, x in ((first, a), (second, b))]
+        positions = min(inside, key=lambda own: (own.size, tuple(own)))
+        # Blocks left fall from scale to scale, lengths rise.
+        positions = positions[::-1] if a[0] > a[-1] else positions
+        at = np.log(positions)
+        return Common(positions, _between(a, at), _between(b, at))
     gap = np.abs(a[:, None] - b)
     pairs = [
         (i, j)
@@ -113,11 +115,11 @@ def common_scales(first: Array, second: Array, *, tolerance: float, interpolate:
     ]
     # Of two that are equally near only the first is taken, for either flow.
     chosen: list[tuple[int, int]] = []
-    for i, j in sorted(pairs, key=lambda ij: a[ij[0]] + b[ij[1]]):
+    for i, j in sorted(pairs, key=sum):
         if all(i != p and j != q for p, q in chosen):
             chosen.append((i, j))
     left, right = (np.array([pair[k] for pair in chosen], dtype=np.intp) for k in (0, 1))
-    return Common(np.exp((a[left] + b[right]) / 2), _own(a, left), _own(b, right))
+    return Common(np.sqrt(first[left] * second[right]), _own(a, left), _own(b, right))
 
 
 def _own(x: Array, at: Indices) -> Reading:

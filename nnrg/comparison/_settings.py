@@ -17,8 +17,10 @@ INDEPENDENT = "independent"
 PAIRED = "one network, same groups: correlated replicates"
 BOUND = "one network, other groups: errors hold under any correlation"
 
-# The graph that blocks were made on is the network's own; the rule is what must be the same.
-_GRAPH = re.compile(r"ConnectionGraph\([^()]*\)")
+# The graph that blocks were made on and the numbers of blocks are the network's own, seeds may
+# differ: the rule is what must be the same.
+_GRAPH = re.compile(r"ConnectionGraph\([^()]*\)|<[^<>]*>")
+_OWN = re.compile(r"\d+(?: -> \d+)* (?=blocks)|(?:, |(?<=\())seed=[^,()]*")
 _STANDARDISED = "each site standardised over the samples"
 _MEANING = {"coupling": "basis", "cumulant": "highest order of the cumulants", "range": "ranges"}
 
@@ -31,35 +33,34 @@ def common_settings(flows: Sequence[Flowing]) -> dict[str, str]:
     ArgumentError
         If one of them differs, naming it and both values.
     """
-    kinds = [k for k in _MEANING if all(k in flow.tables for flow in flows)]
-    if not kinds:
+    if not any(all(k in flow.tables for flow in flows) for k in ("coupling", "cumulant")):
         raise ArgumentError(
             "these flows have no table in common: "
             + "; ".join(f"{label(f.name, 40)!r} has {', '.join(f.tables)}s" for f in flows[:4])
             + "; give couplings, or cumulants, of all"
         )
-    shared: dict[str, str] = {}
-    first = flows[0]
+    shared: dict[str, tuple[str, str]] = {}
     for flow in flows:
-        for key, value in _settings(flow, kinds).items():
-            if shared.setdefault(key, value) != value:
+        for key, value in _settings(flow).items():
+            owner, wanted = shared.setdefault(key, (flow.name, value))
+            if wanted != value:
                 raise ArgumentError(
-                    f"{key} differs: {label(first.name, 40)!r} has {label(shared[key], 120)}, "
+                    f"{key} differs: {label(owner, 40)!r} has {label(wanted, 120)}, "
                     f"{label(flow.name, 40)!r} has {label(value, 120)}; measure both alike"
                 )
-    return shared
+    return {key: value for key, (_, value) in shared.items()}
 
 
-def _settings(flow: Flowing, kinds: Sequence[str]) -> dict[str, str]:
+def _settings(flow: Flowing) -> dict[str, str]:
     attrs: Mapping[str, object] = flow.attrs
     out = {
         "dimension": str(len(flow.shape)),
-        "blocks": _GRAPH.sub("graph", str(attrs["blocks"])),
+        "blocks": _OWN.sub("", _GRAPH.sub("graph", str(attrs["blocks"]))),
         "rescale": str(attrs["rescale"]),
         "standardised": "yes" if _STANDARDISED in str(attrs["notes"]) else "no",
         "null models": ", ".join(sorted(_nulls(flow))) or "none",
     }
-    for kind in kinds:
+    for kind in flow.tables:
         names = flow.tables[kind].names
         highest = [name.partition("_")[2] for name in names if name.startswith("ratio_")]
         out[_MEANING[kind]] = highest[-1] if highest else ", ".join(names)

@@ -34,7 +34,7 @@ class Table:
     deviations : array of shape (n_groups, n_scales, n_names)
         Their squares add up to the variance, products to covariances.
     dof : array of shape (n_scales, n_names)
-        Groups that a number rests on, less one.
+        Of the errors: groups that a number rests on, less one, or fewer if a few dominate.
     nulls : mapping from name to array of shape (n_draws, n_scales, n_names)
     flags : tuple of tuples of str, by scale and name
     weights : array of shape (n_groups, n_scales)
@@ -71,17 +71,31 @@ def _table(
     levels, groups = result.scales.size, len(replicates)
     sizes = np.repeat(result.weights, values.shape[1], axis=1)
     parts = pseudo_deviations(replicates.reshape(groups, -1), values.ravel(), sizes)
-    filled = (result.weights > 0).sum(axis=0) - 1.0
+    parts = parts.reshape(groups, levels, -1)[:, :, keep]
+    filled = (result.weights > 0).sum(axis=0).astype(np.float64)
     return Table(
         kind=kind,
         names=tuple(result.names[i] for i in keep),
         values=values[:, keep],
-        deviations=parts.reshape(groups, levels, -1)[:, :, keep],
-        dof=np.repeat(filled[:, None], len(keep), axis=1),
+        deviations=parts,
+        dof=_degrees_of_freedom(parts, filled[:, None]),
         nulls={name: draws[:, :, keep] for name, draws in nulls.items()},
         flags=tuple(tuple(row[i] for i in keep) for row in result.flags),
         weights=result.weights,
     )
+
+
+def _degrees_of_freedom(deviations: Array, groups: Array) -> Array:
+    """Return 2 over the relative variance of each variance: fewer if a few groups make it.
+
+    The relative variance of a sum of squares u^2 is sum u^4 / (sum u^2)^2 - 1/G, which is 2/G for
+    normal u and approaches one where one group is all.
+    """
+    squares = deviations**2
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = (squares**2).sum(axis=0) / squares.sum(axis=0) ** 2 - 1 / groups
+        own = np.where(share > 0, 2 / share, np.inf)
+    return np.asarray(np.maximum(1.0, np.minimum(groups - 1, own)))
 
 
 def dimensionless_couplings(couplings: Couplings, cumulants: Cumulants | None) -> Table:

@@ -108,7 +108,7 @@ def _distance_table(distances: Sequence[Distance]) -> str:
                 "-" if isnan(d.rms) else f"{d.rms:.2f}",
                 _p(d.p),
                 _p(d.adjusted),
-                f"{d.numbers} {d.kind}s at {d.scales} scales" if d.scales else d.square.flag,
+                f"{d.numbers} {d.kind} at {d.scales} scales" if d.scales else d.square.flag,
             ]
         )
     text = align(rows, left=(0, 6))

@@ -174,16 +174,14 @@ def _compare_two(
     kinds = [kind for kind in first.tables if kind in second.tables]
     lengths = common.first.read(first.scales, -1), common.second.read(second.scales, -1)
     rows: list[Difference] = []
-    found: dict[str, Distance] = {}
+    told = []
     for kind in kinds:
         pair = pair_of(kind, first, second, common, joint, null)
         rows += differences(pair, first.name, second.name, common, lengths)
         if kind != "range":
-            numbers = first.n_numbers, second.n_numbers
-            found[kind] = flow_distance(pair, first.name, second.name, numbers)
-    # Couplings where there are any: they and the cumulants say the same twice.
-    told = [d for kind in ("coupling", "cumulant") if (d := found.get(kind)) and d.scales]
-    return rows, told[0] if told else next(iter(found.values()))
+            told.append(pair)
+    numbers = first.n_numbers, second.n_numbers
+    return rows, flow_distance(told, first.name, second.name, numbers)
 
 
 def _nothing_common(first: Flowing, second: Flowing, at: str) -> str:

@@ -104,7 +104,7 @@ def differences(
     squares = [
         spread**2 / max(len(side.draws), 1) for spread, side in ((spread_a, a), (spread_b, b))
     ]
-    excess_error = np.sqrt(error**2 + squares[0] + squares[1])
+    excess_error = np.sqrt(error**2 + (squares[0] + squares[1]))
     excess_z, excess_p = _score(excess, excess_error, dof, tested)
     # Where a null leaves the number as it is, there is nothing beyond it.
     kept = (spread_a == 0) | (spread_b == 0)

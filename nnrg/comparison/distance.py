@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf, nan, sqrt
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +20,8 @@ Array = npt.NDArray[np.float64]
 
 # Directions in which the numbers of one scale hardly vary, in units of the most variable one.
 _FLAT = 1e-8
+# Degrees of freedom below which F has no mean to speak of.
+_FEWEST = 3.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +43,7 @@ class Distance:
     rms : float
         Root mean square of the differences in their own errors; 1 is noise alone.
     kind : str
-        Of which numbers: ``"coupling"`` or ``"cumulant"``.
+        Of which numbers: ``"couplings"``, ``"cumulants"`` or both by scale.
     scales : int
         Common scales that it is the mean over.
     numbers : int
@@ -64,11 +68,14 @@ class Distance:
 class _Level:
     """One scale, in directions in which the differences have unit covariance."""
 
+    pair: Pair
+    row: int
     columns: npt.NDArray[np.intp]
     whiten: Array
     gap: Array
     deviations: Array
     dof: float
+    wide: float
 
     @property
     def rank(self) -> int:
@@ -80,18 +87,27 @@ class _Level:
         """Degrees of freedom of the denominator of F."""
         return self.dof - self.rank + 1
 
+    @property
+    def widest(self) -> float:
+        """The same, fewer if a few groups make the errors: the law of q is the wider for it."""
+        return max(self.wide - self.rank + 1, _FEWEST)
+
     def square(self, gap: Array) -> float:
         """Return Hotelling's T^2 over its mean if nothing but noise is there."""
         shrink = (self.last - 2) / self.dof
         return shrink * float(gap @ gap) / self.rank
 
 
-def flow_distance(pair: Pair, first: str, second: str, numbers: tuple[float, float]) -> Distance:
-    r"""Return the distance of two flows in numbers of one kind.
+def flow_distance(
+    pairs: Sequence[Pair], first: str, second: str, numbers: tuple[float, float]
+) -> Distance:
+    r"""Return the distance of two flows.
 
     Parameters
     ----------
-    pair : Pair
+    pairs : sequence of Pair
+        Kinds of numbers at the same scales, the preferred one first: at each scale the first that
+        can tell anything there is used.
     first, second : str
         Names of the flows.
     numbers : tuple of two floats
@@ -104,11 +120,13 @@ def flow_distance(pair: Pair, first: str, second: str, numbers: tuple[float, flo
 
     Notes
     -----
-    With the vector d of the k differences at one scale and its jackknife covariance C, of
-    :math:`\nu` degrees of freedom, :math:`T^2 = d^T C^{-1} d` has the mean
-    :math:`\nu k / (\nu - k - 1)` if both flows are equal (H. Hotelling, Ann. Math. Stat. 2 (1931)
-    360; :math:`\nu` of two covariances: K. Krishnamoorthy and J. Yu, Stat. Probab. Lett. 66 (2004)
-    161). With :math:`q = (\nu - k - 1) T^2 / (\nu k)`, averaged over the common scales,
+    Couplings are used at every scale where the action describes both fields, elsewhere the ratios
+    of cumulants and the correlations of neighbours. With the vector d of k differences at one scale
+    and its jackknife covariance C, of :math:`\nu` degrees of freedom, :math:`T^2 = d^T C^{-1} d`
+    has the mean :math:`\nu k / (\nu - k - 1)` if both flows are equal (H. Hotelling, Ann. Math.
+    Stat. 2 (1931) 360; :math:`\nu` of two covariances: K. Krishnamoorthy and J. Yu, Stat. Probab.
+    Lett. 66 (2004) 161). With :math:`q = (\nu - k - 1) T^2 / (\nu k)`, averaged over the common
+    scales,
 
     .. math:: D^2 = (\bar q - 1) (1/n_1 + 1/n_2)
 
@@ -116,76 +134,88 @@ def flow_distance(pair: Pair, first: str, second: str, numbers: tuple[float, flo
     grow: one fixed by the flows. If both are equal, :math:`\bar q` is referred to F with
     :math:`h = 2 / \mathrm{Var}\,\bar q` and :math:`\nu - k + 1` degrees of freedom (G. E. P. Box,
     Ann. Math. Stat. 25 (1954) 290), the variance from the covariance of the scales with each
-    other; for one scale that is Hotelling's test. The error follows from the same deviations.
+    other; for one scale that is Hotelling's test. Where a few groups make the errors,
+    :math:`\nu` of that F is the number that the fourth moments of the deviations leave. The error
+    follows from the same deviations.
     """
-    levels = [_level(pair, row) for row in range(len(pair.first.values))]
-    told = [(row, one) for row, one in enumerate(levels) if one is not None]
+    told = []
+    for row in range(len(pairs[0].first.values)):
+        found = (_level(pair, row) for pair in _alike(pairs))
+        if (one := next((level for level in found if level is not None), None)) is not None:
+            told.append(one)
+    kinds = dict.fromkeys(one.pair.kind for one in told)
+    known: dict[str, Any] = {
+        "first": first,
+        "second": second,
+        "kind": " and ".join(f"{kind}s" for kind in kinds),
+        "scales": len(told),
+        "numbers": sum(one.rank for one in told),
+        "relation": pairs[0].relation,
+    }
     if not told:
         why = "no number that both have, or too few groups for their covariance"
-        square = Estimate(nan, nan, flag=why)
-        return Distance(
-            first=first,
-            second=second,
-            square=square,
-            p=nan,
-            rms=nan,
-            kind=pair.kind,
-            scales=0,
-            numbers=0,
-            relation=pair.relation,
-        )
-    m = len(told)
-    q = float(np.mean([one.square(one.gap) for _, one in told]))
-    last = min(one.last for _, one in told)
-    noise, error = _spread([one for _, one in told], q, last)
+        return Distance(square=Estimate(nan, nan, flag=why), p=nan, rms=nan, **known)
+    q = float(np.mean([one.square(one.gap) for one in told]))
+    last = min(one.last for one in told)
+    noise, error = _spread(told, q, last)
     unit = sum(1 / n for n in numbers)
-    nulls = _null_squares(pair, told)
+    nulls = _null_squares(told)
     null = None
     if nulls.size > 1:
         null = Estimate(float(nulls.mean() - 1) * unit, float(nulls.std(ddof=1)) * unit)
-    return Distance(
-        first=first,
-        second=second,
-        square=Estimate(
-            (q - 1) * unit,
-            error * unit,
-            n_samples=sum(numbers),
-            null=null,
-            flag="" if np.isfinite(error) else "too few groups for an error",
-        ),
-        p=_p_value(q, noise, last),
-        rms=sqrt(q),
-        kind=pair.kind,
-        scales=m,
-        numbers=sum(one.rank for _, one in told),
-        relation=pair.relation,
+    square = Estimate(
+        (q - 1) * unit,
+        error * unit,
+        n_samples=sum(numbers),
+        null=null,
+        flag="" if np.isfinite(error) else "too few groups for an error",
     )
+    return Distance(
+        square=square, p=_p_value(q, noise, min(one.widest for one in told)), rms=sqrt(q), **known
+    )
+
+
+def _alike(pairs: Sequence[Pair]) -> list[Pair]:
+    """Return the pairs whose deviations are of the same groups as those of the first."""
+    groups = [len(side.deviations) for side in (pairs[0].first, pairs[0].second)]
+    return [
+        pair
+        for pair in pairs
+        if [len(side.deviations) for side in (pair.first, pair.second)] == groups
+    ]
 
 
 def _level(pair: Pair, row: int) -> _Level | None:
     """Return one scale, or None if nothing can be told there."""
     gap = pair.first.values[row] - pair.second.values[row]
     parts = pair.deviations()[:, row]
-    errors = np.sqrt((parts**2).sum(axis=0))
+    # What a straight line between scales may be wrong by, each number on its own.
+    bending = np.hypot(pair.first.bending[row], pair.second.bending[row])
+    errors = np.sqrt((parts**2).sum(axis=0) + bending**2)
     with np.errstate(invalid="ignore"):
         use = pair.tested()[row] & np.isfinite(gap) & (errors > 0)
     columns = np.flatnonzero(use)
     if not columns.size:
         return None
     unit = parts[:, columns] / errors[columns]
-    spectrum, axes = np.linalg.eigh(unit.T @ unit)
+    straight = np.diag((bending[columns] / errors[columns]) ** 2)
+    spectrum, axes = np.linalg.eigh(unit.T @ unit + straight)
     kept = spectrum > _FLAT * spectrum[-1]
     whiten = (axes[:, kept] / np.sqrt(spectrum[kept])) / errors[columns, None]
     deviations = parts[:, columns] @ whiten
-    dof = _dof(pair, row, columns, whiten)
-    level = _Level(columns, whiten, gap[columns] @ whiten, deviations, dof)
+    sides = (pair.first, pair.second)
+    dof = _dof(pair, row, columns, whiten, [float(side.groups[row]) - 1 for side in sides])
+    heavy = [1 / float(np.mean(1 / side.dof[row, columns])) for side in sides]
+    wide = min(dof, _dof(pair, row, columns, whiten, heavy))
+    level = _Level(pair, row, columns, whiten, gap[columns] @ whiten, deviations, dof, wide)
     return level if level.last > 2 else None
 
 
-def _dof(pair: Pair, row: int, columns: npt.NDArray[np.intp], whiten: Array) -> float:
-    """Return the degrees of freedom of the covariance of the differences."""
+def _dof(
+    pair: Pair, row: int, columns: npt.NDArray[np.intp], whiten: Array, own: Sequence[float]
+) -> float:
+    """Return the degrees of freedom of the covariance of the differences, given each flow's own."""
     sides = (pair.first, pair.second)
-    own = [float(np.min(side.dof[row, columns])) for side in sides]
     if pair.relation == PAIRED:
         return min(own)
     rank = whiten.shape[1]
@@ -227,14 +257,12 @@ def _p_value(q: float, noise: float, last: float) -> float:
     return float(fdtrc(2 / noise, last, q * last / (last - 2)))
 
 
-def _null_squares(pair: Pair, told: list[tuple[int, _Level]]) -> Array:
+def _null_squares(told: list[_Level]) -> Array:
     """Return the mean of q for draws of both null models in place of the fields."""
-    a, b = pair.first.draws, pair.second.draws
-    count = min(len(a), len(b))
-    gaps = a[:count] - b[:count]
-    rows = [
-        [one.square(gaps[r, row, one.columns] @ one.whiten) for row, one in told]
-        for r in range(count)
-    ]
-    squares = np.array(rows).reshape(count, len(told)).mean(axis=1)
+    count = min(len(side.draws) for one in told for side in (one.pair.first, one.pair.second))
+    squares = np.zeros(count)
+    for one in told:
+        a, b = (side.draws[:count, one.row] for side in (one.pair.first, one.pair.second))
+        gaps = (a - b)[:, one.columns] @ one.whiten
+        squares += np.array([one.square(gap) for gap in gaps]).reshape(count) / len(told)
     return np.asarray(squares[np.isfinite(squares)])

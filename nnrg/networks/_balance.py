@@ -46,7 +46,7 @@ def dead_units(
 
 
 def _norms(
-    links: Sequence[Link], biases: Mapping[str, Floats], name: str, weights: Mapping[str, object]
+    links: Sequence[Link], biases: Mapping[str, Floats], name: str, weights: Mapping[str, Bools]
 ) -> tuple[Floats, Floats]:
     into: Floats = biases[name].copy()
     out = np.zeros_like(into)
@@ -117,23 +117,23 @@ def _move_together(
     """Take a Newton step in the common scale of each population."""
     place = {name: i for i, name in enumerate(logs)}
     slope, bend = np.zeros(len(place)), np.zeros((len(place), len(place)))
-    for name, i in place.items():
+    for name, here in place.items():
         size = float(biases[name] @ (np.exp(2 * logs[name]) * live[name]))
-        slope[i] += size
-        bend[i, i] += 2 * size
+        slope[here] += size
+        bend[here, here] += 2 * size
     for link in links:
         post = _powers(link.post, logs, live, 2, link.squares.shape[0])
         pre = _powers(link.pre, logs, live, -2, link.squares.shape[1])
         size = float(post @ link.squares @ pre)
         i, j = place.get(link.post), place.get(link.pre)
-        for here, sign in ((i, 1), (j, -1)):
-            if here is not None:
-                slope[here] += sign * size
-                bend[here, here] += 2 * size
+        for end, sign in ((i, 1), (j, -1)):
+            if end is not None:
+                slope[end] += sign * size
+                bend[end, end] += 2 * size
         if i is not None and j is not None:
             bend[i, j] -= 2 * size
             bend[j, i] -= 2 * size
     step = -np.linalg.lstsq(bend, slope, rcond=None)[0]
     step *= min(1.0, 1.0 / max(float(np.abs(step).max(initial=0)), 1e-300))
-    for name, i in place.items():
-        logs[name] = logs[name] + step[i] * live[name]
+    for name, here in place.items():
+        logs[name] = logs[name] + step[here] * live[name]

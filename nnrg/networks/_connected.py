@@ -93,7 +93,7 @@ class Connected:
         Raises
         ------
         AnalysisError
-            If the graph would have more than 20 million edges (`strongest` keeps fewer), or no
+            If the graph would have more than 10 million edges (`strongest` keeps fewer), or no
             tensor joins the populations asked for.
         ArgumentError
             If an option is none of the above, or a pattern or name fits nothing.

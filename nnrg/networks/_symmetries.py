@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nnrg.errors import ArgumentError
 from nnrg.networks._label import label
+from nnrg.networks._tied import tied_names
 from nnrg.networks.network import Network
 from nnrg.networks.topology import Population, Topology
 
@@ -24,13 +25,8 @@ def activation_symmetries(activation: str) -> tuple[bool, bool]:
 
 def tied_tensors(net: Network) -> set[str]:
     """Return the trained tensors whose numbers have a second name."""
-    first: dict[object, str] = {}
-    tied = set()
-    for name, role in net.roles.items():
-        if role.trained and role.spec.storage is not None:
-            kept = first.setdefault((role.spec.storage, role.spec.dtype), name)
-            tied |= {kept, name} if kept != name else set()
-    return tied
+    tied = tied_names(net.roles.values())
+    return {*tied, *tied.values()}
 
 
 def fixed_units(net: Network, topology: Topology) -> dict[str, str]:
@@ -48,23 +44,23 @@ def _reason(net: Network, population: Population, tied: set[str]) -> str:
     sides: dict[str, list[str]] = {"in": [], "out": [], "unit": []}
     for end in population.ends:
         sides[end.side].append(end.tensor)
+    if any("contracted" in why or "output of attention" in why for why in population.evidence):
+        return "attention: any rotation within a head is a symmetry, not only that of single units"
     if not sides["in"] or not sides["out"]:
         return "not between two layers"
     if tied & set(kinds):
         return f"{label(min(tied & set(kinds)), 60)} is tied to another tensor"
+    if any(kinds[tensor] == "recurrent" for tensor in sides["out"]):
+        return "gates saturate: the state of a recurrent layer has a scale and a sign"
+    if "embedding" in kinds.values() or len(sides["out"]) > 1:
+        return "several layers add to it or multiply in it"
     if "normalisation" in kinds.values():
         return (
             "a normalisation stands in between, before or after the activation: whether its scale "
             "can be moved is not in the file"
         )
-    if any(kinds[tensor] == "recurrent" for tensor in sides["out"]):
-        return "gates saturate: the state of a recurrent layer has a scale and a sign"
-    if "embedding" in kinds.values() or len(sides["out"]) > 1:
-        return "several layers add to it or multiply in it"
     if set(sides["in"]) & set(sides["out"]):
         return "connected with itself"
-    if any("contracted" in why or "output of attention" in why for why in population.evidence):
-        return "attention: any rotation within a head is a symmetry, not only that of single units"
     if any(end.copies > 1 and end.side != "in" for end in population.ends):
         return "several entries of a layer make one unit"
     for tensor in sides["unit"]:

@@ -157,12 +157,14 @@ class Joiner:
         return any(s.end.side == "out" and s.end.tensor in by for s in segment.group.members)
 
     def groups(self) -> list[Group]:
-        """Return the populations, in the order in which the tensors of the file meet them."""
+        """Return the populations as the file's weights meet them, from in to out; then others."""
         found: dict[int, Group] = {}
-        for name in self.roles:
-            for side in ("in", "out"):
-                for segment in self.segments(name, side):
-                    found.setdefault(id(segment.group), segment.group)
+        for sides in (("in", "out"), ("unit",)):
+            for name in self.roles:
+                for side in sides:
+                    for segment in self.segments(name, side):
+                        if segment.end.side == side:
+                            found.setdefault(id(segment.group), segment.group)
         return list(found.values())
 
 

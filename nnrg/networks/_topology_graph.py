@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 __all__ = ["MOST_EDGES", "build_graph", "matching"]
 
-MOST_EDGES = 20_000_000
+MOST_EDGES = 10_000_000
 """Edges of the largest graph that is built; `strongest` keeps fewer."""
 
 _MOST_PAIRS = 100_000_000
 # While it is built: both directions of an edge as row, column, weight, and again sorted by rows.
-_BYTES_PER_EDGE = 150
+_BYTES_PER_EDGE = 110
 _STRENGTHS = ("signed", "absolute", "square")
 _COMBINE = ("norm", "sum")
 

@@ -55,6 +55,7 @@ _PARTS: tuple[tuple[str, re.Pattern[str]], ...] = (
         ),
     ),
 )  # fmt: skip
+_EXPERT = re.compile(r"experts[._/]\d+", re.IGNORECASE)
 _CROSS = re.compile(r"cross|encoder_attn|encdec|multihead_attn", re.IGNORECASE)
 _READING = re.compile(
     r"(?:^|[._/])(?:lm_head|pooler[._/]dense|classifier(?:[._/]dense)?|score|head|embed_out"
@@ -98,7 +99,7 @@ def join_recurrent(joiner: Joiner) -> set[str]:
         for segment in joiner.segments(name, "out") if gates > 1 else ():
             if segment.end.stop % gates == 0:
                 joiner.repeat(segment, gates, first=True)
-        if role.kind == "recurrent":
+        if role.kind == "recurrent" and _is_matrix(joiner, name):
             own = names.recurrent_kind(name) == "hh" or "recurrent" in name.lower()
             layers[role.layer]["hh" if own else names.recurrent_kind(name) or "ih"] = name
     for layer, parts in layers.items():
@@ -143,10 +144,11 @@ def join_transformers(joiner: Joiner, heads: int | None) -> set[str]:
     blocks: dict[tuple[str, str], dict[tuple[str, str], list[str]]] = {}
     for name, role in joiner.roles.items():
         match = _BLOCK.match(_SUBLAYER.sub(r"\1", role.layer))
-        if match is None or role.kind != "weight":
+        if match is None or role.kind != "weight" or sorted(role.spec.layout) != ["I", "O"]:
             continue
         part = next((p for p, pattern in _PARTS if pattern.search(match["rest"])), "")
-        where = "cross" if _CROSS.search(match["rest"]) else ""
+        expert = _EXPERT.search(match["rest"])
+        where = "cross" if _CROSS.search(match["rest"]) else expert[0] if expert else ""
         block = blocks.setdefault((match["stack"], match["number"]), {})
         if part:
             block.setdefault((part, where), []).append(name)
@@ -176,7 +178,7 @@ def _join_block(
         for name in members:
             entry = joiner.segments(name, "in")[0]
             leave = joiner.segments(name, "out")[0]
-            if where and part in ("key", "value", "fused"):
+            if where == "cross" and part in ("key", "value", "fused"):
                 continue  # they read another stream
             on = leave if part in ("mixed", "down") else entry
             if stack in streams and on.end.units != streams[stack].end.units:
@@ -188,10 +190,12 @@ def _join_block(
                 joiner.notes.append(
                     f"{name}: query, key and value are interleaved head by head, not told apart"
                 )
-    hidden = [joiner.segments(n, "out")[0] for n in parts.get(("up", ""), ())]
-    hidden += [joiner.segments(n, "in")[0] for n in parts.get(("down", ""), ())]
-    for segment in hidden[1:]:
-        joiner.join(hidden[0], segment, "names: feed-forward part", f"{block}:feed-forward")
+    for where in dict.fromkeys(w for _, w in parts):
+        hidden = [joiner.segments(n, "out")[0] for n in parts.get(("up", where), ())]
+        hidden += [joiner.segments(n, "in")[0] for n in parts.get(("down", where), ())]
+        title = f"{block}{'.' if where else ''}{where}:feed-forward"
+        for segment in hidden[1:]:
+            joiner.join(hidden[0], segment, "names: feed-forward part", title)
     for where in ("", "cross"):
         title = f"{block}{'.cross' if where else ''}"
         _join_attention(joiner, title, {p: m for (p, w), m in parts.items() if w == where}, heads)
@@ -212,7 +216,7 @@ def _join_attention(
         for segment in [*joiner.segments(name, "out"), *_bias(joiner, name)]:
             width = mixed[0].end.units if mixed else segment.end.units // 3
             rest = (segment.end.units - width) // 2
-            if rest <= 0 or width + 2 * rest != segment.end.units:
+            if min(width, rest) < 1 or width + 2 * rest != segment.end.units:
                 continue
             thirds = joiner.split(segment, (width, rest, rest))
             for word, part in zip(("query", "key", "value"), thirds, strict=True):
@@ -229,7 +233,7 @@ def _bias(joiner: Joiner, name: str) -> list[Segment]:
     found = []
     for bias in names.bias_names(name):
         if bias in joiner.roles and bias != name:
-            found += joiner.segments(bias, "out")
+            found += [s for s in joiner.segments(bias, "out") if s.end.side == "unit"]
     return found
 
 
@@ -252,10 +256,12 @@ def _join_heads(
         return
     width = many[0].end.units // heads
     groups = few[0].end.units // width
-    if groups * width != few[0].end.units or heads % max(groups, 1):
+    if groups < 1 or groups * width != few[0].end.units or heads % groups:
         joiner.notes.append(f"{name}: {few[0].end.units} units do not make heads of {width}")
         return
     shared = heads // groups
+    many = [s for s in many if s.end.units == heads * width]
+    few = [s for s in few if s.end.units == groups * width]
     cut = [_cut(joiner, s, width) for s in (*many, *few)]
     for g in range(groups):
         members = [h for s in cut[: len(many)] for h in s[g * shared : (g + 1) * shared]]

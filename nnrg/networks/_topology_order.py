@@ -12,6 +12,9 @@ __all__ = ["file_order", "join_norms_and_slopes", "join_order", "join_residual_b
 _RESIDUAL = re.compile(r"(?P<stage>.*layer\d+)[._](?P<number>\d+)[._](?P<part>conv\d+|downsample)")
 _NUMBER = re.compile(r"(?P<stem>.*?)(?P<number>\d+)$")
 _ASSUMED = "assumed from order"
+# Layers back that a branch or a shortcut may start from.
+_NEAR = 8
+_BESIDE = ("normalisation", "vector")
 
 
 def file_order(joiner: Joiner) -> tuple[list[str], str]:
@@ -68,7 +71,8 @@ def join_norms_and_slopes(joiner: Joiner, order: list[str], why: str) -> None:
                 joiner.join(entry, segment, why)
             waiting, last = [], None if others else last
             continue
-        for segment in joiner.segments(name, "unit"):
+        # A bias without its weight is nobody's: it stays alone.
+        for segment in joiner.segments(name, "unit") if role.kind in _BESIDE else ():
             if len({s.end.tensor for s in segment.group.members}) > 1 and _placed(joiner, segment):
                 continue
             twin = heads.get(_number_key(role.layer))
@@ -110,9 +114,10 @@ def join_order(
     for name in order:
         role = joiner.roles[name]
         earlier.add(name)
-        if not _matrix(joiner, name) or name in known or role.kind == "embedding":
-            if role.kind == "embedding" and name not in known:
-                before.append(name)
+        if not _matrix(joiner, name):
+            continue
+        if name in known or role.kind == "embedding":
+            before.append(name)
             continue
         if role.kind == "recurrent" and names.recurrent_kind(name) != "ih":
             continue
@@ -190,7 +195,7 @@ def _depthwise(joiner: Joiner, name: str, last: Segment) -> bool:
 def _branch(joiner: Joiner, name: str, before: list[str]) -> Segment | None:
     """Return what a sibling reads: ``dense6_1`` and ``dense6_2`` are heads on one layer."""
     mine = _NUMBER.match(joiner.roles[name].layer)
-    for other in reversed(before):
+    for other in reversed(before[-_NEAR:]):
         theirs = _NUMBER.match(joiner.roles[other].layer)
         if mine and theirs and mine["stem"] == theirs["stem"] and mine["stem"].endswith("_"):
             return joiner.segments(other, "in")[0]
@@ -205,7 +210,7 @@ def _shortcut(joiner: Joiner, name: str, before: list[str]) -> bool:
     last = joiner.segments(before[-1], "out")[0]
     if not taps or max(taps) > 1 or leave.end.units != last.end.units:
         return False
-    for other in reversed(before):
+    for other in reversed(before[-_NEAR:]):
         start = (joiner.segments(other, "in") or joiner.segments(other, "out"))[0]
         if start.end.units == entry.end.units:
             why = "assumed from shapes: 1 x 1 shortcut around layers"

@@ -149,8 +149,11 @@ def canonical(
         _multiply(arrays, population, sign)
     changed = {name: array.astype(types[name]) for name, array in arrays.items()}
     return Canonical(
-        rebuilt(network, changed),
-        *(MappingProxyType(m) for m in (scales, signs, dead, unsigned)),
+        rebuilt(network, changed, f"canonical gauge of {activation}"),
+        MappingProxyType(scales),
+        MappingProxyType(signs),
+        MappingProxyType(dead),
+        MappingProxyType(unsigned),
         MappingProxyType(left_alone),
     )
 
@@ -167,7 +170,7 @@ def _rescale(
     biases = {p.name: np.zeros(p.size) for p in free}
     for population in free:
         for end in population.ends:
-            if _is_bias(end, arrays):
+            if _is_bias(end):
                 biases[population.name] += as_units(arrays[end.tensor], end.axis, end)[:, 0] ** 2
     marks = dead_units(links, biases, names)
     logs = balance(links, biases, marks)
@@ -177,7 +180,7 @@ def _rescale(
     return scales, {n: np.flatnonzero(m) for n, m in marks.items() if m.any()}
 
 
-def _is_bias(end: End, arrays: Mapping[str, Floats]) -> bool:
+def _is_bias(end: End) -> bool:
     """Slopes of a rectifier are multiplied with what a unit gets: they stay as they are."""
     return end.side == "unit" and "prelu" not in end.tensor.lower()
 
@@ -185,7 +188,7 @@ def _is_bias(end: End, arrays: Mapping[str, Floats]) -> bool:
 def _multiply(arrays: dict[str, Floats], population: Population, factor: Floats) -> None:
     """Multiply what enters units by a factor, and divide what leaves them by it."""
     for end in population.ends:
-        if end.side != "in" and end.side != "out" and not _is_bias(end, arrays):
+        if end.side == "unit" and not _is_bias(end):
             continue
         array = arrays[end.tensor]
         along = spread(1 / factor if end.side == "in" else factor, end)

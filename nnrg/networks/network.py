@@ -25,6 +25,7 @@ from nnrg.networks._limits import open_regular
 from nnrg.networks._raw import numpy_dtype
 from nnrg.networks._source import Array, Skipped, Source, TensorSpec
 from nnrg.networks._tensors import Tensors, UnknownTensorError
+from nnrg.networks._tied import tied_names
 from nnrg.networks.geometry import build_field, lattice_from_hint
 from nnrg.networks.roles import TensorRole, assign_roles
 
@@ -80,12 +81,14 @@ class Network(Connected):
         self._files = files
         self._allow_nonfinite = allow_nonfinite
         self._max_bytes = max_bytes
+        # Of a network made of another one: what that calls the numbers.
+        self._origins: Mapping[str, str] = {}
         self.format: str = source.format
         self.path: Path | None = source.path
         self.metadata: Mapping[str, str] = MappingProxyType(dict(source.metadata))
         roles = assign_roles(source.specs, buffers=buffers, trained=trained)
         self.roles: Mapping[str, TensorRole] = MappingProxyType(roles)
-        self._tied = _tied_names(roles.values())
+        self._tied = tied_names(roles.values())
         kept = [name for name, role in roles.items() if role.trained and name not in self._tied]
         self.specs: Mapping[str, TensorSpec] = MappingProxyType(
             {name: roles[name].spec for name in kept}
@@ -203,14 +206,17 @@ class Network(Connected):
         lattice = Lattice(sites.n_nodes) if isinstance(sites, ConnectionGraph) else sites
         values = self._read(name)
         built = build_field(values, self.specs[name], sites=lattice, along=along)
-        own = frozenset({source_name(name, self.name, self.path, values)})
+        own = frozenset(
+            {self._origins.get(name) or source_name(name, self.name, self.path, values)}
+        )
         if isinstance(sites, ConnectionGraph):
             return replace(built, sites=sites, sources=own)
         return replace(built, sources=own)
 
     def source_of(self, name: str) -> str:
         """Return what the numbers of a tensor are called where blocks are chosen by them."""
-        return source_name(name, self.name, self.path, self._read(name))
+        origin = self._origins.get(name)
+        return origin or source_name(name, self.name, self.path, self._read(name))
 
     def _checked_chunks(self, name: str, rows: int) -> Iterator[Array]:
         with self._enough_memory(name):
@@ -321,15 +327,3 @@ class Network(Connected):
             f"{file_label(self.path)}: no trained weights found ({found}); "
             "expected arrays of floats; trained= overrides what is told from names"
         )
-
-
-def _tied_names(roles: Iterable[TensorRole]) -> dict[str, str]:
-    """Return for each later name of the same stored numbers the first one."""
-    first: dict[Any, str] = {}
-    tied = {}
-    for role in roles:
-        if role.spec.storage is not None and role.trained:
-            name = first.setdefault((role.spec.storage, role.spec.dtype), role.spec.name)
-            if name != role.spec.name:
-                tied[role.spec.name] = name
-    return tied

@@ -172,7 +172,8 @@ def _written(name: str) -> str:
         n = {"phi": 1}.get(kind) or int(kind[3:])
         power = "" if n == 1 else f"^{n}"
         return rf"{symbol(name, ())[:-1]}\,\sigma{power}$"
-    return symbol(name, ()).replace("_", " ") if name.isidentifier() else symbol(name, ())
+    shown = symbol(name, ())
+    return shown if "$" in shown else shown.replace("_", " ")
 
 
 def _ticks(ax: Axes, positions: Array, at: str) -> None:
@@ -203,7 +204,13 @@ def _matrix(ax: Axes, result: Comparison) -> None:
             if n <= _MOST_NAMED and np.isfinite(score[i, j]):
                 shade = "white" if score[i, j] > 3.5 else "black"
                 ax.text(
-                    j, i, f"{score[i, j]:.1f}", ha="center", va="center", fontsize=6, color=shade
+                    j,
+                    i,
+                    f"{score[i, j]:.1f}",
+                    fontsize="small",
+                    ha="center",
+                    va="center",
+                    color=shade,
                 )
     short = (
         [label(name, 9) for name in flows] if n <= _MOST_NAMED else [str(i + 1) for i in range(n)]
@@ -226,12 +233,13 @@ def _legend(
     from matplotlib.lines import Line2D
 
     many = len(flows) > _MOST_NAMED
-    names = [
-        (f"{i + 1} " if many else "") + label(f.name, 22).replace("$", r"\$")
-        for i, f in enumerate(flows)
-    ]
+    names = [(f"{i + 1} " if many else "") + label(f.name, 22) for i, f in enumerate(flows)]
     handles = [Line2D([], [], **look) for look in looks]
     if count > len(flows):
         names.append(f"and {count - len(flows)} more")
         handles.append(Line2D([], [], ls=""))
-    fig.legend(handles, names, loc="outside upper center", ncols=min(len(names), 4), frameon=False)
+    legend = fig.legend(
+        handles, names, loc="outside upper center", ncols=min(len(names), 4), frameon=False
+    )
+    for text in legend.get_texts():
+        text.set_parse_math(False)

@@ -127,9 +127,10 @@ def _independent_samples(field: SynapticField) -> tuple[npt.NDArray[np.int64], s
         return alone, ""
     y = field.values.reshape(n, -1).astype(np.float32)
     y /= np.maximum(np.sqrt(np.einsum("ij,ij->i", y, y, dtype=np.float64)), 1e-30)[:, None]
-    # Of pairs far apart in the list, which are repeats of one another only by chance.
-    pairs = np.einsum("ij,ij->i", y[: n // 2], y[n - n // 2 :])
-    typical = np.median(np.abs(pairs)) / 0.6745
+    # Of pairs far apart in the list, which are repeats of one another only by chance; copies of a
+    # whole set of samples are at one of two distances at most.
+    apart = [np.einsum("ij,ij->i", y[: n - s], y[s:]) for s in {max(1, n // 2), max(1, n // 3)}]
+    typical = min(np.median(np.abs(pairs)) for pairs in apart if pairs.size) / 0.6745
     if typical > _TYPICAL:
         return alone, ""
     rows, columns = [], []

@@ -30,8 +30,7 @@ def describe_flow(flow: Flow, seed: np.random.SeedSequence) -> dict[str, str | i
         "natural_order": int(flow.field.natural),
         "blocks": repr(flow.blocks),
         "blocks_chosen_by": flow.blocks.provenance,
-        "blocks_sources": ", ".join(_sources(flow)),
-        "edge_unit": _edge_units(flow),
+        **({} if flow.arrangement is None else _about_graphs(flow)),
         "rescale": str(flow.rescale),
         "exponent_Delta": "measured (kappa_2 kept)" if exponent is None else exponent,
         "jackknife_over": flow.groups.kind,
@@ -56,18 +55,23 @@ def _kind(flow: Flow) -> str:
     return "graph" if flow.field.sites.dimension == 1 else "product"
 
 
-def _sources(flow: Flow) -> list[str]:
-    """Return the names of the tensors or data that chose the blocks, as far as they are known."""
-    graphs = [g for g in (flow.graphs[0] if flow.graphs else ()) if g is not None]
-    return sorted({s for g in graphs for s in g.sources} | set(getattr(flow.blocks, "sources", ())))
+def _about_graphs(flow: Flow) -> dict[str, str]:
+    """Return who chose the blocks, and the mean absolute weight of an edge along axes, by scale.
 
-
-def _edge_units(flow: Flow) -> str:
-    """Return the mean absolute weight of an edge at each scale, which grad2 is in units of."""
-    return "; ".join(
-        " ".join("none" if g is None else f"{edge_unit(g):.6g}" for g in level)
+    The stiffness grad2 of a scale is in units of that weight.
+    """
+    graphs = [g for g in flow.graphs[0] if g is not None]
+    given = {s for g in graphs for s in g.sources} | set(getattr(flow.blocks, "sources", ()))
+    # Of which file they are, the run says.
+    names = {source.rpartition(" of ")[0] or source for source in given}
+    units = [
+        " x ".join("none" if g is None else f"{edge_unit(g):.6g}" for g in level)
         for level in flow.graphs
-    )
+    ]
+    return {
+        "blocks_sources": ", ".join(sorted(names)) or "unknown",
+        "edge_unit": ", ".join(units),
+    }
 
 
 def flag_groups(flow: Flow) -> str:

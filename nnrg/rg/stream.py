@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from math import prod
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +14,7 @@ from nnrg.errors import AnalysisError, ArgumentError
 from nnrg.fields import Lattice
 from nnrg.networks.network import Network
 from nnrg.rg._regions import CORRELATED
+from nnrg.rg._row_reader import permuted, row_reader
 from nnrg.rg.blocks import GridBlocks
 from nnrg.rg.cumulants import Cumulants, from_statistics
 from nnrg.rg.fluctuations import has_fluctuations
@@ -109,11 +109,13 @@ def stream_cumulants(
 
     cuts = _runs_of_rows(spec.shape[0], factors[0] ** (count - 1))
 
-    def sweep(source: Callable[[int], Iterator[npt.NDArray[Any]]]) -> Pyramid:
-        return _sweep(source, spec.shape, factors, count, order, cuts)
+    def sweep(rng: np.random.Generator | None = None) -> Pyramid:
+        return _sweep(net, name, factors, count, order, cuts, rng)
 
     with np.errstate(over="ignore", invalid="ignore"):
-        statistics = sweep(lambda rows: net.chunks(name, rows))
+        statistics = sweep()
+    if not np.isfinite(statistics.sums[0]).all():
+        _refuse_nonfinite(net, name)
     tick(1, total)
     if not has_fluctuations(statistics):
         raise AnalysisError(
@@ -123,8 +125,7 @@ def stream_cumulants(
     variance = observe(statistics, 2, replicates=False)[0, :, 1]
     null = []
     for i, child in enumerate(seed.spawn(draws)):
-        shuffled = _shuffled(net, name, np.random.default_rng(child))
-        null.append(observe(sweep(shuffled), order, replicates=False)[0])
+        null.append(observe(sweep(np.random.default_rng(child)), order, replicates=False)[0])
         tick(2 + i, total)
     scales = [max(factors) ** level for level in range(count)]
     sites = [
@@ -192,15 +193,19 @@ def _dependent_runs(statistics: Pyramid, factor: int, cuts: npt.NDArray[np.int64
 
 
 def _sweep(
-    source: Callable[[int], Iterator[npt.NDArray[Any]]],
-    shape: tuple[int, ...],
+    net: Network,
+    name: str,
     factors: tuple[int, ...],
     count: int,
     order: int,
     cuts: npt.NDArray[np.int64],
+    rng: np.random.Generator | None,
 ) -> Pyramid:
-    first = next(iter(source(1)))
-    sample = np.asarray(first, dtype=np.float64)
+    """Read the matrix once; with `rng`, rows within each buffer and all columns permuted."""
+    shape = net.specs[name].shape
+    first = next(iter(net.chunks(name, 1)))
+    columns = None if rng is None else rng.permutation(shape[1])
+    sample = np.asarray(first if columns is None else first[:, columns], dtype=np.float64)
     with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused afterwards
         shift, scale = float(sample.mean()), float(sample.std())
     stream = PyramidStream(
@@ -215,22 +220,16 @@ def _sweep(
     )
     fitting = max(1, _BUFFER_BYTES // (shape[1] * first.dtype.itemsize))
     rows = stream.row_multiple * max(1, fitting // stream.row_multiple)
-    chunks = source(rows)
-
-    def read(_: int, buffer: npt.NDArray[Any]) -> None:
-        buffer[...] = next(chunks)
-
-    stream.pull(read, rows)
+    with row_reader(net, name, rows) as (read, at_once):
+        if rng is not None and columns is not None:
+            starts = range(0, shape[0], rows)
+            orders = [rng.permutation(min(rows, shape[0] - start)) for start in starts]
+            read = permuted(read, rows, orders, columns)
+        stream.pull(read, rows, at_once=at_once)
     return stream.finish()
 
 
-def _shuffled(
-    net: Network, name: str, rng: np.random.Generator
-) -> Callable[[int], Iterator[npt.NDArray[Any]]]:
-    columns = rng.permutation(net.specs[name].shape[1])
-
-    def source(rows: int) -> Iterator[npt.NDArray[Any]]:
-        for chunk in net.chunks(name, rows):
-            yield chunk[rng.permutation(chunk.shape[0])][:, columns]
-
-    return source
+def _refuse_nonfinite(net: Network, name: str) -> None:
+    """Raise the network's error for NaN and infinity, unless it was loaded to allow them."""
+    for _ in net.chunks(name, max(1, _BUFFER_BYTES // (8 * net.specs[name].shape[1]))):
+        pass

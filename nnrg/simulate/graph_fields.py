@@ -100,7 +100,8 @@ def graph_free_field(
         upper = cholesky(kernel, overwrite_a=True, check_finite=False)
         white = noise.standard_normal((n, n_samples))
         return np.ascontiguousarray(solve_triangular(upper, white, overwrite_b=True).T)
-    return _solved(graph, weights, r + z * strengths, r, z, n_samples, noise)
+    diagonal = np.asarray(r + z * strengths, dtype=np.float64)
+    return _solved(graph, weights, diagonal, r, z, n_samples, noise)
 
 
 def _solved(

@@ -29,6 +29,8 @@ __all__ = [
 Ints = npt.NDArray[np.int64]
 Rng = np.random.Generator | np.random.SeedSequence | int | None
 
+_CORNERS = np.array([[0, 0], [1, 0], [0, 1]])  # of a triangle, in steps along two of its sides
+
 
 def _graph(n: int, first: Ints, second: Ints, name: str) -> ConnectionGraph:
     """Return the graph of unit weights of pairs of nodes; repeated pairs count once."""
@@ -135,9 +137,9 @@ def sierpinski_gasket(generation: int) -> ConnectionGraph:
     corner = np.zeros((1, 2), dtype=np.int64)
     for level in range(g):
         side = 1 << level
-        corner = np.concatenate([corner, corner + [side, 0], corner + [0, side]])
+        corner = np.concatenate([corner + side * unit for unit in _CORNERS])
     wide = (1 << g) + 1
-    places = [corner + [dx, dy] for dx, dy in ((0, 0), (1, 0), (0, 1))]
+    places = [corner + unit for unit in _CORNERS]
     codes = [place[:, 0] * wide + place[:, 1] for place in places]
     names, node = np.unique(np.concatenate(codes), return_inverse=True)
     parts = np.split(node.astype(np.int64), 3)

@@ -285,6 +285,7 @@ def test_code_5_numbers_that_allow_no_analysis(tmp_path, capsys):
 
 def test_code_6_a_gate_that_failed(model, tmp_path, capsys):
     base = ["flow", str(model), "-o", str(tmp_path / "out"), "-t", "last.weight", "--draws", "4"]
+    base += ["--blocks", "index"]
     assert cli.main([*base, "--seed", "1", "--figures", "none"]) == 0
     assert cli.main([*base, "--seed", "1", "--figures", "none", "--strict"]) == 6
     assert "quality gate" in capsys.readouterr().err

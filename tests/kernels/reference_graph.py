@@ -113,11 +113,11 @@ def components(graph):
 
 def hops(graph, longest):
     """Dense matrix of distances in hops; 0 where there is none up to `longest`."""
-    joined = as_sparse(graph).toarray() != 0
+    joined = (as_sparse(graph).toarray() != 0).astype(np.float32)
     distance = np.zeros(joined.shape, int)
     reached = np.eye(len(joined), dtype=bool)
     for r in range(1, longest + 1):
         nearer = reached
-        reached = reached | (reached.astype(int) @ joined > 0)
+        reached = reached | (reached @ joined > 0)
         distance[reached & ~nearer] = r
     return distance

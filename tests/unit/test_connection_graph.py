@@ -118,9 +118,7 @@ def test_relabelling_changes_nothing_else():
 def test_parts_of_a_graph():
     graph = ConnectionGraph.from_sparse(random_graph(), populations=[("a", 10), ("b", 30)])
     part = graph.of_population("b")
-    np.testing.assert_array_equal(
-        part.to_sparse().toarray(), graph.to_sparse().toarray()[10:, 10:]
-    )
+    np.testing.assert_array_equal(part.to_sparse().toarray(), graph.to_sparse().toarray()[10:, 10:])
     with pytest.raises(ArgumentError, match="no population 'c'"):
         graph.of_population("c")
 

@@ -277,3 +277,11 @@ def test_small_fluctuations_about_a_large_mean_keep_their_variance():
     flow = nnrg.renormalize(field.replaced(1e6 + 1e-3 * field.values), levels=3)
     expected = nnrg.renormalize(field, levels=3)
     np.testing.assert_allclose(flow.variances(), 1e-6 * expected.variances(), rtol=1e-5)
+
+
+@pytest.mark.parametrize("sign", [1.0, -2.0])
+def test_a_set_of_samples_that_is_there_twice_is_left_out_together(sign):
+    values = np.random.default_rng(6).normal(size=(30, 64))
+    field = nnrg.SynapticField(np.concatenate([values, sign * values]), nnrg.Lattice(64))
+    groups = nnrg.renormalize(field).groups
+    assert groups.n_groups == 30 and "60 samples are 30" in groups.note

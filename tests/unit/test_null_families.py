@@ -282,7 +282,7 @@ def test_an_initialisation_on_other_sites_is_refused():
 def test_models_say_what_they_do_and_differ_where_their_numbers_do():
     models = [nnrg.NullModel(n) for n in FAMILIES if n != "initialisation"]
     models.append(nnrg.NullModel("initialisation", reference=chains()))
-    assert {m.label for m in models} == {f"N{i}" for i in range(1, 8)}
+    assert {m.label for m in models} == {f"N{i}" for i in range(1, 9)}
     assert all(m.keeps and m.destroys and m.needs for m in models)
     other = nnrg.NullModel("initialisation", reference=chains().replaced(chains().values + 1))
     assert repr(other) != repr(models[-1])

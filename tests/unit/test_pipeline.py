@@ -34,7 +34,7 @@ def test_numbers_do_not_depend_on_what_else_is_measured(name):
 
 def test_tensors_have_streams_of_their_own():
     x = weights()["fc2.weight"]
-    both = flows(source={"a": x, "b": x.copy()}, sites=None)
+    both = flows(source={"a": x, "b": x.copy()}, sites=None, units="index")
     a, b = (both[n].cumulants for n in both)
     np.testing.assert_array_equal(a.values, b.values)
     assert np.all(a.nulls["permutation"][:, 1:, 1] != b.nulls["permutation"][:, 1:, 1])

@@ -116,3 +116,45 @@ def test_bad_input_is_refused_by_name():
         similarity_graph(np.zeros((5, 4)), neighbours=2)
     with pytest.raises(AnalysisError, match="distances tell nothing"):
         similarity_graph(np.ones((30, 4)), neighbours=2, measure="euclidean")
+
+
+def test_the_picture_of_a_graph_shows_signs_components_and_what_was_left_out():
+    from nnrg.graph.connection_graph import ConnectionGraph
+    from nnrg.plot._graph import graph as draw
+
+    dense = np.zeros((7, 7))
+    dense[0, 1] = dense[1, 2] = 1.0
+    dense[3, 4] = -2.0
+    dense[4, 5] = 0.5
+    signed = ConnectionGraph.from_sparse(dense + dense.T, populations=[("a", 3), ("b", 4)])
+    ax = draw(signed)
+    assert ax.get_title() == "7 nodes, 4 edges, 1 isolated not drawn"
+    (lines,) = ax.collections[:1]
+    segments, colours = lines.get_segments(), lines.get_colors()
+    assert len(segments) == 4 and len(np.unique(colours, axis=0)) == 2
+    # The strongest edge is drawn last, and is the only negative one.
+    assert (np.all(colours == colours[-1], axis=1)).sum() == 1
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["a", "b"]
+    assert draw(signed, most_edges=2).get_title().startswith("7 nodes, strongest 2 of 4")
+    assert len(draw(signed, values=np.arange(7.0)).figure.axes) == 2
+    again = draw(signed)
+    np.testing.assert_array_equal(
+        again.collections[1].get_offsets(), ax.collections[1].get_offsets()
+    )
+    with pytest.raises(ArgumentError, match="not both"):
+        draw(signed, values=np.zeros(7), labels=np.zeros(7, dtype=int))
+    with pytest.raises(ArgumentError, match="each of 7 nodes"):
+        draw(signed, values=np.zeros(6))
+    with pytest.raises(ArgumentError, match="finite"):
+        draw(signed, values=np.full(7, np.nan))
+
+
+def test_a_large_graph_is_laid_out_by_its_lowest_modes():
+    from nnrg.plot._graph import graph as draw
+
+    angle = np.sort(np.random.default_rng(6).uniform(0, 2 * np.pi, 400))
+    ring = similarity_graph(np.stack([np.cos(angle), np.sin(angle)], axis=1), neighbours=8)
+    place = np.asarray(draw(ring).collections[1].get_offsets())
+    apart = np.linalg.norm(place - np.roll(place, 1, axis=0), axis=1)
+    across = np.linalg.norm(place - np.roll(place, 200, axis=0), axis=1)
+    assert np.median(apart) < np.median(across) / 20

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
+
 import ml_dtypes
+import numba
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from safetensors.numpy import save_file
 
 import nnrg
-from nnrg.errors import AnalysisError, ArgumentError
+from nnrg.errors import AnalysisError, ArgumentError, NonFiniteError, SourceError
+from nnrg.rg._row_reader import row_reader
 
 
 @pytest.fixture
@@ -68,6 +72,61 @@ def test_same_seed_same_numbers(matrix) -> None:
     net = nnrg.load({"w": matrix})
     first, second = (nnrg.stream_cumulants(net, "w", levels=2, draws=3, rng=9) for _ in range(2))
     np.testing.assert_array_equal(first.nulls["permutation"], second.nulls["permutation"])
+
+
+@pytest.fixture
+def long(tmp_path):
+    """A file of several buffers, the last one short, and what it holds."""
+    x = np.random.default_rng(5).normal(size=(4100, 1030)).cumsum(axis=1).astype(np.float32)
+    path = tmp_path / "long.safetensors"
+    save_file({"first": x[:3], "w": x}, path)
+    return path, x
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_rows_read_by_position_are_those_read_one_after_the_other(long, threads) -> None:
+    path, x = long
+    before = numba.get_num_threads()
+    numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
+    try:
+        by_position = nnrg.stream_cumulants(nnrg.load(path), "w", draws=3, rng=9)
+    finally:
+        numba.set_num_threads(before)
+    in_turn = nnrg.stream_cumulants(nnrg.load({"w": x}), "w", draws=3, rng=9)
+    for name in ("values", "replicates", "weights"):
+        np.testing.assert_array_equal(getattr(by_position, name), getattr(in_turn, name))
+    np.testing.assert_array_equal(by_position.nulls["permutation"], in_turn.nulls["permutation"])
+
+
+def test_numbers_that_are_not_finite_are_refused_unless_allowed(tmp_path) -> None:
+    x = np.random.default_rng(5).normal(size=(512, 256)).astype(ml_dtypes.bfloat16)
+    x[300, 7], x[511, 255] = np.inf, np.nan
+    path = tmp_path / "bad.safetensors"
+    save_file({"w": x}, path)
+    with pytest.raises(NonFiniteError, match=r"'w' holds . NaN or infinite"):
+        nnrg.stream_cumulants(nnrg.load(path), "w", draws=0)
+    with pytest.raises(AnalysisError, match="standard deviation"):
+        nnrg.stream_cumulants(nnrg.load(path, allow_nonfinite=True), "w", draws=0)
+
+
+def test_a_file_cut_off_while_it_is_read_is_refused(long) -> None:
+    path, _ = long
+    net = nnrg.load(path)
+
+    def cut_off(done: int, of: int) -> None:
+        os.truncate(path, path.stat().st_size // 2)
+
+    with pytest.raises(SourceError, match="changed since it was loaded"):
+        nnrg.stream_cumulants(net, "w", draws=3, progress=cut_off)
+
+
+def test_rows_that_end_early_are_refused(long) -> None:
+    path, _ = long
+    with row_reader(nnrg.load(path), "w", 8) as (read, at_once):
+        assert at_once
+        os.truncate(path, path.stat().st_size // 2)
+        with pytest.raises(SourceError, match="changed since it was loaded"):
+            read(4000, np.empty((8, 1030), np.float32))
 
 
 @pytest.mark.parametrize(

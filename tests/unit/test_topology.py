@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+from formats.onnx_files import node, write_model
 
 import nnrg
 from nnrg.errors import AnalysisError, ArgumentError
@@ -128,6 +129,42 @@ def test_fused_query_key_value_is_cut_in_three(fused, out, up, down):
     assert (out.format(1) + ".weight", "in") in ends(topology, three.name)
     (stream,) = topology.of(f"{fused}.weight".format(0), "in")
     assert stream.size == 8 and len([e for e in stream.ends if e.side == "out"]) == 4
+
+
+def test_experts_sublayers_and_two_streams_are_told_apart():
+    at = "model.layers.0."
+    shapes = {at + f"self_attn.{p}_proj.weight": (8, 8) for p in "qkvo"}
+    for e in (0, 1):
+        for word, shape in (("w1", (5, 8)), ("w3", (5, 8)), ("w2", (8, 5))):
+            shapes[f"{at}block_sparse_moe.experts.{e}.{word}.weight"] = shape
+    shapes[at + "block_sparse_moe.gate.weight"] = (2, 8)
+    topology = network(shapes).topology(assume_order=False)
+    one, two = (topology.population(f"model.layers.0.experts.{e}:feed-forward") for e in (0, 1))
+    assert len(one.ends) == len(two.ends) == 3 and one is not two
+    shapes = {}
+    for side, width in (("encoder", 8), ("decoder", 6)):
+        part = f"{side}.block.0.layer."
+        shapes |= {f"{part}0.SelfAttention.{p}.weight": (width, width) for p in "qkvo"}
+        shapes |= {part + "1.DenseReluDense.wi.weight": (16, width)}
+        shapes |= {part + "1.DenseReluDense.wo.weight": (width, 16)}
+        shapes |= {part + "0.layer_norm.weight": (width,)}
+    shapes["shared.weight"] = (10, 8)
+    topology = network(shapes).topology(assume_order=False)
+    for side, width in (("encoder", 8), ("decoder", 6)):
+        stream = topology.population(f"{side}.block:stream")
+        assert (stream.size, len(stream.ends)) == (width, 7)
+        assert topology.population(f"{side}.block.0:feed-forward").size == 16
+
+
+def test_axes_that_are_not_known_join_nothing_and_are_named():
+    arrays = {
+        "model.layers.0.mlp.experts.gate_up_proj": np.ones((3, 8, 10)),
+        "model.layers.0.self_attn.q_proj.weight": np.ones((8, 8)),
+        "model.layers.0.self_attn.k_proj.weight": np.ones((8, 8)),
+    }
+    topology = nnrg.load(arrays).topology()
+    assert any("gate_up_proj: what its axes are is not known" in note for note in topology.notes)
+    assert "gate_up_proj" not in {e.tensor for p in topology.populations for e in p.ends}
 
 
 def test_attention_is_split_into_heads_with_grouped_keys():
@@ -391,3 +428,85 @@ def test_an_end_says_which_entries_belong_to_a_neuron():
     assert topology.to_dict()["populations"][0]["ends"][0]["units"] == 4
     with pytest.raises(ArgumentError, match="no population along 'up'"):
         topology.of("a.weight", "up")
+
+
+def test_an_onnx_graph_says_what_joins_what(tmp_path):
+    shapes = {
+        "last.w": (4, 24), "k1": (6, 3, 3, 3), "b1": (6,), "k2": (6, 6, 3, 3), "dw": (6, 1, 3, 3),
+        "last.b": (4,), "other": (6, 6, 1, 1), "slope": (6,),
+    }  # fmt: skip
+    rng = np.random.default_rng(7)
+    path = write_model(
+        tmp_path / "net.onnx",
+        [
+            node("Conv", "x", "k1", "b1", output="h1"),
+            node("Mul", "h1", "slope", output="r1"),
+            node("Conv", "r1", "k2", output="h2"),
+            node("Add", "r1", "h2", output="sum"),
+            node("Conv", "sum", "dw", output="d", group=6),
+            node("Flatten", "d", output="flat"),
+            node("Gemm", "flat", "last.w", "last.b", output="y", transB=1),
+            node("Conv", "x2", "other", output="z"),
+        ],
+        {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()},
+    )
+    topology = nnrg.load(path).topology(assume_order=False)
+    (stream,) = topology.of("k1", "out")
+    for tensor, side in (
+        ("k2", "in"), ("k2", "out"), ("dw", 0), ("last.w", "in"), ("b1", 0), ("slope", 0)
+    ):  # fmt: skip
+        assert topology.of(tensor, side) == (stream,)
+    (pixels,) = [e for e in stream.ends if e.tensor == "last.w"]
+    assert (pixels.copies, pixels.copies_first) == (4, False)
+    assert all(why.startswith("ONNX graph") for why in stream.evidence)
+    assert topology.of("other", "in")[0].size == 6 and topology.of("other", "in") != (stream,)
+
+
+def test_an_onnx_cell_whose_gates_are_put_in_order_on_the_way(tmp_path):
+    rng = np.random.default_rng(8)
+    shapes = {"k": (8, 3, 1), "cell.W": (20, 8), "cell.R": (20, 5), "out.w": (5, 2)}
+    parts = []
+    for name in ("W", "R"):
+        parts += [
+            node("Slice", f"cell.{name}", "s0", "e0", "axis", output=f"{name}0"),
+            node("Slice", f"cell.{name}", "s1", "e1", "axis", output=f"{name}1"),
+            node("Concat", f"{name}1", f"{name}0", output=f"{name}c", axis=0),
+            node("Unsqueeze", f"{name}c", "axis", output=f"{name}u"),
+        ]
+    path = write_model(
+        tmp_path / "cell.onnx",
+        [
+            node("Conv", "x", "k", output="h"),
+            node("Transpose", "h", output="t", perm=[2, 0, 1]),
+            *parts,
+            node("LSTM", "t", "Wu", "Ru", output="Y", hidden_size=5),
+            node("MatMul", "Y", "out.w", output="y"),
+        ],
+        {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+        | {
+            name: np.array([value])
+            for name, value in (("s0", 0), ("e0", 5), ("s1", 5), ("e1", 20), ("axis", 0))
+        },
+    )
+    topology = nnrg.load(path).topology(assume_order=False)
+    assert topology.of("k", "out") == topology.of("cell.W", "in")
+    (hidden,) = topology.of("cell.R", "in")
+    assert (hidden.name, hidden.size) == ("cell.R:hidden", 5)
+    for tensor, side in (("cell.R", "out"), ("cell.W", "out"), ("out.w", "in")):
+        assert topology.of(tensor, side) == (hidden,)
+
+
+@pytest.mark.parametrize("heads", [None, 2])
+def test_every_entry_of_every_axis_of_neurons_is_in_one_population(heads):
+    shapes = bert() | {"h.0.attn.c_attn.weight": (24, 8), "h.0.attn.c_proj.weight": (8, 8)}
+    shapes |= {"lstm.weight_ih_l0": (20, 8), "lstm.weight_hh_l0": (20, 5)}
+    net = network(shapes)
+    covered = {}
+    for population in net.topology(heads=heads).populations:
+        for end in population.ends:
+            assert end.units == population.size
+            mark = covered.setdefault((end.tensor, end.axis), [])
+            mark += range(end.start, end.stop)
+    assert covered.keys() == {(n, a) for n, s in shapes.items() for a in range(len(s))}
+    for (name, axis), entries in covered.items():
+        assert sorted(entries) == list(range(shapes[name][axis]))

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from nnrg.errors import AnalysisError
 from nnrg.graph.spectral._laplacian import Laplacian
 
-__all__ = ["LARGEST", "all_eigenvalues", "affordable"]
+__all__ = ["LARGEST", "affordable", "all_eigenvalues"]
 
 Floats = npt.NDArray[np.float64]
 

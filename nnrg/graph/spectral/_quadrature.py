@@ -20,6 +20,10 @@ FIRST_STEPS = 40
 GROWTH = 1.5
 SHORTER = 0.85  # share of the steps whose result must agree with that of all
 PER_DECADE = 6
+# First and last time, in units of the inverse of the largest and smallest eigenvalue.
+EARLIEST, LATEST = 0.01, 30.0
+# Eigenvalues that differ by less than this share of the largest are the same.
+SAME = 1e-11
 # Errors of S, in units of ln N, below which nothing is gained: of the steps and of the probes.
 STEP_ERROR = 1e-4
 PROBE_ERROR = 1e-3
@@ -27,10 +31,8 @@ FEW_MODES = 300.0
 # Residual of an eigenvector relative to its eigenvalue, which is then good to the square of it.
 FOUND_RESIDUAL = 0.02
 NO_WEIGHT = 1e-10
-# Logarithm of what a filter makes of the middle of the modes looked for, relative to the others.
-DAMPING = 11.0
-# Longest search for modes, in units of the work done before it.
-LONGEST = 4
+# Edges times vectors times steps that the search for modes may take: some twenty seconds.
+LONGEST = 2e10
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,7 +66,8 @@ def quadrature(
     A probe z of independent signs, less its parts along the zero modes, has
     :math:`E\, z^T f(L) z = \mathrm{tr} f(L)` over the other modes. Lanczos gives each quadratic
     form as a Gauss quadrature, for all f at once. Where few modes are left, at large tau, probes
-    differ most: the lowest eigenvectors u are then found, count as one mode each, and leave :math:`z^T f z - \sum_u (u \cdot z)^2 f(\lambda_u)`.
+    differ most: the lowest eigenvectors u are then found, count as one mode each, and leave
+    :math:`z^T f z - \sum_u (u \cdot z)^2 f(\lambda_u)`.
 
     Parameters
     ----------
@@ -80,8 +83,8 @@ def quadrature(
     tool = Lanczos(operator.indptr, operator.indices, operator.weights, operator.diagonal)
     n = operator.n_nodes
     # Signs from bits: eight probes of a node from one byte.
-    signs = [
-        np.unpackbits(rng.integers(0, 256, n, dtype=np.uint8)[:, None], axis=1) * 2.0 - 1.0
+    signs: list[Floats] = [
+        np.where(np.unpackbits(rng.integers(0, 256, (n, 1), dtype=np.uint8), axis=1), 1.0, -1.0)
         for _ in range(probes // WIDTH)
     ]
     starts = [operator.without_zero_modes(block) for block in signs]
@@ -95,7 +98,13 @@ def quadrature(
         done = target
         alpha = np.concatenate([np.array(run.alpha) for run in runs], axis=1)
         beta = np.concatenate([np.array(run.beta) for run in runs], axis=1)
-        found = Quadrature(zero, *_gauss(alpha, beta), *_gauss(*_shorter(alpha, beta)), done)
+        rest = n - operator.n_zero
+        found = Quadrature(
+            zero,
+            *_gauss(alpha, beta, rest),
+            *_gauss(*_shorter(alpha, beta), rest),
+            done,
+        )
         steps_agree, few_modes_differ = _judge(found)
         if steps_agree or done >= steps or not beta[-1].any():
             break
@@ -105,16 +114,26 @@ def quadrature(
     values, vectors = _lowest(tool, operator, found, deflate, rng)
     if not values.size:
         return found
+    length = np.concatenate([np.einsum("ij,ij->j", block, block) for block in starts])
     parts = np.concatenate([(vectors.T @ block).T for block in starts]) ** 2
+    parts *= ((n - operator.n_zero) / length)[:, None]
     again = np.broadcast_to(values, parts.shape)
+    modes = np.concatenate([zero, values])
+    rest = n - modes.size
+
+    def joined(nodes: Floats, weights: Floats) -> tuple[Floats, Floats]:
+        return np.concatenate([nodes, again], axis=1), np.concatenate([weights, -parts], axis=1)
+
+    nodes, weights = joined(found.nodes, found.weights)
+    fewer, shorter_weights = joined(found.shorter_nodes, found.shorter_weights)
     return Quadrature(
-        np.concatenate([zero, values]),
-        np.concatenate([found.nodes, again], axis=1),
-        np.concatenate([found.weights, -parts], axis=1),
-        np.concatenate([found.shorter_nodes, again], axis=1),
-        np.concatenate([found.shorter_weights, -parts], axis=1),
-        done,
+        modes, nodes, _scaled(weights, rest), fewer, _scaled(shorter_weights, rest), done
     )
+
+
+def _scaled(weights: Floats, total: int) -> Floats:
+    """Return weights that add up to the known number of modes for each probe."""
+    return np.asarray(weights * (total / weights.sum(axis=1, keepdims=True)))
 
 
 def _shorter(alpha: Floats, beta: Floats) -> tuple[Floats, Floats]:
@@ -122,13 +141,13 @@ def _shorter(alpha: Floats, beta: Floats) -> tuple[Floats, Floats]:
     return alpha[:fewer], beta[: fewer + 1]
 
 
-def _gauss(alpha: Floats, beta: Floats) -> tuple[Floats, Floats]:
+def _gauss(alpha: Floats, beta: Floats, total: int) -> tuple[Floats, Floats]:
     """Return nodes and weights of the quadrature of each column, shape (k, m)."""
     nodes, weights = np.empty(alpha.T.shape), np.empty(alpha.T.shape)
     for c in range(alpha.shape[1]):
         values, shares = gauss_rule(alpha[:, c], beta[1:-1, c])
         nodes[c] = np.maximum(values, 0.0)
-        weights[c] = beta[0, c] ** 2 * shares
+        weights[c] = total * shares
     return nodes, weights
 
 
@@ -158,21 +177,26 @@ def lowest_value(found: Quadrature) -> float:
     return min(float(part.min()) for part in (found.eigenvalues, found.nodes) if part.size)
 
 
+def spectral_bounds(found: Quadrature) -> tuple[float, float] | None:
+    """Return the smallest and largest gap to the lowest eigenvalue; None if all are equal."""
+    values = np.concatenate([found.eigenvalues, found.nodes.ravel()])
+    weights = np.concatenate([np.ones(found.eigenvalues.size), found.weights.ravel()])
+    values = values[np.abs(weights) > NO_WEIGHT * np.abs(weights).max()]
+    largest, lowest = float(values.max()), lowest_value(found)
+    gaps = values[values > lowest + SAME * largest] - lowest
+    return (float(gaps.min()), largest - lowest) if gaps.size else None
+
+
 def time_grid(found: Quadrature, per_decade: int = PER_DECADE) -> Floats:
     """Return times from before diffusion starts to when nothing is left of it.
 
     Empty if all eigenvalues are equal.
     """
-    values = np.concatenate([found.eigenvalues, found.nodes.ravel()])
-    weights = np.concatenate([np.ones(found.eigenvalues.size), found.weights.ravel()])
-    values = values[np.abs(weights) > 1e-14 * np.abs(weights).max()]
-    largest, lowest = float(values.max()), lowest_value(found)
-    gaps = values[values > lowest + 1e-9 * largest] - lowest
-    if not gaps.size:
+    bounds = spectral_bounds(found)
+    if bounds is None:
         return np.empty(0)
-    first, last = 0.01 / (largest - lowest), 30.0 / float(gaps.min())
-    count = 1 + int(np.ceil(per_decade * np.log10(last / first)))
-    return np.geomspace(first, last, count)
+    first, last = EARLIEST / bounds[1], LATEST / bounds[0]
+    return np.geomspace(first, last, 1 + int(np.ceil(per_decade * np.log10(last / first))))
 
 
 def _lowest(
@@ -194,8 +218,10 @@ def _lowest(
     none = np.empty(0), np.empty((n, 0))
     if not 0 < middle < low < high:
         return none
-    degree = int(np.ceil(DAMPING / (2 * np.sqrt((low - middle) / high))))
-    if degree * count > LONGEST * found.steps * found.nodes.shape[0]:
+    # Of n numbers of like size what is left makes a residual that is small for the middle mode.
+    damping = np.log(2 * high * np.sqrt(n / count) / (FOUND_RESIDUAL * middle))
+    degree = int(np.ceil(damping / (2 * np.sqrt((low - middle) / high))))
+    if degree * count * (operator.indices.size + n) > LONGEST:
         return none
     start = operator.without_zero_modes(rng.standard_normal((n, count)))
     some = operator.without_zero_modes(tool.filtered(start, low, high, max(1, degree)))

@@ -35,6 +35,11 @@ class Thermal:
     slope: Floats
     spread: Floats
 
+    def rows(self) -> list[Thermal]:
+        """Return the rows, one for each index of the first axis."""
+        parts = (self.entropy, self.heat_capacity, self.slope, self.spread)
+        return [Thermal(*row) for row in zip(*parts, strict=True)]
+
 
 def power_sums(values: Floats, weights: Floats | None, tau: Floats, lowest: float) -> Floats:
     """Return sums of w x^q exp(-tau x), x = values - lowest, q = 0 .. 3, and of w exp(-2 tau x).
@@ -42,16 +47,16 @@ def power_sums(values: Floats, weights: Floats | None, tau: Floats, lowest: floa
     `values` and `weights` have shape (..., M), the result (..., 5, T).
     """
     x = values - lowest
+    start = np.ones_like(x) if weights is None else weights
+    powers = np.stack([start, start * x, start * x**2, start * x**3], axis=-2)
     out = np.empty((*values.shape[:-1], 5, tau.size))
     step = max(1, _ROOM // max(1, values.size))
     for first in range(0, tau.size, step):
         some = slice(first, first + step)
         decay = np.exp(-tau[some] * x[..., None])
-        measure = decay if weights is None else decay * weights[..., None]
-        for q in range(4):
-            power = x**q if q else np.ones_like(x)
-            out[..., q, some] = np.einsum("...m,...mt->...t", power, measure)
-        out[..., 4, some] = np.einsum("...mt,...mt->...t", decay, measure)
+        out[..., :4, some] = powers @ decay
+        np.square(decay, out=decay)
+        out[..., 4:, some] = start[..., None, :] @ decay
     return out
 
 

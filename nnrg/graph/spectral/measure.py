@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,13 @@ from nnrg._validate import as_count, shown
 from nnrg.errors import AnalysisError, ArgumentError
 from nnrg.graph.spectral._dense import affordable, all_eigenvalues
 from nnrg.graph.spectral._laplacian import laplacian
-from nnrg.graph.spectral._quadrature import Quadrature, lowest_value, quadrature, time_grid
+from nnrg.graph.spectral._quadrature import (
+    Quadrature,
+    lowest_value,
+    quadrature,
+    spectral_bounds,
+    time_grid,
+)
 from nnrg.graph.spectral._thermal import Thermal, power_sums, thermal
 from nnrg.stats.jackknife import pseudo_deviations
 
@@ -30,7 +37,7 @@ PER_DECADE = 16
 UNRESOLVED = 5e-4
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class SpectralMeasure:
     """The spectrum of a Laplacian, from which entropy and heat capacity follow at every time.
 
@@ -67,20 +74,35 @@ class SpectralMeasure:
     @property
     def times(self) -> Floats:
         """Times from before diffusion starts to its end, 16 a decade, as far as resolved."""
-        tau = time_grid(self.quadrature, PER_DECADE)
+        tau, resolved = self._grid
         if not tau.size:
             raise AnalysisError(
                 "all eigenvalues of the Laplacian are equal: there is no scale of diffusion; "
                 "use the combinatorial Laplacian, or a graph with more edges"
             )
-        return tau[: max(2, int(np.count_nonzero(self._resolved(tau))))]
+        return tau[: max(2, resolved)]
 
     @property
     def resolved_until(self) -> float:
         """Time up to which the steps suffice; infinite if all of diffusion is resolved."""
+        tau, resolved = self._grid
+        return math.inf if resolved == tau.size else float(tau[max(1, resolved - 1)])
+
+    @cached_property
+    def _grid(self) -> tuple[Floats, int]:
+        """Return times, 16 a decade, and up to which fewer steps give the same entropy."""
         tau = time_grid(self.quadrature, PER_DECADE)
-        resolved = self._resolved(tau)
-        return math.inf if resolved.all() else float(tau[max(1, resolved.sum() - 1)])
+        if not self.probes or not tau.size:
+            return tau, tau.size
+        random, cut = self.errors(tau, lambda t: t.entropy)
+        same = cut <= np.maximum(random, UNRESOLVED * np.log(self.n_nodes))
+        return tau, int(np.logical_and.accumulate(same).sum())
+
+    @property
+    def window(self) -> tuple[float, float]:
+        """Inverses of the largest and the smallest nonzero eigenvalue, above the lowest."""
+        bounds = spectral_bounds(self.quadrature)
+        return (math.inf, math.inf) if bounds is None else (1 / bounds[1], 1 / bounds[0])
 
     def at(self, tau: Floats) -> Thermal:
         """Return entropy and heat capacity at each time."""
@@ -102,12 +124,6 @@ class SpectralMeasure:
         value = of(thermal(full, tau))
         spread = pseudo_deviations(of(thermal(each, tau)), value)
         return np.sqrt((spread**2).sum(axis=0)), np.abs(of(thermal(shorter, tau)) - value)
-
-    def _resolved(self, tau: Floats) -> npt.NDArray[np.bool_]:
-        """Say up to where fewer steps give the same entropy; `tau` ascends."""
-        random, cut = self.errors(tau, lambda t: t.entropy)
-        same = cut <= np.maximum(random, UNRESOLVED * np.log(self.n_nodes))
-        return np.asarray(np.logical_and.accumulate(same))
 
     def _sums(self, tau: Floats) -> tuple[Floats, Floats | None, Floats | None]:
         """Return the sums of all, without each probe, and with fewer steps."""
@@ -209,9 +225,7 @@ def spectral_measure(
         lowest = operator.n_zero
         if not lowest:
             lowest = int(np.count_nonzero(values - values[0] <= 1e-10 * values[-1]))
-        return replace(
-            common, n_lowest=lowest, quadrature=replace(_NOTHING, eigenvalues=values)
-        )
+        return replace(common, n_lowest=lowest, quadrature=replace(_NOTHING, eigenvalues=values))
     seed = as_seed(rng)
     found = quadrature(
         operator, probes=wanted, steps=most, deflate=deflate, rng=np.random.default_rng(seed)

@@ -19,6 +19,8 @@ EDGES = 0
 _CHEAP = (64, 1 << 20)
 # Share of all pairs above which a shell says no more than the mean of the field.
 _NEARLY_ALL = 0.75
+# Shells of the scales of a flow are asked for again and again by null draws.
+_KEPT = 32
 
 
 def edge_unit(graph: ConnectionGraph) -> float:
@@ -39,9 +41,8 @@ def cheap(graph: ConnectionGraph) -> bool:
     return walks <= max(_CHEAP[0] * graph.n_nodes, _CHEAP[1])
 
 
-@lru_cache(maxsize=32)
 def neighbours(graph: ConnectionGraph, hops: int, axis: int) -> Neighbours:
-    """Return the nodes at a hop distance of each node; null draws ask for them again and again.
+    """Return the nodes at a hop distance of each node.
 
     With `hops` EDGES, the neighbours with their weights divided by `edge_unit`: couplings of two
     graphs then compare, whatever the unit of their weights, and an unweighted graph is as it is.
@@ -58,7 +59,7 @@ def neighbours(graph: ConnectionGraph, hops: int, axis: int) -> Neighbours:
     return Neighbours(axis, indptr, indices, np.empty(0))
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=_KEPT)
 def _shell(
     graph: ConnectionGraph, hops: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
@@ -66,7 +67,7 @@ def _shell(
     return pairs.indptr.astype(np.int64), pairs.indices.astype(np.int64)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=_KEPT)
 def missing_shell(graph: ConnectionGraph, hops: int) -> str:
     """Say why the pairs at a hop distance cannot be told from other terms, or "" if they can."""
     n = graph.n_nodes

@@ -19,7 +19,7 @@ from __future__ import annotations
 from nnrg.rg.basis import Basis
 from nnrg.rg.flow import Flow
 from nnrg.rg.graph_action.shells import neighbours
-from nnrg.rg.graph_action.terms import Graphs, NodeTerm, derivative_row, tests_outside
+from nnrg.rg.graph_action.terms import Graphs, NodeTerm, derivative_row, functions_outside
 from nnrg.rg.schwinger_dyson import LinearSystem, assemble, root_mean_square, support
 from nnrg_kernels.graph_schwinger_dyson import GraphTerm, Neighbours, accumulate_on_graph
 
@@ -45,7 +45,7 @@ def linear_system_on_graph(
     """
     values, graphs = flow.means[level], flow.graphs[level]
     unit = root_mean_square(flow, level)
-    tests = tests_outside(basis, graphs)
+    tests = functions_outside(basis, graphs)
     rows = [derivative_row(o) for o in basis]
     outside = list(tests.values()) if test else []
     terms = tuple(dict.fromkeys(t for _, parts in (*rows, *outside) for t in parts))

@@ -10,11 +10,10 @@ from nnrg.errors import ArgumentError
 from nnrg.graph.connection_graph import ConnectionGraph
 from nnrg.rg.basis import Basis
 from nnrg.rg.custom_operator import CustomOperator
-from nnrg.rg.distances import LONGEST
 from nnrg.rg.graph_action.shells import EDGES, cheap, has_uniform_weights, missing_shell
 from nnrg.rg.operators import Operator
 
-__all__ = ["NodeRow", "NodeTerm", "derivative_row", "out_of_room", "tests_outside"]
+__all__ = ["NodeRow", "NodeTerm", "derivative_row", "functions_outside", "out_of_room"]
 
 Graphs = Sequence[ConnectionGraph | None]
 
@@ -95,7 +94,7 @@ def _reason(term: NodeTerm, name: str, graphs: Graphs) -> str:
     return missing_shell(graph, term.hops)
 
 
-def tests_outside(basis: Basis, graphs: Graphs) -> dict[str, NodeRow]:
+def functions_outside(basis: Basis, graphs: Graphs) -> dict[str, NodeRow]:
     """Return functions that are in no operator's derivative.
 
     As on a lattice: the lowest even power of phi outside the basis, a bounded odd function, the
@@ -107,9 +106,11 @@ def tests_outside(basis: Basis, graphs: Graphs) -> dict[str, NodeRow]:
     power = next(k for k in range(2, 10, 2) if k + 1 not in even)
     tests: dict[str, NodeRow] = {f"phi^{power}": ({power: 1 / factorial(power)}, {})}
     if len(graphs) == 1 and (graph := graphs[0]) is not None and graph.n_edges:
-        farthest = 2 if cheap(graph) else 1
+        # Pairs that the basis asks for are looked at anyway.
+        asked = [t.hops for o in basis for t in derivative_row(o)[1]]
+        farthest = max([2 if cheap(graph) else 1, *asked])
         for kind, nearest in (("J", 2 if has_uniform_weights(graph) else 1), ("U", 1)):
-            for hops in range(nearest, min(farthest, LONGEST) + 1):
+            for hops in range(nearest, farthest + 1):
                 operator = Operator(f"{kind}:{hops}")
                 row = derivative_row(operator)
                 told = not any(_reason(term, operator.name, graphs) for term in row[1])

@@ -81,7 +81,10 @@ def contiguous_choice(
 
 
 def _ladder(sizes: Sequence[int], b: int) -> Iterator[Ints]:
-    """Yield as many labels as there are whole blocks of b, b^2, .. units."""
+    """Yield as many labels as there are whole blocks of b, b^2, .. units.
+
+    Which sites are kept depends on how many levels there are; so far only counts matter.
+    """
     length = b
     while count := sum(size // length for size in sizes):
         yield np.arange(count, dtype=np.int64)

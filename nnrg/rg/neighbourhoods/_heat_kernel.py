@@ -8,7 +8,7 @@ import numpy.typing as npt
 from nnrg.errors import AnalysisError
 from nnrg.graph.connection_graph import ConnectionGraph
 
-__all__ = ["MOST_NODES", "HeatKernel", "laplacian_kind"]
+__all__ = ["HeatKernel", "dense_laplacian", "laplacian_kind"]
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -29,6 +29,27 @@ def laplacian_kind(graph: ConnectionGraph) -> str:
     return "signed" if graph.signed else "combinatorial"
 
 
+def dense_laplacian(graph: ConnectionGraph) -> Floats:
+    """Return the Laplacian of a graph, the signed one where weights are negative.
+
+    Raises
+    ------
+    AnalysisError
+        If the graph has more than 3000 nodes, or sums of its weights leave double precision.
+    """
+    if graph.n_nodes > MOST_NODES:
+        raise AnalysisError(
+            f"eigenvectors of the Laplacian of {graph.n_nodes} nodes take a dense matrix, which is "
+            f"made for at most {MOST_NODES}; try nnrg.MatchingBlocks, or a part of the graph"
+        )
+    if not np.all(np.isfinite(graph.strengths())):
+        raise AnalysisError(
+            "weights of the graph are so large that their sums leave double precision; divide them "
+            "by their mean"
+        )
+    return np.asarray(graph.laplacian(laplacian_kind(graph)).toarray())
+
+
 class HeatKernel:
     """exp(-tau L) of a graph, from the eigenvectors of its Laplacian.
 
@@ -40,22 +61,15 @@ class HeatKernel:
     Raises
     ------
     AnalysisError
-        If it has more.
+        If it has more, or sums of its weights leave double precision.
     """
 
     def __init__(self, graph: ConnectionGraph) -> None:
         from scipy.linalg import eigh
 
-        n = graph.n_nodes
-        if n > MOST_NODES:
-            raise AnalysisError(
-                f"the heat kernel of {n} nodes takes all eigenvectors of their Laplacian, which "
-                f"are computed for at most {MOST_NODES} nodes; try nnrg.MatchingBlocks, or "
-                "contract the graph first"
-            )
-        values, self._vectors = eigh(graph.laplacian(laplacian_kind(graph)).toarray())
+        values, self._vectors = eigh(dense_laplacian(graph), overwrite_a=True, driver="evd")
         self._values = np.maximum(values, 0.0)
-        self.n_nodes = n
+        self.n_nodes = graph.n_nodes
 
     def times(self) -> Floats:
         """Return tau from 1/lambda_max on, doubling, until diffusion has come to rest."""
@@ -97,6 +111,6 @@ class HeatKernel:
 
     def _modes(self, tau: float) -> tuple[Floats, Floats]:
         """Return the eigenvectors that have not faded, and these times exp(-tau lambda)."""
-        kept = int(np.count_nonzero(tau * self._values <= _FADED))
+        kept = int(np.count_nonzero(self._values <= _FADED / tau))
         vectors = self._vectors[:, :kept]
         return vectors, vectors * np.exp(-tau * self._values[:kept])

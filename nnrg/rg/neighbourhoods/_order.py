@@ -9,14 +9,15 @@ import numpy.typing as npt
 
 from nnrg.errors import AnalysisError
 from nnrg.graph.connection_graph import ConnectionGraph
+from nnrg.rg.neighbourhoods._heat_kernel import dense_laplacian
 
 __all__ = ["leaf_order", "spectral_order"]
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
-# Dense matrices and all-pairs linkage.
-_MOST_NODES = 3000
+# All pairs of leaves, and a time that grows with the third power of their number.
+_MOST_LEAVES = 2000
 # Two eigenvalues this close, relative to the largest, are one to rounding.
 _SAME = 1e-9
 
@@ -56,8 +57,8 @@ def _fiedler_vector(graph: ConnectionGraph) -> tuple[Floats, bool]:
     """Return the second eigenvector of the Laplacian, and whether there is only one."""
     from scipy.linalg import eigh
 
-    n = _checked_size(graph)
-    laplacian = graph.laplacian().toarray()
+    n = graph.n_nodes
+    laplacian = dense_laplacian(graph)
     last = min(2, n - 1)
     values, vectors = eigh(laplacian, subset_by_index=(0, last))
     vector = vectors[:, 1] * np.sqrt(n)
@@ -74,7 +75,12 @@ def leaf_order(graph: ConnectionGraph) -> tuple[list[Ints], tuple[str, ...]]:
     from scipy.cluster.hierarchy import leaves_list, linkage
     from scipy.spatial.distance import squareform
 
-    n = _checked_size(graph)
+    n = graph.n_nodes
+    if n > _MOST_LEAVES:
+        raise AnalysisError(
+            f"an optimal order of {n} leaves takes all pairs of them, which are made for at most "
+            f"{_MOST_LEAVES}; try method='spectral', or nnrg.MatchingBlocks"
+        )
     if n < 3:
         return [np.arange(n, dtype=np.int64)], ()
     similarity = graph.to_sparse().toarray()
@@ -82,15 +88,6 @@ def leaf_order(graph: ConnectionGraph) -> tuple[list[Ints], tuple[str, ...]]:
     np.fill_diagonal(distance, 0.0)
     tree = linkage(squareform(distance, checks=False), "average", optimal_ordering=True)
     return [leaves_list(tree).astype(np.int64)], ()
-
-
-def _checked_size(graph: ConnectionGraph) -> int:
-    if graph.n_nodes > _MOST_NODES:
-        raise AnalysisError(
-            f"an order of {graph.n_nodes} connected nodes takes a dense matrix, which is made for "
-            f"at most {_MOST_NODES}; try nnrg.MatchingBlocks, or labels of your own"
-        )
-    return graph.n_nodes
 
 
 def _positive(graph: ConnectionGraph) -> ConnectionGraph:

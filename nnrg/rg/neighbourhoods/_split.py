@@ -15,8 +15,9 @@ from nnrg.fields import Lattice, SynapticField
 from nnrg.rg.groups import choose_groups
 from nnrg.stats.autocorrelation import autocorrelation_time
 from nnrg.stats.jackknife import Jackknife
+from nnrg.stats.partition import sample_groups
 
-__all__ = ["Split", "at_random", "in_time", "is_sparse"]
+__all__ = ["Split", "all_measured", "at_random", "in_time", "is_sparse"]
 
 Ints = npt.NDArray[np.int64]
 
@@ -53,7 +54,7 @@ class Split:
 
 def is_sparse(values: npt.NDArray[Any]) -> bool:
     """Whether more than half of the values are zero: samples then coincide by chance."""
-    return 2 * np.count_nonzero(values) < values.size
+    return bool(2 * np.count_nonzero(values) < values.size)
 
 
 def at_random(values: npt.NDArray[Any], share: float, seed: int) -> Split:
@@ -118,6 +119,30 @@ def in_time(values: npt.NDArray[Any], share: float) -> Split:
             f"them left out (autocorrelation time {tau:.2g} steps)",
         ),
     )
+
+
+def all_measured(values: npt.NDArray[Any], series: bool) -> Split:
+    """Measure every sample, others having chosen.
+
+    Raises
+    ------
+    AnalysisError
+        If a series is too short for its autocorrelation time.
+    """
+    n = len(values)
+    if series:
+        tau = _slowest(values)
+        stretches = min(_MOST_PERIODS, n // ceil(_PERIOD * tau))
+        if stretches < _FEWEST_PERIODS:
+            raise AnalysisError(
+                f"a series of {n} steps is {n / tau:.0f} autocorrelation times long, "
+                f"{_FEWEST_PERIODS * _PERIOD} are needed; give a longer one"
+            )
+        group, note = sample_groups(n, stretches).astype(np.int64), ""
+    else:
+        group, note = _repeats(values)
+    empty = np.empty(0, dtype=np.int64)
+    return Split(empty, np.arange(n, dtype=np.int64), group, (note,) if note else ())
 
 
 def _slowest(values: npt.NDArray[Any]) -> float:

@@ -63,8 +63,7 @@ class Arrangement:
         values = field.values
         for axis, order in enumerate(self.orders, 1):
             values = np.take(values, order, axis=axis)
-        # Of the neighbourhoods of these sites something is known: their order has a meaning.
-        return replace(field, values=values, sites=_sites(field, self, 0), natural=True)
+        return replace(field, values=values, sites=_sites(field, self, 0))
 
     def lengths(self) -> npt.NDArray[np.float64]:
         """Return (sites in a block)^(1/d) at each level, the mean over blocks."""

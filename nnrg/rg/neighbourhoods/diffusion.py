@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass
+from typing import Literal, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from nnrg._validate import as_real, shown
-from nnrg.errors import AnalysisError, ArgumentError
+from nnrg.errors import ArgumentError
 from nnrg.fields import SynapticField
 from nnrg.graph.connection_graph import ConnectionGraph
 from nnrg.rg.neighbourhoods._graph_rule import GraphRule
-from nnrg.rg.neighbourhoods._heat_kernel import HeatKernel
+from nnrg.rg.neighbourhoods._heat_kernel import HeatKernel, laplacian_kind
 from nnrg.rg.neighbourhoods._levels import STEP, nested_levels
 from nnrg.rg.neighbourhoods.hierarchy import Choice, Hierarchy
 
@@ -33,8 +34,9 @@ class DiffusionBlocks(GraphRule):
         weights are negative the Laplacian is the signed one.
     times : sequence of float or "peaks", optional
         Diffusion times tau, ascending, in units of the inverse weight of an edge: each makes a
-        level if it joins anything. ``"peaks"`` takes the maxima of the heat capacity C(tau). By
-        default tau doubles from 1/lambda_max on until diffusion has come to rest.
+        level if it joins anything. ``"peaks"`` takes the maxima of the heat capacity C(tau), see
+        `nnrg.graph.spectral.characteristic_times`. By default tau doubles from 1/lambda_max on
+        until diffusion has come to rest.
     split : float, optional
         Without a graph: share of the samples that choose, by the correlations of the sites in them;
         the others are measured.
@@ -77,11 +79,11 @@ class DiffusionBlocks(GraphRule):
     """
 
     _: KW_ONLY
-    times: str | tuple[float, ...] | None = None
+    times: Sequence[float] | Literal["peaks"] | None = None
 
     def __post_init__(self) -> None:
         GraphRule.__post_init__(self)
-        if self.times is not None and self.times != "peaks":
+        if self.times is not None and not _are_peaks(self.times):
             object.__setattr__(self, "times", _as_times(self.times))
 
     @property
@@ -102,7 +104,7 @@ class DiffusionBlocks(GraphRule):
         """
         measured, graph, notes = self.prepared(field)
         kernel = HeatKernel(graph)
-        times = kernel.times().tolist() if self.times is None else self.times
+        times = self._times(graph, kernel)
         used: list[float] = []
         step = STEP if self.times is None else 1.0
         kept = nested_levels(
@@ -112,18 +114,40 @@ class DiffusionBlocks(GraphRule):
             fewest,
             name=field.name,
             step=1.0,
-            hint="the rule joins nothing, or all at once, where nodes are alike, as on a ring"
+            hint="the rule joins nothing, or all at once, where nodes are alike, as on a ring: "
+            "try nnrg.MatchingBlocks"
             if graph.n_edges
             else "give a graph with edges",
         )
-        at = ", ".join(f"{tau:.3g}" for tau in used[: len(kept) - 1])
         notes += (
-            f"supernodes of the heat kernel at tau = {at}; blocks of one level stay together at "
-            "the next",
+            f"supernodes of the heat kernel at tau = {_listed(used[: len(kept) - 1])}; blocks of "
+            "one level stay together at the next",
         )
+        if self.times is not None:
+            idle = [tau for tau in times if tau not in used and tau < max(used, default=0.0)]
+            notes += (f"no block is joined at tau = {_listed(idle)}",) if idle else ()
         if graph.signed:
             notes += ("signed graph: diffusion by the signed Laplacian",)
         return Choice(measured, (Hierarchy(kept, notes),), (graph,))
+
+    def _times(self, graph: ConnectionGraph, kernel: HeatKernel) -> Sequence[float]:
+        if self.times is None:
+            return list(kernel.times())
+        if not _are_peaks(self.times):
+            return cast(tuple[float, ...], self.times)
+        if graph.n_edges == 0:
+            return ()
+        from nnrg.graph.spectral import characteristic_times
+
+        return list(characteristic_times(graph, kind=laplacian_kind(graph)).tau)
+
+
+def _listed(times: Sequence[float]) -> str:
+    return ", ".join(f"{tau:.3g}" for tau in times)
+
+
+def _are_peaks(times: object) -> bool:
+    return isinstance(times, str) and times == "peaks"
 
 
 def _supernodes(

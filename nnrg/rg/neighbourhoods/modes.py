@@ -15,7 +15,7 @@ from nnrg.fields import Lattice, SynapticField
 from nnrg.graph.connection_graph import ConnectionGraph
 from nnrg.rg.neighbourhoods._contiguous import as_length
 from nnrg.rg.neighbourhoods._graph_rule import as_graph, check_size
-from nnrg.rg.neighbourhoods._heat_kernel import MOST_NODES, laplacian_kind
+from nnrg.rg.neighbourhoods._heat_kernel import dense_laplacian
 from nnrg.rg.neighbourhoods.independence import check_independence
 
 __all__ = ["GraphModes"]
@@ -176,14 +176,8 @@ def _slow_modes(graph: ConnectionGraph, count: int) -> tuple[Array, Array]:
     """Return the eigenvalues of the Laplacian up to one past `count`, and as many modes."""
     from scipy.linalg import eigh
 
-    n = graph.n_nodes
-    if n > MOST_NODES:
-        raise AnalysisError(
-            f"modes of {n} nodes take a dense Laplacian, which is made for at most {MOST_NODES}; "
-            "try nnrg.MatchingBlocks"
-        )
-    laplacian = graph.laplacian(laplacian_kind(graph)).toarray()
-    values, vectors = eigh(laplacian, subset_by_index=(0, min(count, n - 1)))
+    last = min(count, graph.n_nodes - 1)
+    values, vectors = eigh(dense_laplacian(graph), overwrite_a=True, subset_by_index=(0, last))
     return values, vectors
 
 

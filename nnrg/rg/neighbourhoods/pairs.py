@@ -14,7 +14,7 @@ from nnrg.fields import SynapticField
 from nnrg.graph.connection_graph import ConnectionGraph
 from nnrg.lattice import Lattice
 from nnrg.rg.neighbourhoods._pairing import pair_hierarchy, pair_levels, pairing_notes
-from nnrg.rg.neighbourhoods._split import Split, at_random, in_time, is_sparse
+from nnrg.rg.neighbourhoods._split import Split, all_measured, at_random, in_time, is_sparse
 from nnrg.rg.neighbourhoods.hierarchy import Choice, Hierarchy
 
 __all__ = ["PairBlocks", "flat_units", "pair_hierarchy"]
@@ -135,8 +135,7 @@ class PairBlocks:
                 return in_time(values, self.split)
             return at_random(values, self.split, self.seed)
         self._check_held_out(field)
-        everything = np.arange(field.n_samples, dtype=np.int64)
-        return Split(np.empty(0, dtype=np.int64), everything, everything.copy())
+        return all_measured(values, self.series)
 
     def choosing(self, field: SynapticField, split: Split) -> npt.NDArray[Any]:
         """Return the samples that choose, of shape (n, n_units)."""

@@ -156,4 +156,7 @@ def _numbers_of_sites(field: SynapticField, axis: int) -> SynapticField:
 
 
 def _left_alone(n: int, n_levels: int) -> Hierarchy:
-    return Hierarchy([np.arange(n, dtype=np.int64)] * n_levels, ("one axis is left as it is",))
+    out = Hierarchy([np.arange(n, dtype=np.int64)], ("one axis is left as it is",))
+    # Made from partitions, a hierarchy has the sites themselves for one level only.
+    object.__setattr__(out, "labels", out.labels * n_levels)
+    return out

@@ -19,6 +19,7 @@ from nnrg.rg.neighbourhoods.labels import LabelBlocks
 from nnrg.rg.neighbourhoods.product import ProductBlocks
 from nnrg.rg.neighbourhoods.seriation import SeriationBlocks
 from nnrg.rg.nulls._free_field import most_likely
+from nnrg.rg.nulls._matched import at_sizes_of
 from nnrg.rg.nulls._rewiring import rewired
 from nnrg.rg.nulls._surrogates import FEWEST_MIXED, mixed_samples
 from nnrg.rg.renormalize import renormalize
@@ -192,7 +193,8 @@ def configuration(flow: Flow) -> Callable[[np.random.Generator], Flow]:
     """Prepare the configuration model: the field as it is, on rewired graphs.
 
     Blocks that a rule chose on a graph are chosen again, by the same rule, on the rewired one; the
-    flow has as many scales. Blocks chosen otherwise stay, and their graph alone is exchanged.
+    flow has as many scales, and its numbers are moved to the sizes of the blocks of this one.
+    Blocks chosen otherwise stay, and their graph alone is exchanged.
 
     Raises
     ------
@@ -224,7 +226,8 @@ def configuration(flow: Flow) -> Callable[[np.random.Generator], Flow]:
             field = flow.field
             if isinstance(field.sites, ConnectionGraph) and drawn[0] is not None:
                 field = replace(field, sites=drawn[0])
-        return renormalize(field, again, len(flow), flow.rescale, errors=flow.errors)
+        found = renormalize(field, again, len(flow), flow.rescale, errors=flow.errors)
+        return at_sizes_of(found, flow)
 
     return draw
 

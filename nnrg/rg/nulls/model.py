@@ -16,9 +16,9 @@ from nnrg._validate import as_count, shown
 from nnrg.errors import ArgumentError
 from nnrg.fields import SynapticField
 from nnrg.rg.flow import Flow
-from nnrg.rg.renormalize import repeat_flow
 from nnrg.rg.nulls._families import FAMILIES
 from nnrg.rg.nulls._initialisation import as_references, digest, initialisation
+from nnrg.rg.renormalize import repeat_flow
 
 if TYPE_CHECKING:
     from nnrg.rg.nulls._initialisation import Reference

@@ -100,7 +100,9 @@ def fit_all(
     if one.spectra:
         fits["mu"] = _fit_spectrum(one.spectra[-1], groups)
     else:
-        fits["mu"] = unmeasured("mu", "no blocks with 8 modes, and 16 samples that choose for each mode")
+        fits["mu"] = unmeasured(
+            "mu", "no blocks with 8 modes, and 16 samples that choose for each mode"
+        )
     return data, {name: fits[name] for name in ("alpha", "beta", "mu", "z")}
 
 

@@ -131,6 +131,8 @@ def phenomenological_flow(
     varies, note = varying_units(values, field.name)
     split = blocks.samples(field)
     notes = [note] if note else []
+    if not field.independent and not blocks.series:
+        notes.append("samples are not independent of one another: errors are too small")
     if hierarchy is not None:
         if hierarchy.n_sites != varies.size:
             raise ArgumentError(

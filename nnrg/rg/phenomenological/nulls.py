@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -59,16 +60,18 @@ class IndependentUnits:
 
     def draw(
         self,
-        values: npt.NDArray[np.floating],
+        values: npt.NDArray[Any],
         stimulus: Ints | None,
         series: bool,
         rng: np.random.Generator,
-    ) -> npt.NDArray[np.floating]:
+    ) -> npt.NDArray[Any]:
         """Return activity of shape (n_samples, n_units) with each unit shuffled for itself."""
+        out: npt.NDArray[Any]
         if series:
             steps, units = values.shape
             shift = rng.integers(0, steps, size=units)
-            return values[(np.arange(steps)[:, None] + shift) % steps, np.arange(units)]
+            at = (np.arange(steps)[:, None] + shift) % steps
+            return np.take_along_axis(values, at, axis=0)
         if stimulus is None:
             return rng.permuted(values, axis=0)
         out = np.empty_like(values)
