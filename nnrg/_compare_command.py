@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnrg._commands import open_run, say
-from nnrg._flow_command import _writable_folder
+from nnrg._flow_command import writable_folder
 from nnrg._json import as_json
 from nnrg.errors import ArgumentError
 
@@ -29,7 +29,7 @@ def compare(arguments: argparse.Namespace) -> int:
             "or --field twice"
         )
     named = _named(arguments.run_paths)
-    folder = _writable_folder(arguments.out)
+    folder = writable_folder(arguments.out)
     runs: dict[str, Run] = {name: open_run(path) for name, path in named.items()}
     from nnrg.comparison.compare import compare as compare_flows
 

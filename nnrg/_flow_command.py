@@ -32,7 +32,7 @@ _PARTS = ".nnrg-parts"
 def flow(arguments: argparse.Namespace) -> int:
     """Measure, print and draw the flow of each model."""
     models = arguments.model or [None]
-    targets = _targets(_writable_folder(arguments.out), models)
+    targets = _targets(writable_folder(arguments.out), models)
     options = _options(arguments)
     runs = []
     drawing = arguments.figures != "none"
@@ -55,7 +55,7 @@ def _fails(run: Run) -> bool:
     return any(gate in flag for flag in flags for gate in _GATES)
 
 
-def _writable_folder(path: str) -> Path:
+def writable_folder(path: str) -> Path:
     """Return `path` as a folder that can be written to; told before the work, not after it."""
     folder = Path(path)
     if folder.exists() and not folder.is_dir():
@@ -91,6 +91,7 @@ def _options(arguments: argparse.Namespace) -> dict[str, Any]:
     return {
         "tensors": tuple(arguments.tensors or ("*",)),
         "sites": _lattices(arguments.sites),
+        "gauge": arguments.gauge,
         **_blocks(arguments),
         "levels": arguments.levels,
         "rescale": _rescale(arguments.rescale),

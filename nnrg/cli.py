@@ -129,6 +129,11 @@ def _add_flow(flow: argparse.ArgumentParser) -> None:
         help="lattice of an axis the file says nothing about, e.g. fc1.weight=28x28",
     )
     flow.add_argument(
+        "--gauge",
+        metavar="ACTIVATION",
+        help="fix scales and signs of hidden units that do not matter first: relu, tanh, ...",
+    )
+    flow.add_argument(
         "--standardise",
         action="store_true",
         help="take out mean and standard deviation of each site over the samples first",

@@ -18,6 +18,7 @@ from nnrg._workers import Worker, Workers
 from nnrg.errors import AnalysisError, ArgumentError, NonFiniteError
 from nnrg.fields import SynapticField
 from nnrg.networks._label import label
+from nnrg.networks.gauge import canonical
 from nnrg.networks.network import Network
 from nnrg.provenance import describe_run, utc_now
 from nnrg.results import Measurement, Run
@@ -60,6 +61,7 @@ def flow_network(
     *,
     tensors: Sequence[str] = ("*",),
     sites: Sites = None,
+    gauge: str | None = None,
     standardise: bool = False,
     blocks: Blocks | Neighbourhoods | None = None,
     units: str = "matching",
@@ -85,6 +87,10 @@ def flow_network(
     sites : Lattice, or mapping from name pattern to Lattice
         Lattices for axes that the file says nothing about, such as the pixels of an image. A
         tensor that a wildcard found, and that has no such axis, keeps its own.
+    gauge : str, optional
+        Activation of the hidden layers, as `nnrg.canonical` takes it: scales and signs of hidden
+        units that the network's function does not depend on are fixed first. A file does not say
+        which it is: by default weights are as stored.
     standardise : bool
         Whether mean and standard deviation of each site over the samples are taken out first; a
         field that has too few samples is left out with the reason.
@@ -152,11 +158,13 @@ def flow_network(
         "errors": repr(errors or Jackknife()),
         "nulls": repr(models),
         "sites": repr(sites),
+        "gauge": "as stored" if gauge is None else str(gauge),
         "standardise": repr(bool(standardise)),
     }
+    stored, net = net, net if gauge is None else canonical(net, gauge).network
     chosen = choose(net, tensors)
     check_sites(sites, chosen)
-    digest = net.sha256()
+    digest = stored.sha256()
     # Operators of one's own by their functions, which another run does not share: measured again.
     parts = Parts(keep, {**settings, "operators": repr(basis), "weights_sha256": digest})
     seed = as_seed(parts.seed() if rng is None else rng)
@@ -178,17 +186,17 @@ def flow_network(
     left_out = {n: str(refused[n]) for n in chosen if n in refused}
     return Run(
         {name: done[name] for name in chosen if name in done},
-        {**left_out, **{s.name: s.reason for s in net.skipped}},
+        {**left_out, **{s.name: s.reason for s in stored.skipped}},
         {
             **describe_run(command, started),
             **settings,
             "seed": str(entropy),
-            "model": net.name,
-            "format": net.format,
+            "model": stored.name,
+            "format": stored.format,
             "weights_sha256": digest,
-            "weights_bytes": sum(path.stat().st_size for path in net.files),
-            "tensors": len(net.specs),
-            "parameters": net.n_parameters,
+            "weights_bytes": sum(path.stat().st_size for path in stored.files),
+            "tensors": len(stored.specs),
+            "parameters": stored.n_parameters,
         },
     )
 

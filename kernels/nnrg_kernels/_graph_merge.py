@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nnrg_kernels._jit import borrowing_kernel
+from nnrg_kernels._jit import borrowing_kernel, inlined_kernel
 from nnrg_kernels._prefetch import prefetch
 
 __all__ = ["count_members", "merge_rows", "place_rows", "relabel", "sort_members"]
@@ -63,7 +63,7 @@ def relabel(
         out[e] = labels[np.uint64(indices[e])]
 
 
-@borrowing_kernel
+@inlined_kernel
 def _gather(
     indptr: Ints,
     blocks: npt.NDArray[np.int32],
@@ -102,7 +102,7 @@ def _gather(
     return int(np.int64(count))
 
 
-@borrowing_kernel
+@inlined_kernel
 def _merge_few(
     keys: npt.NDArray[np.int32],
     values: Floats,
@@ -144,7 +144,7 @@ def _merge_few(
     return at
 
 
-@borrowing_kernel
+@inlined_kernel
 def _merge_many(
     keys: npt.NDArray[np.int32],
     values: Floats,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from nnrg_kernels._jit import borrowing_kernel
+from nnrg_kernels._jit import borrowing_kernel, inlined_kernel
 from nnrg_kernels._part_sums import weigh_sites
 from nnrg_kernels._row_products import fill_powers, multiply_rows, weigh_rows
 from nnrg_kernels._stencil import BOUNDED, SITE
@@ -126,7 +126,7 @@ def neighbour_rows(
             at += size
 
 
-@borrowing_kernel
+@inlined_kernel
 def _one_site(
     y: Floats,
     x: int,

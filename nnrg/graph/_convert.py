@@ -129,7 +129,8 @@ def as_labels(labels: npt.ArrayLike, n: int) -> Ints:
             f"labels must be one integer for each of {n} sites, got {blocks.dtype} of shape "
             f"{blocks.shape}; sites without a label must be left out of the field first"
         )
-    if n and (blocks.min() < 0 or np.unique(blocks).size != int(blocks.max()) + 1):
+    # More blocks than sites cannot be without gaps, and must not be counted.
+    if n and (blocks.min() < 0 or blocks.max() >= n or not np.all(np.bincount(blocks))):
         raise ArgumentError(
             "labels must be 0, 1, .. without gaps; try numpy.unique(labels, return_inverse=True)"
         )

@@ -357,7 +357,7 @@ class ConnectionGraph:
         found, pairs = shells(self.indptr, self.indices, longest, most)
         if pairs > most:
             raise AnalysisError(
-                f"{pairs} pairs of {n} nodes are at most {longest} hops apart, more than {most}; "
+                f"about {pairs} ordered pairs of {n} nodes are at most {longest} hops apart, more than {most}; "
                 "ask for shorter distances"
             )
         return {

@@ -98,15 +98,9 @@ def new_figure(width: float, height: float) -> Figure:
 
 def freeze(fig: Figure) -> None:
     """Lay out the figure once and for all: every file it is saved to would do it again."""
-    import matplotlib
-
     engine = fig.get_layout_engine()
     if engine is not None:
-        # At the resolution of files: letters have the sizes that they are drawn in, and what was
-        # measured of them is known to the PNG that follows.
-        shown, fig.dpi = fig.dpi, matplotlib.rcParams["savefig.dpi"]
         engine.execute(fig)
-        fig.dpi = shown
         # Not "none": its placeholder makes every save draw the figure twice.
         fig.set_layout_engine(None)
 

@@ -42,8 +42,8 @@ class Evidence:
         The null model.
     name : str
         The cumulant, ratio, correlation or operator.
-    scale : int
-        b along one axis.
+    scale : int or float
+        b along one axis; on a graph the mean number of units in a block.
     value, error : float
         In the unit of the number.
     null_mean, null_spread : float
@@ -150,7 +150,7 @@ def gather(results: Sequence[Observables], null: str) -> tuple[list[Evidence], A
                         field=str(result.attrs.get("field", "field")),
                         null=null,
                         name=name,
-                        scale=int(b),
+                        scale=int(b) if float(b).is_integer() else float(b),
                         value=float(result.values[level, i]),
                         error=float(errors[level, i]),
                         null_mean=float(mean[level, i]),

@@ -19,7 +19,7 @@ from nnrg.rg.fluctuations import check_fluctuations
 from nnrg.rg.groups import Groups, choose_groups, fewest_blocks, unit, whole
 from nnrg.rg.levels import as_levels, block_lengths, check_exponent, choose_levels
 from nnrg.rg.neighbourhoods.blocking import arrange, climb_blocks
-from nnrg.rg.neighbourhoods.hierarchy import Neighbourhoods
+from nnrg.rg.neighbourhoods.hierarchy import Choice, Neighbourhoods
 from nnrg.rg.rescaling import field_exponent
 from nnrg.stats.jackknife import Jackknife
 from nnrg.stats.partition import spatial_edges
@@ -92,7 +92,7 @@ def renormalize(
             "try nnrg.SynapticField(values, nnrg.Lattice(shape))"
         )
     policy = Jackknife() if errors is None else _as_jackknife(errors)
-    if isinstance(blocks, Neighbourhoods):
+    if isinstance(blocks, Neighbourhoods) and not isinstance(blocks, type):
         return _renormalize_units(field, blocks, levels, rescale, policy)
     rule = as_blocks(blocks)
     if isinstance(field.sites, ConnectionGraph):
@@ -144,6 +144,8 @@ def _renormalize_units(
     if unit(field, policy) == "sites" and field.sites.dimension == 2:
         fewest = _FEWEST_REGIONS
     choice = blocks.choose(field, wanted, fewest)
+    if wanted is None:  # of samples that are left after a split there may be too few
+        choice = _with_blocks(choice, fewest_blocks(choice.field, policy))
     arranged, arrangement = arrange(choice)
     check_exponent(
         field_exponent(rescale, field.sites.dimension) or 0.0, float(arrangement.lengths()[-1])
@@ -164,6 +166,20 @@ def _renormalize_units(
         errors=policy,
         arrangement=arrangement,
     )
+
+
+def _with_blocks(choice: Choice, fewest: int) -> Choice:
+    """Leave out levels with fewer blocks along an axis; two levels at least are kept."""
+    levels = max(
+        2,
+        sum(
+            all(h.n_blocks(level) >= min(fewest, h.n_sites) for h in choice.hierarchies)
+            for level in range(len(choice.hierarchies[0]))
+        ),
+    )
+    if levels >= len(choice.hierarchies[0]):
+        return choice
+    return replace(choice, hierarchies=tuple(h.cut(levels) for h in choice.hierarchies))
 
 
 def _with_wide_regions(flow: Flow) -> Flow:

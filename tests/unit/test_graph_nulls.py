@@ -266,6 +266,7 @@ def test_verdict_speaks_of_the_topology(regular):
     assert told.statement == "local structure"
     assert "local on the topology of" in told.reason
     assert "no interactions beyond Gaussian" in told.reason
+    assert {e.scale for test in told.tests for e in test.numbers} == set(flow.scales)
     assert couplings.attrs["sites_kind"] == "graph"
     assert couplings.attrs["periodic"] == 0
 

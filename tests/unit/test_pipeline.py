@@ -330,3 +330,26 @@ def test_a_script_needs_no_guard(tmp_path):
 def test_the_number_of_processes_is_a_positive_integer(workers):
     with pytest.raises(ArgumentError, match="workers"):
         flows(workers=workers)
+
+
+def test_in_canonical_gauge_scales_of_hidden_units_do_not_matter():
+    rng = np.random.default_rng(8)
+    first, bias, second = rng.normal(size=(40, 24)), rng.normal(size=40), rng.normal(size=(36, 40))
+    scale = np.exp(rng.normal(size=40))
+    here = {"fc1.weight": first, "fc1.bias": bias, "fc2.weight": second}
+    there = {
+        "fc1.weight": first * scale[:, None],
+        "fc1.bias": bias * scale,
+        "fc2.weight": second / scale,
+    }
+    a, b = (flows(source=net, sites=None, gauge="relu") for net in (here, there))
+    assert a.attrs["gauge"] == "relu"
+    for name in a:
+        np.testing.assert_allclose(a[name].cumulants.values, b[name].cumulants.values, rtol=1e-6)
+    c = flows(source=there, sites=None)
+    assert np.any(np.abs(c["fc2.weight"].cumulants.values - b["fc2.weight"].cumulants.values) > 1)
+
+
+def test_an_unknown_gauge_is_refused():
+    with pytest.raises(ArgumentError, match="activation"):
+        flows(gauge="step")

@@ -31,8 +31,9 @@ FEW_MODES = 300.0
 # Residual of an eigenvector relative to its eigenvalue, which is then good to the square of it.
 FOUND_RESIDUAL = 0.02
 NO_WEIGHT = 1e-10
-# Edges times vectors times steps that the search for modes may take: some twenty seconds.
-LONGEST = 2e10
+# Modes looked for unless their number is given, and the edges times vectors times steps that it may
+# take then: some seconds.
+MODES, LONGEST = 64, 4e9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,7 +60,7 @@ class Quadrature:
 
 
 def quadrature(
-    operator: Laplacian, *, probes: int, steps: int, deflate: int, rng: np.random.Generator
+    operator: Laplacian, *, probes: int, steps: int, deflate: int | None, rng: np.random.Generator
 ) -> Quadrature:
     r"""Estimate the spectrum of a Laplacian.
 
@@ -76,8 +77,8 @@ def quadrature(
         A multiple of eight.
     steps : int
         At most so many.
-    deflate : int
-        At most so many modes are taken out.
+    deflate : int or None
+        At most so many modes are taken out; None for 64 if that takes seconds.
     rng : numpy.random.Generator
     """
     tool = Lanczos(operator.indptr, operator.indices, operator.weights, operator.diagonal)
@@ -109,9 +110,10 @@ def quadrature(
         if steps_agree or done >= steps or not beta[-1].any():
             break
         target = min(steps, int(done * GROWTH))
-    if not few_modes_differ or not deflate:
+    if not few_modes_differ or deflate == 0:
         return found
-    values, vectors = _lowest(tool, operator, found, deflate, rng)
+    count, longest = (MODES, LONGEST) if deflate is None else (min(deflate, n - 1), np.inf)
+    values, vectors = _lowest(tool, operator, found, count, longest, rng)
     if not values.size:
         return found
     length = np.concatenate([np.einsum("ij,ij->j", block, block) for block in starts])
@@ -200,7 +202,12 @@ def time_grid(found: Quadrature, per_decade: int = PER_DECADE) -> Floats:
 
 
 def _lowest(
-    tool: Lanczos, operator: Laplacian, found: Quadrature, count: int, rng: np.random.Generator
+    tool: Lanczos,
+    operator: Laplacian,
+    found: Quadrature,
+    count: int,
+    longest: float,
+    rng: np.random.Generator,
 ) -> tuple[Floats, Floats]:
     """Return lowest eigenvalues and eigenvectors that have converged, (R,) and (n, R).
 
@@ -221,7 +228,7 @@ def _lowest(
     # Of n numbers of like size what is left makes a residual that is small for the middle mode.
     damping = np.log(2 * high * np.sqrt(n / count) / (FOUND_RESIDUAL * middle))
     degree = int(np.ceil(damping / (2 * np.sqrt((low - middle) / high))))
-    if degree * count * (operator.indices.size + n) > LONGEST:
+    if degree * count * (operator.indices.size + n) > longest:
         return none
     start = operator.without_zero_modes(rng.standard_normal((n, count)))
     some = operator.without_zero_modes(tool.filtered(start, low, high, max(1, degree)))

@@ -145,7 +145,7 @@ def spectral_measure(
     method: str = "auto",
     probes: int | None = None,
     steps: int | None = None,
-    deflate: int = 64,
+    deflate: int | None = None,
     rng: Rng = None,
 ) -> SpectralMeasure:
     r"""Return the spectrum of the Laplacian of a graph.
@@ -166,9 +166,9 @@ def spectral_measure(
     steps : int, optional
         At most so many steps of Lanczos, fewer where they suffice. By default 400, or 150 for
         half a million nodes or more.
-    deflate : int
+    deflate : int, optional
         At most so many of the lowest modes are found exactly, where their number is what limits
-        the error.
+        the error. By default 64, where that takes no more than seconds.
     rng : numpy.random.Generator, numpy.random.SeedSequence, int or None
         Source of the random vectors.
 
@@ -219,7 +219,7 @@ def spectral_measure(
     wanted = 8 * min(8, max(1, 100_000 // n)) if probes is None else as_count("probes", probes, 2)
     wanted = 8 * -(-wanted // 8)
     most = (150 if n >= 500_000 else 400) if steps is None else as_count("steps", steps, 8)
-    deflate = as_count("deflate", deflate, 0)
+    modes = None if deflate is None else as_count("deflate", deflate, 0)
     if method == "dense" or (method == "auto" and affordable(operator)):
         values = all_eigenvalues(operator)
         lowest = operator.n_zero
@@ -228,7 +228,7 @@ def spectral_measure(
         return replace(common, n_lowest=lowest, quadrature=replace(_NOTHING, eigenvalues=values))
     seed = as_seed(rng)
     found = quadrature(
-        operator, probes=wanted, steps=most, deflate=deflate, rng=np.random.default_rng(seed)
+        operator, probes=wanted, steps=most, deflate=modes, rng=np.random.default_rng(seed)
     )
     return replace(
         common,

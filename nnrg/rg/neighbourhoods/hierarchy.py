@@ -66,11 +66,10 @@ class Hierarchy:
             )
         n = given[0].size
         levels = [np.arange(n, dtype=np.int64)]
-        for partition in given:
+        for i, partition in enumerate(given):
             labels = as_labels(partition, n)
-            if np.array_equal(labels, levels[0]) and len(levels) == 1:
-                continue
-            levels.append(labels)
+            if i > 0 or not np.array_equal(labels, levels[0]):
+                levels.append(labels)
         for fine, coarse in pairwise(levels):
             of_block = np.full(int(fine.max()) + 1, -1, dtype=np.int64)
             of_block[fine] = coarse

@@ -25,9 +25,9 @@ class MatchingBlocks(GraphRule):
 
     Units that find no partner are paired with another such unit that shares their heaviest
     neighbour, so that stars too shrink; one that is still alone is a block alone. The graph is then
-    contracted, weights between two blocks adding up, and its blocks are paired in the same way:
-    they hold 1, 2, 4, .. units, or fewer where one was left alone. The flow equalises the variances
-    of blocks of unequal size.
+    contracted, weights between two blocks adding up, and its blocks are paired in the same way, by
+    the mean weight between their units: they hold 1, 2, 4, .. units, or fewer where one was left
+    alone. The flow equalises the variances of blocks of unequal size.
 
     Parameters
     ----------
@@ -110,15 +110,20 @@ def _matchings(graph: ConnectionGraph) -> Iterator[Ints]:
 
     indptr, indices, weights = graph.indptr, graph.indices, graph.weights
     labels = np.arange(graph.n_nodes, dtype=np.int64)
+    sizes = np.ones(graph.n_nodes)
     while True:
-        mate = match_heaviest(indptr, indices, weights, floor=0.0)
-        mate = match_two_hop(indptr, indices, weights, mate, floor=0.0)
+        # Mean weights, not sums: the largest block would else be everybody's heaviest neighbour,
+        # and most of the others stay alone.
+        mean = weights / (sizes.repeat(np.diff(indptr)) * sizes[indices])
+        mate = match_heaviest(indptr, indices, mean, floor=0.0)
+        mate = match_two_hop(indptr, indices, mean, mate, floor=0.0)
         block = _numbered(mate)
         count = int(block.max()) + 1
         if count == mate.size:
             return
         labels = block[labels]
         yield labels
+        sizes = np.bincount(block, sizes)
         indptr, indices, weights, _ = contract(indptr, indices, weights, block, count)
 
 

@@ -32,8 +32,8 @@ def spectral_numbers(matrices: npt.NDArray[np.floating], *, square: bool = False
     Parameters
     ----------
     matrices : array of shape (n_samples, n_rows, n_columns)
-        Each sample is a matrix of its own; numbers are means over them. The mean of all entries is
-        taken out, and their variance is one.
+        Each sample is a matrix of its own; numbers are means over them. For singular values the
+        mean of all entries is taken out, and their variance is made one.
     square : bool
         Whether rows and columns are the same units.
 
@@ -75,7 +75,7 @@ def spectral_numbers(matrices: npt.NDArray[np.floating], *, square: bool = False
         out[1] = np.mean(values > johnstone_edge(p, n))
         out[2] = np.mean(values**2) / (1 + q + 1 / n)
         out[3] = _distance(values, q)
-    return np.concatenate([out, _symmetry(w)]) if square else out
+    return np.concatenate([out, _symmetry(matrices.astype(np.float64))]) if square else out
 
 
 def johnstone_edge(p: int, n: int) -> float:
