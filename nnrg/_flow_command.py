@@ -135,17 +135,20 @@ def _scheme(name: str) -> Callable[[Any], Any]:
     return cast(Callable[[Any], Any], getattr(nnrg, _SCHEMES[name]))
 
 
-def _nulls(arguments: argparse.Namespace) -> tuple[Any, ...]:
+def _nulls(arguments: argparse.Namespace) -> Any:
     import nnrg
+    from nnrg.rg.nulls import DefaultNulls
 
     if not arguments.draws:
         return ()
-    names = [name for name in arguments.nulls.split(",") if name]
-    models = [nnrg.NullModel(name, arguments.draws) for name in names]
+    also: tuple[Any, ...] = ()
     if arguments.initial:
         reference = nnrg.load(arguments.initial)
-        models.append(nnrg.NullModel("initialisation", arguments.draws, reference=reference))
-    return tuple(models)
+        also = (nnrg.NullModel("initialisation", arguments.draws, reference=reference),)
+    if arguments.nulls is None:
+        return DefaultNulls(arguments.draws, also)
+    names = [name for name in arguments.nulls.split(",") if name]
+    return (*(nnrg.NullModel(name, arguments.draws) for name in names), *also)
 
 
 def _lengths(text: str, option: str) -> tuple[int, ...]:
@@ -215,7 +218,10 @@ def _flow_one(
         worker.start(draw, drawing, arguments.style)
         worker.wait()
 
-    workers.share(drawings, lambda one: draw(one, arguments.style), draw_there, first=save)
+    # Not patient: what is begun there has its libraries sooner than what is begun here.
+    workers.share(
+        drawings, lambda one: draw(one, arguments.style), draw_there, first=save, patient=False
+    )
     written = [target / "flow.nc", *(path for drawing in drawings for path in drawing.paths)]
     if not arguments.json:
         sys.stdout.write(run.report() + "\n")

@@ -180,12 +180,13 @@ class Workers:
         here: Callable[[T], None],
         there: Callable[[Worker, T], None],
         first: Callable[[], None] | None = None,
+        patient: bool = True,
     ) -> None:
         """Do all items: ``here(item)`` in this process, or ``there(worker, item)`` from a thread.
 
-        Whoever is free takes the next; this process does `first` before it is. An item whose
-        `there` raises `WorkerLostError` is done here. Any other exception ends all work and is
-        raised.
+        Whoever is free takes the next; this process does `first` before it is. If `patient`, the
+        others are not free before they have started. An item whose `there` raises
+        `WorkerLostError` is done here. Any other exception ends all work and is raised.
         """
         waiting, taking, returned = iter(items), Lock(), list[T]()
         self._failure = None
@@ -196,10 +197,12 @@ class Workers:
                 return nothing if self._failure is not None else next(waiting, nothing)
 
         def work_off(worker: Worker) -> None:
-            with suppress(WorkerLostError):
-                worker.ready()  # before it takes what others could begin at once
+            if patient:
+                with suppress(WorkerLostError):
+                    worker.ready()
             while (item := take()) is not nothing:
                 try:
+                    worker.ready()
                     there(worker, item)
                 except WorkerLostError:
                     returned.append(item)

@@ -177,9 +177,9 @@ def _add_flow(flow: argparse.ArgumentParser) -> None:
     )
     flow.add_argument(
         "--nulls",
-        default="permutation",
         metavar="NAMES",
-        help="permutation (default), shuffle, rows, columns, phase, rotation, gaussian, by commas",
+        help="permutation, shuffle, rows, columns, phase, rotation, gaussian, configuration, "
+        "independent, by commas (default: permutation; on graphs also the last three)",
     )
     flow.add_argument(
         "--initial",

@@ -26,7 +26,7 @@ from nnrg.rg.action import measure
 from nnrg.rg.basis import Basis
 from nnrg.rg.blocks import Blocks, GridBlocks
 from nnrg.rg.neighbourhoods.hierarchy import Neighbourhoods
-from nnrg.rg.nulls import NullModel, null_models
+from nnrg.rg.nulls import DefaultNulls, NullModel, Nulls, null_models
 from nnrg.rg.renormalize import renormalize
 from nnrg.rg.rescaling import field_exponent
 from nnrg.stats.jackknife import Jackknife
@@ -52,7 +52,7 @@ class _Policy:
     rescale: str | float
     basis: Basis | None
     errors: Jackknife | None
-    nulls: tuple[NullModel, ...]
+    nulls: tuple[NullModel, ...] | DefaultNulls
     seed: np.random.SeedSequence
 
 
@@ -69,7 +69,7 @@ def flow_network(
     rescale: str | float = "variance",
     basis: Basis | None = None,
     errors: Jackknife | None = None,
-    nulls: Sequence[str | NullModel] = ("permutation",),
+    nulls: Nulls = None,
     rng: object = None,
     keep: Path | None = None,
     workers: int | Workers = 1,
@@ -147,7 +147,7 @@ def flow_network(
     """
     started = utc_now()
     tensors = (tensors,) if isinstance(tensors, str) else tuple(tensors)
-    models = null_models(nulls)
+    models = _nulls(nulls)
     field_exponent(rescale, 1)
     settings = {
         "blocks": repr(GridBlocks(2) if blocks is None else blocks),
@@ -229,7 +229,9 @@ class _Work:
                 self.done[name] = old
         waiting = [name for name in self.names if name not in self.done]
         numbers = sum(self._net.specs[name].size for name in waiting)
-        passes = 1 + sum(model.draws for model in self._policy.nulls)
+        nulls = self._policy.nulls
+        drawn = [nulls] if isinstance(nulls, DefaultNulls) else nulls
+        passes = 1 + sum(null.draws for null in drawn)
         if len(waiting) < 2 or numbers * passes < _WORTH_A_PROCESS * NUMBERS_PER_SECOND:
             workers = Workers(1)
 
@@ -293,6 +295,12 @@ class _Work:
             place = f"({self.names.index(name) + 1} of {len(self.names)})"
             with self._lock:
                 self._progress(f"{label(name, 40)} {place}", done, of)
+
+
+def _nulls(nulls: Nulls) -> tuple[NullModel, ...] | DefaultNulls:
+    if nulls is None or isinstance(nulls, DefaultNulls):
+        return nulls or DefaultNulls()
+    return null_models(nulls)
 
 
 def _as_asked(blocks: Blocks | Neighbourhoods) -> Callable[[SynapticField], Placed]:

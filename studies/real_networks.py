@@ -139,6 +139,25 @@ NETWORKS: dict[str, RealNetwork] = {
             )
         },
     ),
+    **_package(
+        "pyopen-wakeword",
+        "1.1.0",
+        7.1,
+        {
+            "wakeword-alexa": (
+                "pyopen_wakeword/models/alexa.tflite",
+                "7333a317a790070a7f3432b81d9439c779481cc4ebd67c73da7174ea3cf48397",
+            ),
+            "wakeword-mycroft": (
+                "pyopen_wakeword/models/hey_mycroft.tflite",
+                "bf9e43136afd3ca323698820a6e32a47f885ef4c30a3b8b577ec71688a9d64d8",
+            ),
+            "wakeword-nabu": (
+                "pyopen_wakeword/models/okay_nabu.tflite",
+                "2982cecde4ee81cc7a2573d2602a7d54f0669425c94a7b64af77e0ff92b03a18",
+            ),
+        },
+    ),
 }
 
 _failures: dict[str, str] = {}

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from nnrg_kernels._graph_sd_rows import gather_sites, neighbour_rows, sum_products
 from nnrg_kernels._stencil import KINDS, build_stencil
 from nnrg_kernels._user_rows import compile_site
-from nnrg_kernels.schwinger_dyson import SERIAL, Sums, _collect
+from nnrg_kernels.schwinger_dyson import SERIAL, Sums, collect
 
 __all__ = ["GraphTerm", "Neighbours", "accumulate_on_graph"]
 
@@ -253,7 +253,7 @@ class _Work:
             edge[:, 0] = sites
         # Without offsets: second derivatives are complete, also those that are constant.
         kinds = build_stencil(1, tuple((KINDS[k], ()) for k in self._kinds))
-        return _collect(self._power, sites, products, second, edge, kinds, self._windowed)
+        return collect(self._power, sites, products, second, edge, kinds, self._windowed)
 
 
 def _chunks(shape: tuple[int, ...], edges: tuple[Ints, ...], most: int) -> tuple[Ints, list[Ints]]:

@@ -168,7 +168,7 @@ def accumulate(
     )
     if not window:
         edge[:, 0] = sites
-    return _collect(power, sites, products, second, edge, stencil, window is not None)
+    return collect(power, sites, products, second, edge, stencil, window is not None)
 
 
 def _user_loop(term: Term) -> Any:
@@ -202,7 +202,7 @@ def _add_parts(sums: Floats, group: Ints, groups: int) -> Floats:
     return total
 
 
-def _collect(
+def collect(
     power: int,
     sites: Ints,
     products: Floats,

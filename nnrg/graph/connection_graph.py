@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -17,12 +17,13 @@ if TYPE_CHECKING:
     import networkx
     from scipy.sparse import csr_array
 
-    from nnrg.graph.spectral import SpectralDimension
+    from nnrg.graph.spectral import SpectralCurve, SpectralDimension
 
 __all__ = ["ConnectionGraph"]
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+Rng: TypeAlias = np.random.Generator | np.random.SeedSequence | int | None
 
 _LAPLACIANS = ("combinatorial", "normalised", "signed")
 
@@ -377,20 +378,26 @@ class ConnectionGraph:
 
         return lowest_eigenvalues(self.laplacian(kind), k)
 
-    def spectral_entropy(self, tau: npt.ArrayLike, *, kind: str = "combinatorial") -> Floats:
+    def spectral_entropy(
+        self, tau: npt.ArrayLike, *, kind: str = "combinatorial", rng: Rng = None
+    ) -> SpectralCurve:
         """Return S(tau) of rho = exp(-tau L)/Z in nats; see `nnrg.graph.spectral`."""
         from nnrg.graph.spectral import spectral_entropy
 
-        return spectral_entropy(self, tau, kind=kind)
+        return spectral_entropy(self, tau, kind=kind, rng=rng)
 
-    def heat_capacity(self, tau: npt.ArrayLike, *, kind: str = "combinatorial") -> Floats:
+    def heat_capacity(
+        self, tau: npt.ArrayLike, *, kind: str = "combinatorial", rng: Rng = None
+    ) -> SpectralCurve:
         """Return C(tau) = -dS/d ln tau, dimensionless; see `nnrg.graph.spectral`."""
         from nnrg.graph.spectral import heat_capacity
 
-        return heat_capacity(self, tau, kind=kind)
+        return heat_capacity(self, tau, kind=kind, rng=rng)
 
-    def spectral_dimension(self, *, kind: str = "combinatorial") -> SpectralDimension:
+    def spectral_dimension(
+        self, *, kind: str = "combinatorial", rng: Rng = None
+    ) -> SpectralDimension:
         """Return d_s = 2 C on the plateau of C(tau), with its error; see `nnrg.graph.spectral`."""
         from nnrg.graph.spectral import spectral_dimension
 
-        return spectral_dimension(self, kind=kind)
+        return spectral_dimension(self, kind=kind, rng=rng)

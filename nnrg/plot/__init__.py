@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from nnrg.plot._comparison import comparison
 from nnrg.plot._figures import PANELS, column, figure, summary
+from nnrg.plot._graph import graph
 from nnrg.plot._panels import correlation, couplings, ratios, variance, z_scores
 from nnrg.plot._style import STYLES, save, style
 
@@ -20,6 +21,7 @@ __all__ = [
     "correlation",
     "couplings",
     "figure",
+    "graph",
     "ratios",
     "save",
     "style",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -14,11 +14,11 @@ from nnrg.rg.basis import Basis
 from nnrg.rg.couplings import Couplings
 from nnrg.rg.cumulants import Cumulants, assemble
 from nnrg.rg.flow import Flow
-from nnrg.rg.renormalize import with_errors
 from nnrg.rg.level_fit import LevelFit, fit_level
 from nnrg.rg.moments import observe
-from nnrg.rg.nulls import NullModel, measure_null, null_models
+from nnrg.rg.nulls import Nulls, chosen_nulls, measure_nulls
 from nnrg.rg.record import describe_flow, flag_groups
+from nnrg.rg.renormalize import with_errors
 from nnrg.rg.rescaling import rescaling_factors
 from nnrg.stats.jackknife import Jackknife, jackknife_bias
 
@@ -32,7 +32,7 @@ def fit_couplings(
     *,
     basis: Basis | None = None,
     errors: Jackknife | None = None,
-    nulls: str | NullModel | Sequence[str | NullModel] = ("permutation",),
+    nulls: Nulls = None,
     rng: object = None,
 ) -> Couplings:
     """Measure the effective action of the block field at every scale of a flow.
@@ -44,8 +44,9 @@ def fit_couplings(
         Operators fitted together; ``Basis.scalar(order=6)`` by default.
     errors : Jackknife, optional
         What is left out for the errors, if not what the flow was made with.
-    nulls : names or NullModel objects
-        Null models run through the same flow and fit; ``()`` for none.
+    nulls : names, NullModel objects or DefaultNulls, optional
+        Null models run through the same flow and fit; ``()`` for none. By default the permutation
+        of the sites; on a graph also rewired graphs, the free field and independent units.
     rng : int, numpy Generator or None
         Seed of the null draws; recorded in the result.
 
@@ -91,7 +92,7 @@ def measure(
     *,
     order: int = 8,
     basis: Basis | None = None,
-    nulls: str | NullModel | Sequence[str | NullModel] = ("permutation",),
+    nulls: Nulls = None,
     rng: object = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[Cumulants, Couplings]:
@@ -102,29 +103,16 @@ def measure(
     if not isinstance(flow, Flow):
         raise ArgumentError(f"expected a Flow, got {type(flow).__name__}; try nnrg.renormalize")
     on = (Basis.scalar(order=6) if basis is None else basis).on(flow.field.sites.dimension)
-    models = null_models(nulls)
-    total = 1 + sum(m.draws for m in models)
+    chosen_nulls(nulls, flow)  # what is wrong with them is said before the work, not after it
     tick = progress or (lambda done, of: None)
     seed = as_seed(rng)
-
     fits = [fit_level(flow, level, on) for level in range(len(flow))]
-    tick(1, total)
-    done = 1
-    cumulant_draws: dict[str, Array] = {}
-    coupling_draws: dict[str, Array] = {}
-    for model in models:
-        drawn = []
-        numbers = partial(_null_numbers, fits=fits, basis=on, order=order)
-        for pair in measure_null(flow, model, seed, numbers):
-            drawn.append(pair)
-            done += 1
-            tick(done, total)
-        cumulant_draws[model.name] = np.stack([kappa for kappa, _ in drawn])
-        coupling_draws[model.name] = np.stack([g for _, g in drawn])
-    return (
-        assemble(flow, order, cumulant_draws, seed),
-        _couplings(flow, on, fits, coupling_draws, seed),
-    )
+    tick(0, 1)
+    numbers = partial(_null_numbers, fits=fits, basis=on, order=order)
+    flow, drawn = measure_nulls(flow, nulls, seed, numbers, tick)
+    kappa = {name: np.stack([k for k, _ in pairs]) for name, pairs in drawn.items()}
+    couplings = {name: np.stack([g for _, g in pairs]) for name, pairs in drawn.items()}
+    return assemble(flow, order, kappa, seed), _couplings(flow, on, fits, couplings, seed)
 
 
 def _null_numbers(

@@ -14,7 +14,7 @@ from nnrg.errors import ArgumentError
 from nnrg.rg.flow import Flow
 from nnrg.rg.levels import scale_label
 from nnrg.rg.moments import cumulant_names, flag_ratios, observe
-from nnrg.rg.nulls import VALUES_KEPT, NullModel, measure_null, null_models
+from nnrg.rg.nulls import VALUES_KEPT, Nulls, measure_nulls
 from nnrg.rg.observables import Observables
 from nnrg.rg.record import describe_flow, flag_groups
 from nnrg.stats.estimate import format_value_error
@@ -128,7 +128,7 @@ def measure_cumulants(
     flow: Flow,
     *,
     order: int = 8,
-    nulls: str | NullModel | Sequence[str | NullModel] = ("permutation",),
+    nulls: Nulls = None,
     rng: object = None,
 ) -> Cumulants:
     """Return the cumulants of the unrescaled block mean at each scale, with errors and nulls.
@@ -138,7 +138,7 @@ def measure_cumulants(
     flow : Flow
     order : int
         Highest order, 2 to 8.
-    nulls : names or NullModel objects
+    nulls : names, NullModel objects or DefaultNulls, optional
         Null models run through the same flow; ``()`` for none.
     rng : int, numpy Generator or None
         Seed of the null draws.
@@ -164,20 +164,12 @@ def measure_cumulants(
     if isinstance(order, bool) or order not in range(2, 9):
         raise ArgumentError(f"order must be an integer from 2 to 8, got {order!r}")
     seed = as_seed(rng)
-    draws = {
-        model.name: np.stack(
-            list(
-                measure_null(
-                    flow,
-                    model,
-                    seed,
-                    lambda null: observe(null.statistics, order, replicates=False)[0],
-                )
-            )
-        )
-        for model in null_models(nulls)
-    }
-    return assemble(flow, order, draws, seed)
+
+    def numbers(null: Flow) -> Array:
+        return np.asarray(observe(null.statistics, order, replicates=False)[0])
+
+    flow, drawn = measure_nulls(flow, nulls, seed, numbers)
+    return assemble(flow, order, {name: np.stack(rows) for name, rows in drawn.items()}, seed)
 
 
 def assemble(

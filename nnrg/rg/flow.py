@@ -25,6 +25,7 @@ from nnrg_kernels.pyramid import Pyramid
 
 if TYPE_CHECKING:
     from nnrg.rg.cumulants import Cumulants
+    from nnrg.rg.nulls import Nulls
 
 __all__ = ["Flow"]
 
@@ -183,9 +184,7 @@ class Flow:
             sources=self.field.sources,
         )
 
-    def cumulants(
-        self, order: int = 8, *, nulls: tuple[str, ...] = ("permutation",), rng: object = None
-    ) -> Cumulants:
+    def cumulants(self, order: int = 8, *, nulls: Nulls = None, rng: object = None) -> Cumulants:
         """Return kappa_1..kappa_order of the unrescaled block mean at each scale, with errors.
 
         See `nnrg.rg.cumulants.measure_cumulants`.

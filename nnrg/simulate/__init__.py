@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from nnrg.simulate.gaussian import fractional_gaussian_noise as fractional_gaussian_noise
     from nnrg.simulate.gaussian import gaussian_free_field as gaussian_free_field
     from nnrg.simulate.gaussian import long_range_gaussian as long_range_gaussian
+    from nnrg.simulate.graph_fields import graph_free_field as graph_free_field
+    from nnrg.simulate.graph_fields import phi4_graph as phi4_graph
     from nnrg.simulate.hermite import rosenblatt as rosenblatt
     from nnrg.simulate.phi4 import hopping_couplings as hopping_couplings
     from nnrg.simulate.phi4 import phi4_lattice as phi4_lattice
@@ -27,11 +29,13 @@ _HOMES = {
     "ar1": "gaussian",
     "fractional_gaussian_noise": "gaussian",
     "gaussian_free_field": "gaussian",
+    "graph_free_field": "graph_fields",
     "hierarchical": "dyson",
     "hopping_couplings": "phi4",
     "ising": "spins",
     "long_range_gaussian": "gaussian",
     "phi4_chain": "chain",
+    "phi4_graph": "graph_fields",
     "phi4_lattice": "phi4",
     "rosenblatt": "hermite",
 }
@@ -40,11 +44,13 @@ __all__ = [
     "ar1",
     "fractional_gaussian_noise",
     "gaussian_free_field",
+    "graph_free_field",
     "hierarchical",
     "hopping_couplings",
     "ising",
     "long_range_gaussian",
     "phi4_chain",
+    "phi4_graph",
     "phi4_lattice",
     "rosenblatt",
 ]

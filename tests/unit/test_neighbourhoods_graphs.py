@@ -23,7 +23,7 @@ def test_matching_takes_pairs_greedily_by_weight_level_by_level():
     for level in (1, 2):
         blocks = np.unique(sites)
         between = np.array(
-            [[adjacency[np.ix_(sites == a, sites == b)].sum() for b in blocks] for a in blocks]
+            [[adjacency[np.ix_(sites == a, sites == b)].mean() for b in blocks] for a in blocks]
         )
         np.fill_diagonal(between, 0.0)
         free = set(range(blocks.size))

@@ -25,6 +25,7 @@ PARTS: dict[str, set[str]] = {
     "command line": {
         "nnrg.__main__",
         "nnrg._commands",
+        "nnrg._compare_command",
         "nnrg._drawings",
         "nnrg._flow_command",
         "nnrg._json",

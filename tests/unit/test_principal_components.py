@@ -5,9 +5,9 @@ import pytest
 
 import nnrg
 from nnrg.errors import AnalysisError, ArgumentError
-from nnrg.rg.renormalize import with_errors
 from nnrg.rg.mode_cumulants import measure_modes
 from nnrg.rg.principal_components import PrincipalComponents
+from nnrg.rg.renormalize import with_errors
 
 
 def random_field(shape, n_samples=12, seed=0, **options):

@@ -9,10 +9,10 @@ import nnrg
 from nnrg.errors import AnalysisError, ArgumentError
 from nnrg.rg.blocks import Coarsening, GridBlocks, RandomBlocks, as_blocks
 from nnrg.rg.decimation import Decimation, MajorityBlocks
-from nnrg.rg.renormalize import repeat_flow, with_errors
 from nnrg.rg.momentum_shell import MomentumShell
 from nnrg.rg.nulls import measure_null
 from nnrg.rg.principal_components import PrincipalComponents
+from nnrg.rg.renormalize import repeat_flow, with_errors
 
 LATTICE = [MomentumShell, Decimation, MajorityBlocks]
 SCHEMES = [*LATTICE, PrincipalComponents]

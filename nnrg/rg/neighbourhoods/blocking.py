@@ -30,6 +30,7 @@ __all__ = ["Arrangement", "arrange", "climb_blocks", "equalised"]
 Ints = npt.NDArray[np.int64]
 Values = npt.NDArray[np.floating[Any]]
 
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Arrangement:
     """Nested blocks of sites that are in order: each block is a run of sites.

@@ -123,7 +123,7 @@ def _matchings(graph: ConnectionGraph) -> Iterator[Ints]:
             return
         labels = block[labels]
         yield labels
-        sizes = np.bincount(block, sizes)
+        sizes = np.bincount(block, sizes).astype(np.float64)
         indptr, indices, weights, _ = contract(indptr, indices, weights, block, count)
 
 

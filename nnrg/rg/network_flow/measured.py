@@ -16,7 +16,7 @@ from nnrg.rg.cumulants import Cumulants, assemble
 from nnrg.rg.flow import Flow
 from nnrg.rg.moments import observe
 from nnrg.rg.neighbourhoods.hierarchy import Choice, Hierarchy
-from nnrg.rg.network_flow.partitions import Partition
+from nnrg.rg.network_flow.partitions import Partition, shortened
 from nnrg.rg.network_flow.spectrum import NAMES, SQUARE_NAMES, spectral_numbers
 from nnrg.rg.nulls import NullModel, measure_null
 from nnrg.rg.observables import Observables
@@ -106,8 +106,13 @@ class _Blocks:
         named = ", ".join(f"{axis.side}={axis.population!r}" for axis in self.axes)
         return f"blocks of populations ({named})"
 
+    @property
+    def levels(self) -> int:
+        """Scales of the axes that are blocked; an axis that is not is the same at all."""
+        return min(len(a.partition.hierarchy) for a in self.axes if a.partition.is_blocked)
+
     def choose(self, field: SynapticField, levels: int | None, fewest: int) -> Choice:
-        count = min(len(a.partition.hierarchy) for a in self.axes if a.partition.is_blocked)
+        count = self.levels if levels is None else levels
         return Choice(
             field,
             tuple(_to_level(a.partition.hierarchy, count) for a in self.axes),
@@ -117,11 +122,8 @@ class _Blocks:
 
 def _to_level(hierarchy: Hierarchy, count: int) -> Hierarchy:
     if len(hierarchy) > 1:
-        return hierarchy.cut(count)
-    alone = Hierarchy([hierarchy.labels[0]], ("one axis is left as it is",))
-    # Made from partitions, a hierarchy has the sites themselves for one level only.
-    object.__setattr__(alone, "labels", alone.labels * count)
-    return alone
+        return shortened(hierarchy, count)
+    return Hierarchy([np.arange(hierarchy.n_sites)] * count, ("one axis is left as it is",))
 
 
 def measure_tensor(
@@ -172,7 +174,7 @@ def measure_tensor(
         independent=False,
         sources=sources,
     )
-    flow = renormalize(field, rule)
+    flow = renormalize(field, rule, rule.levels)
     tied = len(kept) == 2 and kept[0].population == kept[1].population
     draws = [_draws(flow, model, seed, tied) for model in models]
     split = observe(flow.statistics, ORDER, replicates=False).shape[-1]

@@ -122,7 +122,9 @@ def renormalize_network(
         fixed = canonical(net, gauge, topology=topology)
         net = fixed.network
         alone = len(fixed.left_alone)
-        notes.append(f"canonical gauge of {gauge} units; {alone} populations have none of their own")
+        notes.append(
+            f"canonical gauge of {gauge} units; {alone} populations have none of their own"
+        )
     known = net.topology() if topology is None else topology
     left_out = matching(net, excluding, "excluding")
     if isinstance(neighbourhoods, str):

@@ -20,7 +20,18 @@ chooses blocks again on a rewired one.
 
 from __future__ import annotations
 
+from nnrg.rg.nulls._defaults import DefaultNulls, Nulls, chosen_nulls
 from nnrg.rg.nulls._families import VALUES_KEPT
+from nnrg.rg.nulls._run import measure_nulls
 from nnrg.rg.nulls.model import NullModel, measure_null, null_models
 
-__all__ = ["VALUES_KEPT", "NullModel", "measure_null", "null_models"]
+__all__ = [
+    "VALUES_KEPT",
+    "DefaultNulls",
+    "NullModel",
+    "Nulls",
+    "chosen_nulls",
+    "measure_null",
+    "measure_nulls",
+    "null_models",
+]

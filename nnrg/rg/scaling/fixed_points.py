@@ -158,9 +158,7 @@ def find_fixed_point(
     )
 
 
-def _known(
-    table: Replicates, scales: Scales, a: int
-) -> tuple[Replicates, Scales]:
+def _known(table: Replicates, scales: Scales, a: int) -> tuple[Replicates, Scales]:
     """Drop scales at which a number or its error could not be told."""
     finite = np.isfinite(table.values) & np.isfinite(table.replicates).all(axis=0)
     keep = np.flatnonzero(finite.reshape(-1, a).all(axis=1))

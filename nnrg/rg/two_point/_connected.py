@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from nnrg.fields import Lattice
 from nnrg.rg.flow import Flow
-from nnrg.rg.rescaling import rescaling_factors
 from nnrg.rg.groups import Groups
 from nnrg.rg.moments import observe
+from nnrg.rg.rescaling import rescaling_factors
 from nnrg.rg.two_point._lags import PairSums, lag_axes, pair_sums
 from nnrg.stats.replicates import Replicates
 

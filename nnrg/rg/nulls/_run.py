@@ -1,0 +1,52 @@
+"""All null models of a flow, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeVar
+
+import numpy as np
+
+from nnrg.errors import AnalysisError
+from nnrg.rg.flow import Flow
+from nnrg.rg.nulls._defaults import DefaultNulls, Nulls, chosen_nulls
+from nnrg.rg.nulls.model import measure_null
+
+__all__ = ["measure_nulls"]
+
+T = TypeVar("T")
+
+
+def measure_nulls(
+    flow: Flow,
+    nulls: Nulls,
+    seed: np.random.SeedSequence,
+    numbers: Callable[[Flow], T],
+    tick: Callable[[int, int], None] = lambda done, of: None,
+) -> tuple[Flow, dict[str, list[T]]]:
+    """Return the numbers of all draws of each null model, and the flow with what is to be said.
+
+    A null model that was asked for and that the field does not have is an error; one that is run by
+    default is left out with a note. `tick` is called with the draws done and their total.
+    """
+    models = chosen_nulls(nulls, flow)
+    asked = nulls is not None and not isinstance(nulls, DefaultNulls)
+    total = sum(model.draws for model in models)
+    done, out = 0, {}
+    for model in models:
+        drawn = []
+        try:
+            for one in measure_null(flow, model, seed, numbers):
+                drawn.append(one)
+                tick(done + len(drawn), total)
+        except AnalysisError as error:
+            if asked:
+                raise
+            note = f"null model {model.name!r} left out: {error}"
+            flow = replace(flow, field=replace(flow.field, notes=(*flow.field.notes, note)))
+        else:
+            out[model.name] = drawn
+        done += model.draws
+        tick(done, total)
+    return flow, out
