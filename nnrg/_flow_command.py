@@ -15,6 +15,7 @@ from nnrg._commands import say
 from nnrg._drawings import DRAWING, Drawing, draw, drawings_of, file_stem
 from nnrg._json import as_json, run_to_dict
 from nnrg._unit_rules import UNIT_RULES
+from nnrg._validate import as_count
 from nnrg._workers import Worker, Workers, default_number
 from nnrg.errors import ArgumentError, SourceError
 
@@ -36,7 +37,8 @@ def flow(arguments: argparse.Namespace) -> int:
     options = _options(arguments)
     runs = []
     drawing = arguments.figures != "none"
-    with Workers(default_number(), imports=DRAWING if drawing else ()) as workers:
+    number = default_number() if arguments.workers is None else arguments.workers
+    with Workers(as_count("--workers", number, 1, hint="try 2"), imports=DRAWING if drawing else ()) as workers:
         if drawing:
             workers.others()  # what draws is imported while this process measures
         for model, target in zip(models, targets, strict=True):

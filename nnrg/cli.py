@@ -203,6 +203,12 @@ def _add_flow(flow: argparse.ArgumentParser) -> None:
         "natural lattice, all, or none",
     )
     flow.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="processes that measure a tensor each at the same time (default: cores, at most 2)",
+    )
+    flow.add_argument(
         "--resume", action="store_true", help="take tensors finished by an interrupted run"
     )
     flow.add_argument("--strict", action="store_true", help="exit 6 if a fit is poor or refused")

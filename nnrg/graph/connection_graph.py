@@ -358,8 +358,8 @@ class ConnectionGraph:
         found, pairs = shells(self.indptr, self.indices, longest, most)
         if pairs > most:
             raise AnalysisError(
-                f"about {pairs} ordered pairs of {n} nodes are at most {longest} hops apart, more than {most}; "
-                "ask for shorter distances"
+                f"about {pairs} ordered pairs of {n} nodes are at most {longest} hops apart, more "
+                f"than {most}; ask for shorter distances"
             )
         return {
             r: csr_array((np.ones(indices.size), indices, indptr), (n, n))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -19,7 +21,7 @@ def mlp(*sizes: int, seed: int = 1) -> nnrg.Network:
     rng = np.random.default_rng(seed)
     layers = {
         f"fc{i}.weight": rng.normal(size=(n_out, n_in)) / np.sqrt(n_in)
-        for i, (n_in, n_out) in enumerate(zip(sizes, sizes[1:], strict=False), 1)
+        for i, (n_in, n_out) in enumerate(pairwise(sizes), 1)
     }
     return nnrg.load(
         {**layers, **{f"fc{i}.bias": rng.normal(size=n) for i, n in enumerate(sizes[1:], 1)}}

@@ -1,4 +1,4 @@
-"""A network flow as text: the finest and the coarsest scale of each tensor, and what was left."""
+"""A network flow as text: each tensor at one scale, and what was not measured."""
 
 from __future__ import annotations
 
@@ -17,17 +17,23 @@ if TYPE_CHECKING:
 __all__ = ["flow_table"]
 
 _SCREEN = 30
+_BLOCKS = 16
 _SHOWN = ("ratio_4", "neighbour:0", "neighbour:1", "mp_top", "mp_outliers", "f_S")
 _HEADS = ("lambda_4", "corr rows", "corr cols", "top/MP", "outliers", "f_S")
 
 
 def flow_table(flow: NetworkFlow) -> str:
-    """Return one row for each tensor at its coarsest scale, z-scores behind the numbers."""
+    """Return one row for each tensor, z-scores behind the numbers.
+
+    Of the coarsest scale that leaves 16 blocks along an axis: fewer have large errors.
+    """
     lines = [["tensor", "b", "blocks", *_HEADS]]
     for name, tensor in list(flow.tensors.items())[:_SCREEN]:
-        level = len(tensor.flow) - 1
         means = tensor.flow.means
-        first, last = (" x ".join(map(str, m.shape[1:])) for m in (means[0], means[level]))
+        level = max(
+            [i for i, m in enumerate(means) if max(m.shape[1:]) >= _BLOCKS] or [len(means) - 1]
+        )
+        first, last = ("x".join(map(str, m.shape[1:])) for m in (means[0], means[level]))
         row = [label(name, 40), f"{tensor.flow.scales[level]}", f"{first} -> {last}"]
         lines.append([*row, *(_number(tensor, quantity, level) for quantity in _SHOWN)])
     out = [repr(flow), align(lines, left=(0,))] if flow.tensors else [repr(flow)]

@@ -208,7 +208,7 @@ def _blocks(values: Floats, size: int, how: str) -> Floats:
     whole = len(values) // size
     parts = values[: whole * size].reshape(whole, size, *values.shape[1:])
     if how == "average":
-        return parts.mean(axis=1)
+        return np.asarray(parts.mean(axis=1))
     unit = np.eye(values.shape[1]) if how == "residual" else 0.0
     out = parts[:, 0] + unit
     for step in range(1, size):

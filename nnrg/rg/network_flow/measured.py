@@ -201,12 +201,13 @@ def _draws(flow: Flow, model: NullModel, seed: np.random.SeedSequence, tied: boo
     first = _spectra(flow, tied, slice(0, 1)) if matrix and invariant else None
 
     def numbers(null: Flow) -> Floats:
-        one_point = observe(null.statistics, ORDER, replicates=False)[0]
+        one_point: Floats = observe(null.statistics, ORDER, replicates=False)[0]
         if not matrix:
             return one_point
         # Singular values are those of any order of rows and columns.
         own = _spectra(null, tied, slice(0 if first is None else 1, None))
-        return np.concatenate([one_point, own if first is None else np.vstack([first, own])], 1)
+        spectra = own if first is None else np.concatenate([first, own])
+        return np.asarray(np.concatenate([one_point, spectra], axis=1))
 
     if tied and invariant:
         return np.stack([numbers(repeat_flow(flow, f)) for f in _permuted(flow, model, seed)])

@@ -93,7 +93,8 @@ def stack(
             "needed; print(net) lists the tensors"
         )
     notes = [] if layers[-1] - layers[0] == len(layers) - 1 else ["numbers of layers have gaps"]
-    rows, names = [], []
+    rows: list[Floats] = []
+    names: list[tuple[str, ...]] = []
     for layer in layers:
         chosen = [parts[f[layer]] for f in found]
         matrix, populations = _one(net, chosen[0]) if len(chosen) == 1 else _product(net, chosen)
