@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 from nnrg._json import as_json
 from nnrg.cli import parser
-from nnrg.errors import FormatError
+from nnrg.errors import ArgumentError, FormatError
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from nnrg.results import Run
 
 __all__ = ["completion", "inspect", "open_run", "plot", "say"]
@@ -100,23 +102,40 @@ def open_run(path: str) -> Run:
     return run
 
 
+def _figure(arguments: argparse.Namespace) -> Figure:
+    """Draw what a results file holds: a run, or a comparison of runs."""
+    from nnrg import plot as draw
+    from nnrg._netcdf_reader import read
+    from nnrg.comparison.file import open_comparison
+    from nnrg.comparison.result import Comparison
+
+    source = Path(arguments.results)
+    if source.is_dir() and not (source / "flow.nc").exists():
+        source /= "comparison.nc"
+    if source.is_file() and read(source)[""].attrs.get("nnrg_kind") == Comparison.kind:
+        if arguments.summary or arguments.panel or arguments.field:
+            raise ArgumentError(
+                f"{source}: holds a comparison, which has one figure: leave out --summary, --panel "
+                "and --field"
+            )
+        return draw.comparison(open_comparison(source), style_name=arguments.style)
+    run = open_run(arguments.results)
+    if arguments.summary:
+        return draw.summary(run, style_name=arguments.style)
+    field = run[arguments.field] if arguments.field else run.leading
+    if arguments.panel:
+        return draw.column(field, arguments.panel, style_name=arguments.style)
+    return draw.figure(field, style_name=arguments.style)
+
+
 def plot(arguments: argparse.Namespace) -> int:
     """Redraw a figure from a results file."""
     from nnrg.plot import _style
 
     _style.check_ending(arguments.out)
-    run = open_run(arguments.results)
     from nnrg import plot as draw
 
-    if arguments.summary:
-        figure = draw.summary(run, style_name=arguments.style)
-    else:
-        field = run[arguments.field] if arguments.field else run.leading
-        if arguments.panel:
-            figure = draw.column(field, arguments.panel, style_name=arguments.style)
-        else:
-            figure = draw.figure(field, style_name=arguments.style)
-    draw.save(figure, arguments.out, style_name=arguments.style)
+    draw.save(_figure(arguments), arguments.out, style_name=arguments.style)
     if arguments.json:
         sys.stdout.write(as_json({"figure": arguments.out}) + "\n")
     else:

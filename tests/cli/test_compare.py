@@ -189,3 +189,14 @@ def test_damaged_comparisons_are_named(runs, tmp_path):
     path.write_bytes(data)
     with pytest.raises(nnrg.errors.FormatError, match="changed, damaged or cut off"):
         open_comparison(path)
+
+
+def test_the_figure_is_redrawn_from_the_saved_comparison(runs, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert cli.main(["compare", *runs.values(), "-o", str(out), "--quiet"]) == 0
+    for source in (out, out / "comparison.nc"):
+        assert cli.main(["plot", str(source), "-o", str(tmp_path / "again.png")]) == 0
+        assert (tmp_path / "again.png").read_bytes() == (out / "comparison.png").read_bytes()
+    capsys.readouterr()
+    words = ["plot", str(out), "-o", str(tmp_path / "again.png"), "--summary"]
+    assert cli.main(words) == 2 and "one figure" in capsys.readouterr().err
