@@ -8,6 +8,7 @@ from pathlib import Path
 
 from docutils import nodes
 from docutils.utils.math.latex2mathml import tex2mathml
+from sphinx.addnodes import pending_xref
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
@@ -97,7 +98,24 @@ _PLAIN = re.compile(r"(?<![\w*\\])\*(?=\w[\w.]*\))|(?<![\w|\\])\|(?=\w+\|)")
 
 def escape_plain(app, what, name, obj, options, lines):
     """Escape ``*shape`` and ``|z|`` in docstrings, outside literals and formulas."""
-    lines[:] = [line if "`" in line else _PLAIN.sub(r"\\\g<0>", line) for line in lines]
+    lines[:] = map(_escaped, lines)
+
+
+def _escaped(line):
+    """Escape between the literals of a line; one that a literal runs on from stays as it is."""
+    if line.count("`") % 2:
+        return line
+    parts = re.split(r"(`+[^`]*`+)", line)
+    parts[::2] = [_PLAIN.sub(r"\\\g<0>", part) for part in parts[::2]]
+    return "".join(parts)
+
+
+def unlink_words(app, doctree):
+    """Link the classes in the type of a parameter, not words that are attributes elsewhere."""
+    for node in list(doctree.findall(pending_xref)):
+        target = node.get("reftarget", "")
+        if node.get("reftype") == "class" and target[:1].islower() and "." not in target:
+            node.replace_self(node.children)
 
 
 def insert_generated(app, docname, source):
@@ -128,6 +146,7 @@ def setup(app):
     """Register the MathML writer, the command reference and the check for network assets."""
     app.add_html_math_renderer("mathml", (visit_math, None), (visit_displaymath, None))
     app.connect("source-read", insert_generated)
+    app.connect("doctree-read", unlink_words)
     app.connect("env-get-outdated", read_all)
     app.connect("autodoc-process-docstring", escape_plain, priority=100)
     app.connect("build-finished", refuse_network)

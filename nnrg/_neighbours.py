@@ -1,8 +1,9 @@
 """Which neighbourhoods the units of a tensor have that lie in no natural order, and why.
 
 A graph of units comes from the weights that the same units have in other tensors, so that the
-numbers which choose the blocks are not those which are measured. Where no other tensor touches a
-population, half of the samples choose and the other half is measured.
+numbers which choose the blocks are not those which are measured; a tensor that holds the numbers of
+the field once more, as a tied matrix stored twice does, is no other tensor. Where there is none,
+half of the samples choose and the other half is measured.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from nnrg.errors import AnalysisError, ArgumentError
 from nnrg.fields import Lattice, SynapticField
 from nnrg.graph.connection_graph import ConnectionGraph
 from nnrg.graph.similarity import similarity_graph
-from nnrg.networks._topology_vectors import weight_vectors
+from nnrg.networks._shared_numbers import without_shared
+from nnrg.networks._topology_vectors import vectors_of
 from nnrg.networks.network import Network
 from nnrg.networks.topology import Population, Topology
 from nnrg.rg.blocks import Blocks, GridBlocks, RandomBlocks
@@ -106,7 +108,7 @@ class Neighbours:
             else:
                 on = replace(_along(field, found[0]), sites=graph)
             return Placed(on, make(), _chosen_by(field.sites.axes[found[0]], graph))
-        return self._split(field, "no other tensor is known to touch these units")
+        return self._split(field, "no other tensor with numbers of its own touches these units")
 
     def _split(self, field: SynapticField, why: str) -> Placed:
         """Let half of the samples choose; of a matrix those are the units of the other axis."""
@@ -132,14 +134,17 @@ class Neighbours:
         if population is None or population.size != n or n < _FEWEST_UNITS:
             return None
         tensors = dict.fromkeys(e.tensor for e in population.ends if e.side in ("in", "out"))
-        others = [tensor for tensor in tensors if tensor != field.name]
+        others, shared = without_shared(
+            self._net, population, [field.name], [t for t in tensors if t != field.name]
+        )
         if not others:
             return None
+        but = f" without {_listed(shared)}, which holds the field's own numbers" if shared else ""
         try:
             graph = similarity_graph(
                 self._vectors(population, others, keep=len(tensors) > 2 and n <= _MOST_KEPT),
                 neighbours=min(_NEIGHBOURS, n - 1),
-                provenance=f"cosine of weights in {_listed(others)}",
+                provenance=f"cosine of weights in {_listed(others)}{but}",
                 sources=[self._net.source_of(tensor) for tensor in others],
             )
         except AnalysisError:  # units that are all alike, or all unlike
@@ -173,8 +178,9 @@ class Neighbours:
         return np.asarray(vectors * np.sqrt(np.maximum(values, 0)))
 
     def _weights(self, population: Population, tensors: list[str]) -> Floats:
-        left_out = {e.tensor for e in population.ends} - set(tensors)
-        return weight_vectors(self._net, population, excluding=sorted(left_out), weights="both")[0]
+        vectors, _ = vectors_of(self._net, population, tensors)
+        assert vectors is not None  # tensors of nothing but zeros are not asked for
+        return vectors
 
 
 def _listed(names: list[str]) -> str:

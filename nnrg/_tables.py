@@ -42,6 +42,10 @@ _ATTRIBUTES = {
 }
 
 
+# Attributes that say how to read a group, and are none of the result.
+_OWN = ("nnrg_kind", "nnrg_nulls")
+
+
 def from_arrays(cls: type[O], group: Arrays) -> O:
     """Rebuild a result from its arrays.
 
@@ -53,14 +57,15 @@ def from_arrays(cls: type[O], group: Arrays) -> O:
     if group.attrs["nnrg_kind"] != cls.kind:
         raise ValueError(f"{cls.kind} expected")
     # Units in a block, on a graph, may be no integers.
-    scales, names = _numbers(group, "scale", group.arrays["scale"].dtype.kind, 1), _texts(group, "operator", 1)
+    scales = _numbers(group, "scale", group.arrays["scale"].dtype.kind, 1)
+    names = _texts(group, "operator", 1)
     k, a = scales.size, names.size
     values = _numbers(group, "value", "f", 2)
     replicates = _numbers(group, "replicate", "f", 3)
     weights = _numbers(group, "group_weight", "f", 2)
     n_samples = _numbers(group, "n_samples", "i", 1)
     flags = _texts(group, "flag", 2)
-    nulls = _prefixed(group, "null_", 3)
+    nulls = _in_order(_prefixed(group, "null_", 3), group.attrs.get("nnrg_nulls"))
     series = _prefixed(group, "series_", 1)
     fits = (
         k > 0
@@ -75,7 +80,7 @@ def from_arrays(cls: type[O], group: Arrays) -> O:
         raise ValueError("arrays whose shapes do not fit each other")
     if not _SERIES.get(cls.kind, set()) <= set(series):
         raise KeyError("a series")
-    attrs = {key: value for key, value in group.attrs.items() if key != "nnrg_kind"}
+    attrs = {key: value for key, value in group.attrs.items() if key not in _OWN}
     for key, kind in _ATTRIBUTES.items():
         if not isinstance(attrs[key], kind):
             raise ValueError(f"attribute {key}")
@@ -117,6 +122,14 @@ def _check_names(
         dimension = sum(n.startswith("neighbour:") for n in names)
         if tuple(names) != cumulant_names(order, dimension) or order < 2:
             raise ValueError("names of cumulants")
+
+
+def _in_order(nulls: dict[str, npt.NDArray[Any]], order: object) -> dict[str, npt.NDArray[Any]]:
+    """Return the draws of null models in the order that a file names; older files name none."""
+    names = str(order).split("\n") if order else list(nulls)
+    if set(names) != set(nulls):
+        raise ValueError("names of null models")
+    return {name: nulls[name] for name in names}
 
 
 def _numbers(group: Arrays, name: str, kind: str, ndim: int) -> npt.NDArray[Any]:

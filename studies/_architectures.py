@@ -15,6 +15,8 @@ from nnrg.networks.geometry import oriented
 
 FAMILIES = ("perceptron", "convolutional", "recurrent", "transformer")
 FRAMES, FEATURES = 16, 96  # of the perceptrons' input
+# Taps of a long kernel repeat one another: every fourth is as good as all.
+LONG, EVERY = 16, 4
 
 
 @dataclass(frozen=True)
@@ -63,8 +65,7 @@ BY_DEFAULT = (
         for title, tensor in (
             ("MiniLM query", "attention.self.query"),
             ("MiniLM value", "attention.self.value"),
-            ("MiniLM up", "intermediate.dense"),
-            ("MiniLM down", "output.dense"),
+            ("MiniLM feed-forward", "intermediate.dense"),
         )
     ),
 )
@@ -113,6 +114,8 @@ def field_of_units(net: nnrg.Network, layer: Layer) -> SynapticField:
     values, layout = oriented(net.tensors[layer.tensor], net.specs[layer.tensor].layout)
     assert layout[:2] == "OI", layout
     graph = net.similarity_graph((layer.tensor, layer.units), excluding=layer.tensor)
+    if values.shape[2:] and values.shape[2] > LONG:
+        values = values[:, :, ::EVERY]
     axis, other = (1, 0) if layer.units == "in" else (0, 1)
     moved = np.moveaxis(values, (other, axis), (0, -1))
     # Rows of a cell are one gate of all units after the other.

@@ -47,17 +47,17 @@ BASIS = nnrg.Basis.scalar(order=4)
 SHELLS = nnrg.Basis.scalar(order=4, shells=3)
 LEVEL = 0.05
 # All layers are judged together: a score must beat the largest one of all layers in each draw.
-DRAWS, QUICK_DRAWS = 40, 20
+DRAWS = 40
 
 cached = cache(network)
 Runs = Mapping[str, Run]
 
 
-def nulls(*, graph: bool, quick: bool) -> tuple[nnrg.NullModel, ...]:
+def nulls(*, graph: bool) -> tuple[nnrg.NullModel, ...]:
     """Return the null models of a layer."""
     decisive = ("permutation", "configuration") if graph else ("permutation",)
     return (
-        *(nnrg.NullModel(name, draws=QUICK_DRAWS if quick else DRAWS) for name in decisive),
+        *(nnrg.NullModel(name, draws=DRAWS) for name in decisive),
         *(nnrg.NullModel(name, draws=20) for name in ("shuffle", "rows")),
     )
 
@@ -78,7 +78,7 @@ def survey(
 
 def by_default(net: nnrg.Network, layer: Layer, options: argparse.Namespace) -> Run:
     """Return the flow of one tensor as ``nnrg flow`` chooses its blocks."""
-    models = nulls(graph=True, quick=options.quick)
+    models = nulls(graph=True)
     seed = options.seed
     return nnrg.flow_network(net, tensors=(layer.tensor,), basis=BASIS, nulls=models, rng=seed)
 
@@ -88,7 +88,7 @@ def one_axis(net: nnrg.Network, layer: Layer, options: argparse.Namespace) -> Ru
     field = field_of_units(net, layer) if layer.units else ordered_field(net, layer)
     blocks = MatchingBlocks() if layer.units else nnrg.GridBlocks(2)
     flow = nnrg.renormalize(field, blocks, errors=groups(field, layer, net))
-    models = nulls(graph=bool(layer.units), quick=options.quick)
+    models = nulls(graph=bool(layer.units))
     result = Measurement(*measure(flow, basis=SHELLS, nulls=models, rng=options.seed))
     return Run({layer.tensor: result}, {}, {"weights_sha256": net.sha256()})
 
@@ -296,13 +296,14 @@ DEFAULT = (
     "Blocks as `nnrg flow` chooses them: heavy-edge matching of the graph of the ten most similar "
     "units by their weights in *other* tensors, on both axes where other tensors tell both. A "
     "variance of blocks above that of permuted units says that units which other tensors make "
-    "alike are alike here too. Rewired: blocks chosen in the same way on graphs of the same degrees."
-    " p-values are adjusted by Holm over all numbers of all layers; b is the mean number of units "
-    "in a block along an axis."
+    "alike are alike here too. Rewired: blocks chosen in the same way on graphs of the same "
+    "degrees. p-values are adjusted by Holm over all numbers of all layers; b is the mean number "
+    "of units in a block along an axis."
 )
 ONE_AXIS = (
     "One axis of hidden units, the units of the other axis (with their taps and gates) being "
-    "samples, so that all architectures have one kind of flow."
+    "samples, so that all architectures have one kind of flow. Of long kernels every fourth tap "
+    "is a sample."
 )
 COMPARED = (
     "At equal b / width, read between two scales where block sizes differ. D^2 is zero on average "

@@ -1,241 +1,215 @@
-"""Derivatives of operators on a graph, and their products, for a chunk of sites of a few samples.
-
-Samples of one tile stand next to one another, ``y[site * width + sample]``, so that a list of
-neighbours is read once for all of them. A run is a range of sites along the last axis; along any
-other axis the sites of a run have the same neighbours, shifted by one.
-"""
+"""Derivatives of operators on a graph, and their products, for tiles of lines of sites."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from nnrg_kernels._graph_sums import TILE, Lists, fill_sums, turn_lines
 from nnrg_kernels._jit import borrowing_kernel, inlined_kernel
 from nnrg_kernels._part_sums import weigh_sites
 from nnrg_kernels._row_products import fill_powers, multiply_rows, weigh_rows
-from nnrg_kernels._stencil import BOUNDED, SITE
+from nnrg_kernels._stencil import BOUNDED, CUBIC, QUADRATIC, QUARTIC
 from nnrg_kernels._user_rows import add_user_rows
 
-__all__ = ["gather_sites", "neighbour_rows", "sum_products"]
+__all__ = ["ROW", "Channels", "Scratch", "sum_lines"]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-
-@borrowing_kernel
-def gather_sites(y: Floats, width: int, runs: Ints, out: Floats) -> None:
-    """Copy the sites of the runs, one run behind the other."""
-    at = 0
-    for r in range(runs.shape[0]):
-        size = (runs[r, 1] - runs[r, 0]) * width
-        source = y[runs[r, 0] * width : runs[r, 0] * width + size]
-        target = out[at : at + size]
-        for i in range(size):
-            target[i] = source[i]
-        at += size
+ROW = 512  # sites of a row: all rows together fit the second cache level, the few at work the first
 
 
-@borrowing_kernel
-def neighbour_rows(
-    y: Floats,
-    width: int,
-    runs: Ints,
-    indptr: Ints,
-    indices: Ints,
-    weights: Floats,
-    stride: int,
-    channel: Ints,
-    derivative: Floats,
-    slope: Floats,
-) -> None:
-    """Fill in T = dO/dy and dT/dy at the sites of the runs, of all kinds on one list of neighbours.
+class Channels(NamedTuple):
+    """The rows of derivatives.
 
-    Parameters
+    Attributes
     ----------
-    y : (n * width,) array
-        All sites of the tile.
-    indptr, indices : arrays
-        Neighbours along one axis, of nodes 0 to indptr.size - 2.
-    weights : array
-        Of each neighbour; empty if all are one.
-    stride : int
-        Sites from one node of the axis to the next.
-    channel : (3,) array
-        Channel of the quadratic, the quartic and the cubic term; -1 where there is none.
-    derivative, slope : (C, any) arrays
-        Of the runs, one behind the other.
+    kind : (C,) int64 array
+        Places in `nnrg_kernels._stencil.KINDS`.
+    first, second : (C,) int64 arrays
+        Which sums over neighbours each of them is made of.
+    calls : (C,) int64 array
+        Address of the loop over a user's functions.
     """
-    length = indptr.size - 1
-    weighted = weights.size > 0
-    q, u, c = channel[0], channel[1], channel[2]
-    at = 0
-    for r in range(runs.shape[0]):
-        sites = runs[r, 1] - runs[r, 0]
-        together = sites if stride > 1 else 1
-        size = together * width
-        for x in range(runs[r, 0], runs[r, 1], together):
-            node = x // stride % length
-            base = x - node * stride
-            first, end = indptr[node], indptr[node + 1]
-            if size == 1:
-                _one_site(y, x, base, first, end, indices, weights, stride, channel,
-                          derivative, slope, at)  # fmt: skip
-                at += 1
-                continue
-            own = y[x * width : x * width + size]
-            tq, sq = derivative[max(q, 0), at : at + size], slope[max(q, 0), at : at + size]
-            su = slope[max(u, 0), at : at + size]
-            tc, sc = derivative[max(c, 0), at : at + size], slope[max(c, 0), at : at + size]
-            if q >= 0:
-                for i in range(size):
-                    sq[i] = 0.0
-            if u >= 0:
-                for i in range(size):
-                    su[i] = 0.0
-            if c >= 0:
-                for i in range(size):
-                    tc[i] = sc[i] = 0.0
-            strength = 0.0
-            for k in range(first, end):
-                start = (base + indices[k] * stride) * width
-                near = y[start : start + size]
-                if q >= 0:
-                    a = weights[k] if weighted else 1.0
-                    strength += abs(a)
-                    for i in range(size):
-                        sq[i] += a * near[i]
-                if u >= 0:
-                    for i in range(size):
-                        su[i] += near[i] * near[i]
-                if c >= 0:
-                    for i in range(size):
-                        sc[i] += near[i]
-                        tc[i] += near[i] * near[i] * near[i]
-            if q >= 0:
-                for i in range(size):
-                    tq[i] = strength * own[i] - sq[i]
-                    sq[i] = strength
-            if u >= 0:
-                tu = derivative[u, at : at + size]
-                for i in range(size):
-                    tu[i] = own[i] * su[i]
-            if c >= 0:
-                for i in range(size):
-                    sc[i] *= own[i]
-                    tc[i] = 0.5 * own[i] * sc[i] + tc[i] / 6.0
-            at += size
+
+    kind: Ints
+    first: Ints
+    second: Ints
+    calls: Ints
 
 
-@inlined_kernel
-def _one_site(
-    y: Floats,
-    x: int,
-    base: int,
-    first: int,
-    end: int,
-    indices: Ints,
-    weights: Floats,
-    stride: int,
-    channel: Ints,
-    derivative: Floats,
-    slope: Floats,
-    at: int,
-) -> None:
-    """Do one site of a single sample, whose neighbours are all read once."""
-    strength = total = plain = squares = cubes = 0.0
-    weighted = weights.size > 0
-    for k in range(first, end):
-        n = y[base + indices[k] * stride]
-        a = weights[k] if weighted else 1.0
-        strength += abs(a)
-        total += a * n
-        plain += n
-        squares += n * n
-        cubes += n * n * n
-    own = y[x]
-    q, u, c = channel[0], channel[1], channel[2]
-    if q >= 0:
-        derivative[q, at], slope[q, at] = strength * own - total, strength
-    if u >= 0:
-        derivative[u, at], slope[u, at] = own * squares, squares
-    if c >= 0:
-        derivative[c, at], slope[c, at] = 0.5 * own * own * plain + cubes / 6.0, own * plain
+class Scratch(NamedTuple):
+    """What one task works in.
+
+    Attributes
+    ----------
+    turned : (P, n, 8) array
+        Powers of the field at the lines of a tile, next to one another.
+    sums : (Q, 8, any) array
+        Sums over neighbours.
+    rows, weighted, slope : (K + C, any), (3 + C, any) and (any,) arrays
+        Rows of sites; the last two of `weighted` are one and zero without a window.
+    """
+
+    turned: Floats
+    sums: Floats
+    rows: Floats
+    weighted: Floats
+    slope: Floats
 
 
 @borrowing_kernel
-def sum_products(
-    own: Floats,
-    width: int,
-    slots: Ints,
-    kinds: Ints,
-    calls: Ints,
-    derivative: Floats,
-    slope: Floats,
+def sum_lines(
+    powers: Floats,
+    length: int,
+    lists: Lists,
+    channels: Channels,
     window: Floats,
-    rows: Floats,
-    weighted: Floats,
-    room: Floats,
+    group: Ints,
+    columns: Ints,
+    first_line: int,
+    last_line: int,
+    cuts: Ints,
+    ready: bool,
+    scratch: Scratch,
     products: Floats,
     second: Floats,
     edge: Floats,
 ) -> None:
-    """Add the products of all rows of a chunk, sample by sample, to those of the sample's group.
+    """Add the products of all rows at some lines to those of the groups of their sites.
 
     Parameters
     ----------
-    own : (sites * width,) array
-        The field at the sites of the chunk.
-    slots : (width,) array
-        Place of each sample's group in `products`, `second` and `edge`.
-    kinds, calls : (C,) arrays
-        Kind of each channel, and the address of the loop over a user's functions.
-    derivative, slope : (C, any) arrays
-        What `neighbour_rows` filled in; of channels without neighbours nothing is read.
+    powers : (P, any, n) array
+        The field, and as many powers of it as the lists ask for.
+    length : int
+        Lines of a sample.
     window : (2,) array
         Edges of the support; equal where there are none.
-    rows, weighted, room : (K + C, R), (3 + C, R) and (R,) arrays
-        Room for runs of up to R sites; the last two rows of `weighted` are one and zero.
+    group : (any,) array
+        Group of the sites of each line in the first of the `columns`.
+    columns : (G_n + 1,) array
+        Where lines are cut into cells, of which the next belongs to the next group.
+    first_line, last_line : int
+        First of the lines, and the one behind the last.
+    cuts : array
+        Edges of the ranges of columns that are done one after the other.
+    ready : bool
+        Whether the lines, one tile of them, stand in `scratch.turned` already.
     products, second, edge : (G, K + C, 4 + C), (G, C) and (G, 2) arrays
     """
-    channels = kinds.size
+    for low in range(first_line, last_line, TILE):
+        high = min(low + TILE, last_line)
+        if not ready and high - low > 1:
+            turn_lines(powers, low, high, scratch.turned)
+        for cut in range(cuts.size - 1):
+            left, right = cuts[cut], cuts[cut + 1]
+            fill_sums(powers, length, scratch.turned, lists, low, high, left, right, scratch.sums)
+            start = low
+            while start < high:
+                stop = start + 1
+                while stop < high and group[stop] == group[start]:
+                    stop += 1
+                for cell in range(columns.size - 1):
+                    begin, end = max(left, columns[cell]), min(right, columns[cell + 1])
+                    if begin < end:
+                        g = group[start] + cell
+                        _sum_box(
+                            powers[0], length, lists, channels, window, scratch, low, left,
+                            start, stop, begin, end, products[g], second[g], edge[g],
+                        )  # fmt: skip
+                start = stop
+
+
+@inlined_kernel
+def _sum_box(
+    field: Floats,
+    length: int,
+    lists: Lists,
+    channels: Channels,
+    window: Floats,
+    scratch: Scratch,
+    low: int,
+    left: int,
+    start: int,
+    stop: int,
+    begin: int,
+    end: int,
+    products: Floats,
+    second: Floats,
+    edge: Floats,
+) -> None:
+    """Add the products at columns `begin` to `end` of lines `start` to `stop`, of one group."""
+    rows, weighted, sums = scratch.rows, scratch.weighted, scratch.sums
+    count = channels.kind.size
     windowed = window[1] > window[0]
-    columns = channels + (3 if windowed else 1)
-    longest = room.size
-    w, dw = weighted[weighted.shape[0] - 2], weighted[weighted.shape[0] - 1]
-    y_row = rows[1 + channels if rows.shape[0] > 1 + channels else 0]
-    sites = own.size // width
-    for sample in range(width):
-        g = slots[sample]
-        for low in range(0, sites, longest):
-            n = min(longest, sites - low)
-            y, weight, s = y_row[:n], w[:n], room[:n]
-            start = low * width + sample
-            for i in range(n):
-                y[i] = own[start + i * width]
-            if windowed:
-                weigh_sites(y, window, weight, dw[:n], edge[g])
-            for c in range(channels):
-                row = rows[1 + c, :n]
-                total = 0.0
-                if kinds[c] == BOUNDED:
+    others, columns = (weighted, count + 3) if windowed else (rows, count + 1)
+    y_row = rows[1 + count if rows.shape[0] > 1 + count else 0]
+    ones, zeros = weighted[weighted.shape[0] - 2], weighted[weighted.shape[0] - 1]
+    line, at, fill = start, begin, 0
+    while True:
+        n = min(end - at, ROW - fill) if line < stop else 0
+        if n == 0:
+            if fill > 0:
+                fill_powers(rows, fill, count, products)
+                if windowed:
+                    weigh_rows(rows, ones, fill, weighted)
+                multiply_rows(rows, fill, count, others, columns, products)
+                fill = 0
+            if line == stop:
+                break
+            continue
+        y, w = y_row[fill : fill + n], ones[fill : fill + n]
+        source = field[line, at : at + n]
+        for i in range(n):
+            y[i] = source[i]
+        if windowed:
+            weigh_sites(y, window, w, zeros[fill : fill + n], edge)
+        for c in range(count):
+            row = rows[1 + c, fill : fill + n]
+            a = sums[max(channels.first[c], 0), line - low, at - left : at - left + n]
+            b = sums[max(channels.second[c], 0), line - low, at - left : at - left + n]
+            kind, total = channels.kind[c], 0.0
+            if kind == QUADRATIC:
+                q = channels.first[c]
+                if lists.across[q]:
+                    one = lists.strength[lists.first[q] + line % length]
                     for i in range(n):
-                        u = 1.0 / (1.0 + y[i] * y[i])
-                        t = y[i] * u
-                        row[i] = t
-                        total += (u - 2.0 * t * t) * weight[i]
-                elif kinds[c] == SITE:
-                    for i in range(n):
-                        row[i] = s[i] = 0.0
-                    add_user_rows(calls[c], y, y, row, s)
-                    for i in range(n):
-                        total += s[i] * weight[i]
+                        row[i] = one * y[i] - a[i]
+                        total += one * w[i]
                 else:
-                    t_c, s_c = derivative[c], slope[c]
+                    from_ = lists.first[q] + at
+                    strength = lists.strength[from_ : from_ + n]
                     for i in range(n):
-                        row[i] = t_c[start + i * width]
-                        total += s_c[start + i * width] * weight[i]
-                second[g, c] += total
-            fill_powers(rows, n, channels, products[g])
-            if windowed:
-                weigh_rows(rows, w, n, weighted)
-            multiply_rows(rows, n, channels, weighted if windowed else rows, columns, products[g])
+                        row[i] = strength[i] * y[i] - a[i]
+                        total += strength[i] * w[i]
+            elif kind == QUARTIC:
+                for i in range(n):
+                    row[i] = y[i] * a[i]
+                    total += a[i] * w[i]
+            elif kind == CUBIC:
+                for i in range(n):
+                    slope = y[i] * a[i]
+                    row[i] = 0.5 * y[i] * slope + b[i] / 6.0
+                    total += slope * w[i]
+            elif kind == BOUNDED:
+                for i in range(n):
+                    u = 1.0 / (1.0 + y[i] * y[i])
+                    t = y[i] * u
+                    row[i] = t
+                    total += (u - 2.0 * t * t) * w[i]
+            else:
+                s = scratch.slope[:n]
+                for i in range(n):
+                    row[i] = s[i] = 0.0
+                add_user_rows(channels.calls[c], y, y, row, s)
+                for i in range(n):
+                    total += s[i] * w[i]
+            second[c] += total
+        fill += n
+        at += n
+        if at == end:
+            line, at = line + 1, begin

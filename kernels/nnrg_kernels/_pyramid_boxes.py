@@ -116,7 +116,8 @@ def _load_planes(
     n1, n2, n3 = level[SHAPE + 1], level[SHAPE + 2], level[SHAPE + 3]
     pitch, column, width = extent[PITCH], extent[COLUMN], extent[WIDTH]
     start = sample * level[SHAPE] + extent[0] + first
-    if pitch == n3 and h1 == n1 and h2 == n2:
+    # A segment with its gap can be as long as a row of the lattice, and is none.
+    if pitch == n3 and width == n3 and h1 == n1 and h2 == n2:
         size = planes * n1 * n2 * n3
         load(raw, code, start * n1 * n2 * n3, shift, inverse, out[:size])
         return

@@ -6,18 +6,21 @@ a field on the nodes of one graph, or on the product of two, which has neighbour
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise, product
+from functools import partial
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numba
 import numpy as np
 import numpy.typing as npt
 
-from nnrg_kernels._graph_sd_rows import gather_sites, neighbour_rows, sum_products
+from nnrg_kernels._graph_sd_rows import ROW, Channels, Scratch, sum_lines
+from nnrg_kernels._graph_sums import TILE, Lists, add_strengths, turn_lines
 from nnrg_kernels._stencil import KINDS, build_stencil
 from nnrg_kernels._user_rows import compile_site
+from nnrg_kernels.graph_neighbours import empty_columns
 from nnrg_kernels.schwinger_dyson import SERIAL, Sums, collect
 
 __all__ = ["GraphTerm", "Neighbours", "accumulate_on_graph"]
@@ -25,13 +28,13 @@ __all__ = ["GraphTerm", "Neighbours", "accumulate_on_graph"]
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-TILE = 8  # samples that share one pass over the lists of neighbours
-CHUNK = 1 << 14  # values of a tile whose derivatives are held at a time
-ROW = 512
+COLUMNS = 2048  # sites of a line whose derivatives are held at a time
+BATCH = 1 << 20  # values that are converted at a time
 TASKS = 64
-# From so many tasks on threads take a task each, else they share the chunks of one.
-FEW_TASKS = 4
-_ON_NEIGHBOURS = ("quadratic", "quartic", "cubic")
+# From so many tiles of lines on threads take some of them each, else they share the columns of one.
+FEW_TILES = 4
+# Powers of the neighbours that are summed over.
+_POWERS = {"quadratic": (1,), "quartic": (2,), "cubic": (1, 3)}
 
 
 class Neighbours(NamedTuple):
@@ -77,6 +80,7 @@ def accumulate_on_graph(
     values: npt.NDArray[Any],
     inverse: float,
     *,
+    shift: float = 0.0,
     power: int,
     neighbours: Sequence[Neighbours],
     terms: Sequence[GraphTerm],
@@ -91,7 +95,10 @@ def accumulate_on_graph(
     values : (S, n_0, ..., n_{d-1}) array
         The field, samples first; d = 1 on one graph, d = 2 on a product of two.
     inverse : float
-        Rescaling, inverse field units: y = values * inverse should be of order one.
+        Rescaling, inverse field units: y = (values - shift) * inverse should be of order one.
+    shift : float
+        In field units. The zero of the field means something to the action: shifted are fields
+        whose differences alone are asked for.
     power : int
         Largest power K of y, at least 1.
     neighbours : sequence of Neighbours
@@ -130,150 +137,192 @@ def accumulate_on_graph(
     ([[[6.0]]], [[4.0]])
     """
     shape = values.shape[1:]
-    flat = values.reshape(values.shape[0], -1)
-    n = flat.shape[1]
+    n_rows, n = (1, *shape)[-2:]
+    flat = values.reshape(values.shape[0], n_rows, n)
     order = np.argsort(sample_group, kind="stable")
-    groups = sample_group[order]
-    n_tiles = -(-order.size // TILE)
-    tasks = np.linspace(0, n_tiles, min(n_tiles, TASKS) + 1).astype(np.int64)
-    # A cut that depends on the shape of the data alone, never on the threads.
-    cells, chunks = _chunks(shape, edges, max(1, CHUNK // min(TILE, order.size)))
-    n_cells = int(np.prod([e.size - 1 for e in edges]))
-    work = _Work(terms, neighbours, shape, power, window)
-
-    sizes = np.zeros(n_cells, np.int64)
-    np.add.at(sizes, cells, [int((runs[:, 1] - runs[:, 0]).sum()) for runs in chunks])
-    per_group = np.bincount(groups)
-    sites = (per_group[:, None] * sizes).ravel()
+    rows, columns = (np.array([0, 1]), *edges)[-2:]
+    n_columns = columns.size - 1
+    n_cells = (rows.size - 1) * n_columns
+    cell = (np.searchsorted(rows, np.arange(n_rows), side="right") - 1) * n_columns
+    sizes = np.diff(rows)[:, None] * np.diff(columns)
+    sites = (np.bincount(sample_group)[:, None] * sizes.ravel()).ravel()
+    # The last of two axes, and the only one, is that of the columns.
+    across = [near.axis < len(shape) - 1 for near in neighbours]
+    work = _Work(terms, neighbours, across, (n_rows, n), power, window, columns)
     total = work.zeros(sites.size)
     threads = 1 if flat.size < SERIAL else numba.get_num_threads()
-    apart = tasks.size - 1 >= FEW_TASKS
-
-    def one(task: int, pool: ThreadPoolExecutor | None) -> tuple[Ints, tuple[Floats, ...]]:
-        """Sum over the tiles of one task: results by chunk, then by group of its samples."""
-        chosen = slice(TILE * tasks[task], TILE * tasks[task + 1])
-        present, slots = np.unique(groups[chosen], return_inverse=True)
-        sums = tuple(np.zeros((len(chunks), *s.shape)) for s in work.zeros(present.size))
-        samples = order[chosen]
-        for low in range(0, samples.size, TILE):
-            tile = samples[low : low + TILE]
-            y = np.empty((n, tile.size))
-            np.multiply(flat[tile].T.astype(np.float64, copy=False), inverse, out=y)
-            of_tile = slots[low : low + TILE].astype(np.int64)
-
-            def run(chunk: int, y: Floats = y, of_tile: Ints = of_tile) -> None:
-                work.sum_chunk(y, of_tile, chunks[chunk], *(s[chunk] for s in sums))
-
-            for _ in pool.map(run, range(len(chunks))) if pool else map(run, range(len(chunks))):
-                pass
-        return present, sums
-
-    for present, sums in _in_order(one, tasks.size - 1, threads, apart=apart):
-        for g, group in enumerate(present):
+    # A cut that depends on the shape of the data alone, never on the threads.
+    batch = max(1, BATCH // (n_rows * n))
+    if n_rows % TILE:
+        batch = -(-batch // TILE) * TILE
+    for at in range(0, order.size, batch):
+        samples = order[at : at + batch]
+        lines = work.load(flat, samples, shift, inverse)
+        group = (sample_group[samples][:, None] * n_cells + cell).ravel()
+        for first, sums in _run(work.tasks(lines, group, n_cells), threads):
             for to, part in zip(total, sums, strict=True):
-                np.add.at(to, group * n_cells + cells, part[:, g])
+                to[first : first + part.shape[0]] += part
     return work.collect(sites, *total)
 
 
-def _in_order(one: Any, tasks: int, threads: int, *, apart: bool) -> Iterator[Any]:
-    """Yield the results of the tasks in their order; threads take whole tasks if `apart`."""
-    if threads < 2:
-        yield from (one(task, None) for task in range(tasks))
-        return
+def _run(tasks: list[Callable[[], Any]], threads: int) -> list[Any]:
+    """Return the results of the tasks in their order."""
+    if threads < 2 or len(tasks) < 2:
+        return [task() for task in tasks]
     with ThreadPoolExecutor(threads) as pool:
-        if apart:
-            yield from pool.map(lambda task: one(task, None), range(tasks))
-        else:
-            yield from (one(task, pool) for task in range(tasks))
+        return list(pool.map(lambda task: task(), tasks))
 
 
 class _Work:
-    """What all chunks have in common."""
+    """What all tiles of lines have in common."""
 
     def __init__(
         self,
         terms: Sequence[GraphTerm],
         neighbours: Sequence[Neighbours],
-        shape: tuple[int, ...],
+        across: Sequence[bool],
+        shape: tuple[int, int],
         power: int,
         window: tuple[float, float] | None,
+        columns: Ints,
     ) -> None:
-        strides = [int(np.prod(shape[a + 1 :])) for a in range(len(shape))]
-        # Terms of the same list and of different kinds are done in one pass over the list.
-        passes: dict[tuple[int, int], Ints] = {}
+        self._length, self._n = shape
+        # Each sum over neighbours once: of which list, with its weights or not, of which power.
+        sums: dict[tuple[int, bool, int], int] = {}
+        first, second = np.full((2, len(terms)), -1, np.int64)
         for c, term in enumerate(terms):
-            if term.near >= 0:
-                kind = _ON_NEIGHBOURS.index(term.kind)
-                twin = sum(t.kind == term.kind and t.near == term.near for t in terms[:c])
-                key = (term.near, twin)
-                passes.setdefault(key, np.full(3, -1, np.int64))[kind] = c
-        self._passes = [
-            (neighbours[near], strides[neighbours[near].axis], channel)
-            for (near, _), channel in passes.items()
-        ]
-        self._kinds = np.array([KINDS.index(t.kind) for t in terms], np.int64)
+            for of_channel, p in zip((first, second), _POWERS.get(term.kind, ()), strict=False):
+                weighted = term.kind == "quadratic" and neighbours[term.near].weights.size > 0
+                of_channel[c] = sums.setdefault((term.near, weighted, p), len(sums))
+        self._lists, self._powers = _lists(list(sums), neighbours, across)
+        kinds = np.array([KINDS.index(t.kind) for t in terms], np.int64)
         self._loops = [compile_site(*t.function) if t.function else None for t in terms]
-        self._calls = np.array([loop.address if loop else 0 for loop in self._loops], np.int64)
+        calls = np.array([loop.address if loop else 0 for loop in self._loops], np.int64)
+        self._channels = Channels(kinds, first, second, calls)
         self._power, self._windowed = power, window is not None
         self._window = np.array(window or (0.0, 0.0), np.float64)
+        self._columns = columns.astype(np.int64)
+        pieces = max(1, -(-self._n // COLUMNS))
+        self._cuts = self._n * np.arange(pieces + 1) // pieces
 
     def zeros(self, groups: int) -> tuple[Floats, Floats, Floats]:
         """Return room for the sums of products, of second derivatives and of weights."""
-        c = self._kinds.size
+        c = self._channels.kind.size
         return (
             np.zeros((groups, self._power + c, 4 + c)),
             np.zeros((groups, c)),
             np.zeros((groups, 2)),
         )
 
-    def sum_chunk(
-        self, y: Floats, slots: Ints, runs: Ints, products: Floats, second: Floats, edge: Floats
-    ) -> None:
-        """Add the sums of one chunk of sites of one tile of samples."""
-        width, c = y.shape[1], self._kinds.size
-        size = int((runs[:, 1] - runs[:, 0]).sum()) * width
-        every = y.reshape(-1)
-        own, derivative, slope = np.empty(size), np.empty((c, size)), np.empty((c, size))
-        gather_sites(every, width, runs, own)
-        for near, stride, channel in self._passes:
-            neighbour_rows(
-                every, width, runs, near.indptr, near.indices, near.weights, stride,
-                channel, derivative, slope,
-            )  # fmt: skip
-        rows, weighted = np.empty((self._power + c, ROW)), np.empty((3 + c, ROW))
+    def load(
+        self, values: npt.NDArray[Any], samples: Ints, shift: float, inverse: float
+    ) -> Floats:
+        """Return the lines of some samples, and the powers of them that neighbours enter with."""
+        out = np.empty((self._powers, samples.size * self._length, self._n))
+        y = out[0].reshape(samples.size, self._length, self._n)
+        y[:] = values if samples.size == values.shape[0] == 1 else values[samples]
+        if shift:
+            y -= shift
+        y *= inverse
+        for p in range(1, self._powers):
+            np.multiply(out[p - 1], out[0], out=out[p])
+        return out
+
+    def tasks(self, lines: Floats, group: Ints, n_cells: int) -> list[Callable[[], Any]]:
+        """Cut the lines of a batch, of these groups, into tasks.
+
+        Each returns the first of the groups that it has sums of, and the sums.
+        """
+        n_lines = group.size
+        tiles = -(-n_lines // TILE)
+        if tiles >= FEW_TILES:
+            edges = TILE * (tiles * np.arange(min(tiles, TASKS) + 1) // min(tiles, TASKS))
+            cut = [(low, min(high, n_lines)) for low, high in pairwise(edges.tolist())]
+            return [partial(self._sum, lines, group, n_cells, *at, self._cuts, None) for at in cut]
+        out: list[Callable[[], Any]] = []
+        for low in range(0, n_lines, TILE):
+            high = min(low + TILE, n_lines)
+            turned = self._room()
+            turn_lines(lines, low, high, turned)
+            for piece in range(self._cuts.size - 1):
+                cuts = self._cuts[piece : piece + 2]
+                out.append(partial(self._sum, lines, group, n_cells, low, high, cuts, turned))
+        return out
+
+    def _room(self) -> Floats:
+        """Return room for the lines of a tile next to one another."""
+        flat = empty_columns(self._powers * self._n, TILE)
+        return flat.reshape(self._powers, self._n, TILE)
+
+    def _sum(
+        self,
+        lines: Floats,
+        group: Ints,
+        n_cells: int,
+        low: int,
+        high: int,
+        cuts: Ints,
+        turned: Floats | None,
+    ) -> tuple[int, tuple[Floats, Floats, Floats]]:
+        """Sum over some lines; those of a task belong to a few groups, one after the other."""
+        first = int(group[low]) // n_cells * n_cells
+        last = int(group[high - 1]) // n_cells * n_cells + n_cells
+        out = self.zeros(last - first)
+        c, longest = self._channels.kind.size, int(np.diff(cuts).max())
+        weighted = empty_columns(3 + c, ROW + TILE)
         weighted[-2], weighted[-1] = 1.0, 0.0
-        sum_products(
-            own, width, slots, self._kinds, self._calls, derivative, slope, self._window,
-            rows, weighted, np.empty(ROW), products, second, edge,
+        n_sums = max(1, self._lists.across.size)
+        scratch = Scratch(
+            self._room() if turned is None else turned,
+            empty_columns(n_sums * TILE, longest).reshape(n_sums, TILE, longest),
+            empty_columns(self._power + c, ROW + TILE),
+            weighted,
+            np.empty(ROW),
+        )
+        sum_lines(
+            lines, self._length, self._lists, self._channels, self._window, group - first,
+            self._columns, low, high, cuts, turned is not None, scratch, *out,
         )  # fmt: skip
+        return first, out
 
     def collect(self, sites: Ints, products: Floats, second: Floats, edge: Floats) -> Sums:
         """Return the sums by kind of product."""
         if not self._windowed:
             edge[:, 0] = sites
         # Without offsets: second derivatives are complete, also those that are constant.
-        kinds = build_stencil(1, tuple((KINDS[k], ()) for k in self._kinds))
+        kinds = build_stencil(1, tuple((KINDS[k], ()) for k in self._channels.kind))
         return collect(self._power, sites, products, second, edge, kinds, self._windowed)
 
 
-def _chunks(shape: tuple[int, ...], edges: tuple[Ints, ...], most: int) -> tuple[Ints, list[Ints]]:
-    """Cut the sites into chunks of at most about `most` sites of one cell, as runs.
+def _lists(
+    sums: list[tuple[int, bool, int]], neighbours: Sequence[Neighbours], across: Sequence[bool]
+) -> tuple[Lists, int]:
+    """Return the lists that are summed over, one behind the other, and the largest power."""
+    near = [neighbours[place] for place, _, _ in sums]
+    weights = [
+        one.weights if weighted else np.ones(one.indices.size)
+        for one, (_, weighted, _) in zip(near, sums, strict=True)
+    ]
+    strengths = [np.empty(one.indptr.size - 1) for one in near]
+    for one, w, strength in zip(near, weights, strengths, strict=True):
+        add_strengths(one.indptr, w, strength)
+    before = np.cumsum([0, *(one.indices.size for one in near)])
+    sizes = [one.indptr.size for one in near]
+    lists = Lists(
+        np.array([across[place] for place, _, _ in sums], np.int64),
+        np.array([p - 1 for _, _, p in sums], np.int64),
+        np.cumsum([0, *sizes]).astype(np.int64),
+        _joined([one.indptr + at for one, at in zip(near, before, strict=False)], np.int64),
+        _joined([one.indices for one in near], np.int64),
+        _joined(weights, np.float64),
+        # As long as the pointers, so that both are found at the same places.
+        _joined([np.append(s, 0.0) for s in strengths], np.float64),
+    )
+    return lists, max([1, *(p for _, _, p in sums)])
 
-    Returns the cell of each chunk, and its runs, an array of first sites and ends.
-    """
-    strides = np.array([int(np.prod(shape[a + 1 :])) for a in range(len(shape))])
-    cells, chunks = [], []
-    spans = [np.column_stack([edge[:-1], edge[1:]]).astype(np.int64) for edge in edges]
-    for cell, span in enumerate(product(*spans)):
-        lead = np.meshgrid(*(np.arange(*s) for s in span[:-1]), indexing="ij")
-        start = sum((i.ravel() * s for i, s in zip(lead, strides, strict=False)), np.zeros(1, int))
-        low, high = span[-1]
-        pieces = max(1, -(-(high - low) // most))
-        at = low + (high - low) * np.arange(pieces + 1) // pieces
-        each = max(1, most * pieces // max(1, high - low))
-        for left, right in pairwise(at):
-            for first in range(0, start.size, each):
-                rows = start[first : first + each]
-                cells.append(cell)
-                chunks.append(np.column_stack([rows + left, rows + right]).astype(np.int64))
-    return np.array(cells, np.int64), chunks
+
+def _joined(arrays: Sequence[npt.NDArray[Any]], kind: npt.DTypeLike) -> npt.NDArray[Any]:
+    """Return arrays one behind the other; one alone is not copied."""
+    if len(arrays) == 1:
+        return np.ascontiguousarray(arrays[0], kind)
+    return np.concatenate([np.empty(0, kind), *arrays])

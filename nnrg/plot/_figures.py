@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,10 +11,12 @@ from nnrg.errors import ArgumentError
 from nnrg.networks._label import label
 from nnrg.plot import _panels
 from nnrg.plot._style import Journal, freeze, journal, new_figure, style
+from nnrg.plot._symbols import scale_name
 from nnrg.results import Measurement, Run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.cm import ScalarMappable
     from matplotlib.figure import Figure
 
 __all__ = ["PANELS", "column", "figure", "summary"]
@@ -65,8 +67,7 @@ def figure(result: Measurement, *, style_name: str = "aps") -> Figure:
         _panels.z_scores(g, ax=panels[1, 2])
         for ax, letter in zip(panels.flat, "abcdef", strict=True):
             _letter(ax, letter, book)
-        order = "" if result.natural else " (index order: no natural neighbours)"
-        where = f": {label(g.attrs['lattice'], 40)}{order}"
+        where = f": {label(g.attrs['lattice'], 40)}{_order(result)}"
         title = label(result.name, max(16, _TITLE - len(where))) + where
         fig.suptitle(title, fontsize="medium", parse_math=False)
         null = next(iter(c.nulls), None)
@@ -121,29 +122,27 @@ def summary(run: Run, *, style_name: str = "aps") -> Figure:
     """
     scores = {name: _variance_scores(run[name]) for name in run}
     names = _most_telling(run, scores)
-    scales = sorted({b for name in names for b in scores[name]})
-    table = np.full((max(len(names), 1), max(len(scales), 1)), np.nan)
-    for row, name in enumerate(names):
-        for b, z in scores[name].items():
-            table[row, scales.index(b)] = z
     book = journal(style_name)
     with style(style_name):
         fig = new_figure(book.page, min(book.height, max(55, 30 + 2.7 * len(names))))
         ax = fig.subplots()
         # Grey is what no draw tells apart: the null keeps it, or there are too few blocks.
         ax.set_facecolor("0.9")
-        image = ax.imshow(table, aspect="auto", cmap="RdBu_r", vmin=-6, vmax=6)
+        image = _cells(ax, [scores[name] for name in names])
         size = 7 if len(names) <= 40 else 5.5
         ax.set_yticks(
             range(len(names)),
-            [("" if run[n].natural else "(index) ") + label(n, 44) for n in names],
+            [_mark(run[n]) + label(n, 44) for n in names],
             fontsize=size,
             parse_math=False,
         )
-        ax.set_xticks(range(len(scales)), [str(b) for b in scales])
-        ax.minorticks_off()
         ax.tick_params(length=0)
-        ax.set_xlabel("block length $b$ (sites)")
+        kinds = {run[n].couplings.attrs.get("sites_kind", "lattice") for n in names}
+        ax.set_xlabel(
+            scale_name(*kinds)
+            if len(kinds) == 1
+            else "block length $b$; on graphs units in a block, mean"
+        )
         null = next((m for c in run for m in run[c].cumulants.nulls), "no null model")
         fig.colorbar(
             image,
@@ -159,12 +158,55 @@ def summary(run: Run, *, style_name: str = "aps") -> Figure:
     return fig
 
 
-def _variance_scores(m: Measurement) -> dict[int, float]:
+def _order(result: Measurement) -> str:
+    """Say after a lattice what its order means; a graph is an order of its own."""
+    if result.natural or result.couplings.attrs.get("sites_kind", "lattice") != "lattice":
+        return ""
+    return " (index order: no natural neighbours)"
+
+
+def _mark(result: Measurement) -> str:
+    """Mark fields whose sites are in no natural order, by what their blocks are made of."""
+    if result.natural:
+        return ""
+    kind = result.couplings.attrs.get("sites_kind", "lattice")
+    return "(index) " if kind == "lattice" else "(graph) "
+
+
+def _variance_scores(m: Measurement) -> dict[float, float]:
     z = m.cumulants.z()[:, m.cumulants.names.index("kappa_2")]
-    return {int(b): float(s) for b, s in zip(m.cumulants.scales, z, strict=True) if b > 1}
+    return {float(b): float(s) for b, s in zip(m.cumulants.scales, z, strict=True) if b > 1}
 
 
-def _most_telling(run: Run, scores: dict[str, dict[int, float]]) -> list[str]:
+def _cells(ax: Axes, rows: Sequence[Mapping[float, float]]) -> ScalarMappable:
+    """Draw a row of cells for each field, each as far as halfway to its neighbours in ln b.
+
+    Blocks on graphs have lengths of their own, so that fields have no common columns.
+    """
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+
+    image = ScalarMappable(Normalize(-6, 6), "RdBu_r")
+    known = [b for row in rows for b in row] or [2.0]
+    for place, row in enumerate(rows):
+        if not row:
+            continue
+        x = np.log2(np.array(list(row)))
+        middle = (x[1:] + x[:-1]) / 2
+        edges = np.concatenate([[max(x[0] - 0.5, 0.0)], middle, [x[-1] + 0.5]])
+        z = np.array([list(row.values())])
+        ax.pcolormesh(edges, [place - 0.5, place + 0.5], z, cmap=image.cmap, norm=image.norm)
+    ax.set_ylim(max(len(rows), 1) - 0.5, -0.5)
+    last = int(np.ceil(np.log2(max(known)) - 1e-9))
+    ax.set_xlim(0, last + 0.5)
+    step = -(-last // 12)
+    powers = range(1, last + 1, max(step, 1))
+    ax.set_xticks(list(powers), [str(2**p) for p in powers])
+    ax.minorticks_off()
+    return image
+
+
+def _most_telling(run: Run, scores: Mapping[str, Mapping[float, float]]) -> list[str]:
     """Names to show, in the order of the run."""
 
     def weight(name: str) -> Any:

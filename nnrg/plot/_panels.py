@@ -12,7 +12,7 @@ import numpy.typing as npt
 from nnrg.errors import ArgumentError
 from nnrg.networks._label import label
 from nnrg.plot._style import new_figure
-from nnrg.plot._symbols import symbol
+from nnrg.plot._symbols import scale_name, symbol
 from nnrg.rg.couplings import Couplings
 from nnrg.rg.cumulants import Cumulants
 from nnrg.rg.levels import scale_label
@@ -109,13 +109,15 @@ def _few_ticks(ax: Axes) -> None:
     ax.yaxis.set_major_locator(LogLocator(numticks=6) if log else MaxNLocator(5))
 
 
-def _scale_axis(ax: Axes, scales: npt.NDArray[np.int64] | npt.NDArray[np.float64]) -> None:
+def _scale_axis(ax: Axes, result: Observables) -> None:
+    scales = result.scales
     ax.set_xscale("log", base=2)
     shown = scales[:: -(-scales.size // _MOST_SCALE_LABELS)]
-    ax.set_xticks(shown, [scale_label(b) for b in shown], minor=False)
+    # Mean numbers of units need no more digits than a label has room for.
+    ax.set_xticks(shown, [scale_label(b) if b == round(b) else f"{b:.3g}" for b in shown])
     ax.minorticks_off()
     ax.set_xlim(scales[0] / 1.3, scales[-1] * 1.3)
-    ax.set_xlabel("block length $b$ (sites)")
+    ax.set_xlabel(scale_name(result.attrs.get("sites_kind", "lattice")))
 
 
 def _legend(ax: Axes, most_columns: int = 4) -> None:
@@ -211,7 +213,7 @@ def variance(result: Cumulants, *, ax: Axes | None = None) -> Axes:
     ax.plot(b, b**-d, ls="--", marker="", color="0.4", label=f"{power}, independent")
     _few_ticks(ax)
     ax.set_ylabel(r"variance $\kappa_2(b)/\kappa_2(1)$")
-    _scale_axis(ax, result.scales)
+    _scale_axis(ax, result)
     _legend(ax)
     return ax
 
@@ -229,7 +231,7 @@ def correlation(result: Cumulants, *, ax: Axes | None = None) -> Axes:
     else:
         _say(ax, "no two blocks are neighbours")
     ax.set_ylabel("neighbour correlation")
-    _scale_axis(ax, result.scales)
+    _scale_axis(ax, result)
     return ax
 
 
@@ -247,7 +249,7 @@ def ratios(result: Cumulants, *, orders: Sequence[int] = (3, 4, 6), ax: Axes | N
     else:
         _say(ax, "too few blocks for any ratio")
     ax.set_ylabel(r"$\lambda_n=\kappa_n/\kappa_2^{n/2}$")
-    _scale_axis(ax, result.scales)
+    _scale_axis(ax, result)
     return ax
 
 
@@ -293,7 +295,7 @@ def couplings(
         flags = [f.partition(":")[0] for f in result.flags[0][0].split("; ")]
         _say(ax, f"refused at every scale: {', '.join(flags)}")
     ax.set_ylabel(r"coupling $g_n\,\sigma^n$")
-    _scale_axis(ax, result.scales)
+    _scale_axis(ax, result)
     return ax
 
 
@@ -321,5 +323,5 @@ def z_scores(result: Observables, *, ax: Axes | None = None) -> Axes:
     else:
         _say(ax, "no null model was run" if null is None else "no scale has a z-score")
     ax.set_ylabel(f"$z$ against {null or 'null model'}")
-    _scale_axis(ax, result.scales)
+    _scale_axis(ax, result)
     return ax

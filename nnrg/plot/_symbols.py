@@ -1,4 +1,4 @@
-"""Observables as they are written in a figure."""
+"""Observables and scales as they are written in a figure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from nnrg.networks._label import label
 
-__all__ = ["symbol"]
+__all__ = ["scale_name", "symbol"]
 
 _SYMBOLS = {"phi": r"$g_1$", "phi2": r"$r$", "phi4": r"$u$"}
 
@@ -32,3 +32,12 @@ def symbol(name: str, axes: Sequence[str]) -> str:
     if kind.startswith("ratio_"):
         return rf"$\lambda_{kind[6:]}$"
     return name
+
+
+def scale_name(kind: object) -> str:
+    """Return what b is called where sites are a lattice, a graph, or a product of two."""
+    if kind == "graph":
+        return "units in a block, mean $b$"
+    if kind == "product":
+        return r"block length $b$, $\sqrt{\mathrm{entries}}$"
+    return "block length $b$ (sites)"

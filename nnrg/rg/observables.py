@@ -186,7 +186,9 @@ class Observables:
             variables[f"null_{name}"] = Variable((f"draw_{name}", *dims), draws)
         for name, row in self.series.items():
             variables[f"series_{name}"] = Variable(("scale",), row)
-        return Group(variables, {**self.attrs, "nnrg_kind": self.kind})
+        # Files list arrays by name; which null model comes first is part of the result.
+        order = "\n".join(self.nulls)
+        return Group(variables, {**self.attrs, "nnrg_kind": self.kind, "nnrg_nulls": order})
 
     def to_xarray(self) -> xr.Dataset:
         """Return everything as a Dataset, under the names that the results file has."""

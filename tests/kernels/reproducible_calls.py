@@ -69,23 +69,29 @@ def pyramids(rng):
     for (d, shape), kind, order in product(shapes.items(), types, (8, 4)):
         for periodic in (False, True):
             cuts = tuple(np.array([0, n // 2 // 4 * 4, n] if n > 12 else [0, n]) for n in shape[1:])
-            yield f"pyramid {d} {kind.__name__} {order} {periodic}", pyramid(
-                rng.normal(size=shape).astype(kind),
-                (2,) * d,
-                1 if d == 4 else 2,
-                periodic=(periodic,) * d,
-                sample_group=np.arange(shape[0]) % 2,
-                edges=cuts,
-                order=order,
+            yield (
+                f"pyramid {d} {kind.__name__} {order} {periodic}",
+                pyramid(
+                    rng.normal(size=shape).astype(kind),
+                    (2,) * d,
+                    1 if d == 4 else 2,
+                    periodic=(periodic,) * d,
+                    sample_group=np.arange(shape[0]) % 2,
+                    edges=cuts,
+                    order=order,
+                ),
             )
     threes = rng.normal(size=(2, 30, 45))
-    yield "pyramid of threes", pyramid(
-        threes,
-        (3, 5),
-        1,
-        periodic=(True, False),
-        sample_group=np.zeros(2, np.int64),
-        edges=(np.array([0, 15, 30]), np.array([0, 45])),
+    yield (
+        "pyramid of threes",
+        pyramid(
+            threes,
+            (3, 5),
+            1,
+            periodic=(True, False),
+            sample_group=np.zeros(2, np.int64),
+            edges=(np.array([0, 15, 30]), np.array([0, 45])),
+        ),
     )
     for kind in types:
         stream = PyramidStream((64, 48), kind, (2, 2), 3, shift=0.1, scale=0.9)
@@ -102,32 +108,38 @@ def actions(rng):
         Term("site", (), (site_slope, site_second)),
     )
     for kind, window in product((np.float64, np.float32, np.float16), (None, (-6.0, 6.0))):
-        yield f"accumulate {np.dtype(kind).name} {window}", accumulate(
-            rng.normal(size=(4, 24, 36)).astype(kind),
-            1.1,
-            power=6,
-            margin=1,
-            periodic=(False, True),
-            sample_group=np.arange(4) % 2,
-            edges=(np.array([0, 12, 24]), np.array([0, 36])),
-            terms=terms,
-            window=window,
+        yield (
+            f"accumulate {np.dtype(kind).name} {window}",
+            accumulate(
+                rng.normal(size=(4, 24, 36)).astype(kind),
+                1.1,
+                power=6,
+                margin=1,
+                periodic=(False, True),
+                sample_group=np.arange(4) % 2,
+                edges=(np.array([0, 12, 24]), np.array([0, 36])),
+                terms=terms,
+                window=window,
+            ),
         )
     indptr, indices, weights = some_graph(90)
     for window in (None, (-6.0, 6.0)):
-        yield f"accumulate_on_graph {window}", accumulate_on_graph(
-            rng.normal(size=(13, 90)),
-            1.1,
-            power=6,
-            neighbours=(Neighbours(0, indptr, indices, weights),),
-            terms=(
-                GraphTerm("quadratic", 0),
-                GraphTerm("quartic", 0),
-                GraphTerm("site", -1, (site_slope, site_second)),
+        yield (
+            f"accumulate_on_graph {window}",
+            accumulate_on_graph(
+                rng.normal(size=(13, 90)),
+                1.1,
+                power=6,
+                neighbours=(Neighbours(0, indptr, indices, weights),),
+                terms=(
+                    GraphTerm("quadratic", 0),
+                    GraphTerm("quartic", 0),
+                    GraphTerm("site", -1, (site_slope, site_second)),
+                ),
+                sample_group=np.arange(13) % 3,
+                edges=(np.array([0, 30, 90]),),
+                window=window,
             ),
-            sample_group=np.arange(13) % 3,
-            edges=(np.array([0, 30, 90]),),
-            window=window,
         )
 
 

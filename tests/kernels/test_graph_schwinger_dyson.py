@@ -134,8 +134,10 @@ def test_equals_the_naive_twin(problem):
     assert_equals_twin(values, 0.25, **options)
 
 
-def test_many_chunks_of_many_tiles_equal_the_naive_twin(monkeypatch):
-    monkeypatch.setattr(graph_schwinger_dyson, "CHUNK", 64)
+@pytest.mark.parametrize(("columns", "batch"), [(5, 64), (2048, 2000)])
+def test_many_pieces_of_many_batches_equal_the_naive_twin(monkeypatch, columns, batch):
+    monkeypatch.setattr(graph_schwinger_dyson, "COLUMNS", columns)
+    monkeypatch.setattr(graph_schwinger_dyson, "BATCH", batch)
     rng = np.random.default_rng(1)
     graphs = [(0, random_graph(rng, 31, 0.2)), (1, random_graph(rng, 22, 0.4))]
     terms = tuple(GraphTerm(kind, near) for kind in PAIRS for near in (0, 1))

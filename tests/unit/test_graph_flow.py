@@ -154,6 +154,8 @@ def test_scales_are_units_in_a_block_and_results_are_reopened(tmp_path):
     cumulants.save(tmp_path / "c.nc")
     back = nnrg.open_results(tmp_path / "c.nc")
     np.testing.assert_array_equal(back.scales, cumulants.scales)
+    assert list(back.nulls) == list(cumulants.nulls) and len(back.nulls) == 4
+    np.testing.assert_array_equal(back.z(), cumulants.z())
     assert "3.125  " in str(cumulants)
 
 

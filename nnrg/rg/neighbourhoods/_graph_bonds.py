@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nnrg.graph.connection_graph import ConnectionGraph
+from nnrg.rg.graph_action.shells import EDGES, edge_unit, neighbours
+from nnrg_kernels.graph_schwinger_dyson import GraphTerm, accumulate_on_graph
 
 __all__ = ["graph_bonds"]
 
@@ -18,13 +20,15 @@ Floats = npt.NDArray[np.float64]
 def graph_bonds(
     values: npt.NDArray[np.floating[Any]],
     graphs: tuple[ConnectionGraph | None, ...],
+    shift: float,
     scale: float,
     sample_group: Ints,
     cuts: tuple[Ints, ...],
 ) -> tuple[Floats, Floats]:
     """Return sum_e |w_e| and sum_e |w_e| (phi_x - sgn(w_e) phi_y)^2 / scale^2 along each axis.
 
-    The field enters by its deviation from the mean. An edge belongs to both of its ends by halves.
+    The field enters by its deviation from `shift`, its mean. An edge belongs to both of its ends by
+    halves: with y the deviation and L the signed Laplacian the second is sum_x y_x (L y)_x.
 
     Returns
     -------
@@ -34,28 +38,20 @@ def graph_bonds(
     n_groups = (int(sample_group.max()) + 1) * int(np.prod([c.size - 1 for c in cuts]))
     bonds = np.zeros((n_groups, len(graphs)))
     squares = np.zeros_like(bonds)
-    wide = values.astype(np.float64)
-    y = (wide - wide.mean()) / scale
-    for axis, graph in enumerate(graphs):
-        if graph is None or graph.n_edges == 0:
-            continue
-        strength = graph.strengths()
-        moved = np.moveaxis(y, 1 + axis, -1)
-        flat = moved.reshape(-1, graph.n_nodes)
-        energy = flat * (strength * flat - (graph.to_sparse() @ flat.T).T)
-        own = np.moveaxis(energy.reshape(moved.shape), -1, 1 + axis)
-        squares[:, axis] = _by_group(own, sample_group, cuts)
-        along = [-1 if a == axis else 1 for a in range(y.ndim - 1)]
-        ends = np.broadcast_to(strength.reshape(along) / 2, y.shape)
-        bonds[:, axis] = _by_group(ends, sample_group, cuts)
+    joined = [(axis, g) for axis, g in enumerate(graphs) if g is not None and g.n_edges]
+    if not joined:
+        return bonds, squares
+    sums = accumulate_on_graph(
+        values,
+        1 / scale,
+        shift=shift,
+        power=1,
+        neighbours=[neighbours(graph, EDGES, axis) for axis, graph in joined],
+        terms=[GraphTerm("quadratic", place) for place in range(len(joined))],
+        sample_group=sample_group,
+        edges=cuts,
+    )
+    axes, units = [axis for axis, _ in joined], [edge_unit(graph) for _, graph in joined]
+    squares[:, axes] = sums.cross[:, 1] * units
+    bonds[:, axes] = sums.second / 2 * units
     return bonds, squares
-
-
-def _by_group(numbers: Floats, sample_group: Ints, cuts: tuple[Ints, ...]) -> Floats:
-    """Sum the numbers of each group: samples first, then cells in row-major order."""
-    for axis, cut in enumerate(cuts):
-        numbers = np.add.reduceat(numbers, cut[:-1], axis=1 + axis)
-    cells = numbers.reshape(numbers.shape[0], -1)
-    out = np.zeros((int(sample_group.max()) + 1, cells.shape[1]))
-    np.add.at(out, sample_group, cells)
-    return out.ravel()

@@ -20,7 +20,7 @@ Ints = npt.NDArray[np.int64]
 
 TIMES = (0.1, 0.3, 0.5, 1.0, 2.0, 3.0, 10.0, 30.0)
 """Diffusion times, in units of the inverse mean strength of a node."""
-MOST_NODES = 1500
+MOST_NODES = 300
 """Blocks of the largest graph whose eigenvalues are found, for every group and null draw."""
 
 _GROUPS = 8
@@ -54,7 +54,7 @@ def graph_numbers(
         ``C:x`` is :math:`\tau^2 \operatorname{Var}(\lambda)` of the signed Laplacian's eigenvalues
         in the measure :math:`e^{-\tau\lambda}` at x = tau times the mean strength, ``C_peak`` its
         largest value from x = 0.1 to 30: dimensionless. Errors: one of eight groups of units is
-        left out of all blocks at a time. NaN, with a flag, of more than 1500 blocks.
+        left out of all blocks at a time. NaN, with a flag, of more than 300 blocks.
     """
     rng = np.random.default_rng(seed)
     group = rng.permutation(graph.n_nodes) % _GROUPS

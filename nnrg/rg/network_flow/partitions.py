@@ -15,7 +15,8 @@ from nnrg.fields import Lattice, SynapticField
 from nnrg.graph.connection_graph import ConnectionGraph
 from nnrg.graph.similarity import similarity_graph
 from nnrg.networks._label import label
-from nnrg.networks._topology_vectors import weight_vectors
+from nnrg.networks._shared_numbers import without_shared
+from nnrg.networks._topology_vectors import vectors_of
 from nnrg.networks.geometry import lattice_from_hint
 from nnrg.networks.network import Network
 from nnrg.networks.topology import Population, Topology
@@ -195,21 +196,29 @@ def rule_partitions(
             ladder = _ladder([rng.permutation(p.size)], p.size, levels)
             out[p.name] = Partition(Hierarchy(ladder), None, frozenset(), "random order")
         else:
-            out[p.name] = _by_rule(net, p, rule, [t for t in tensors if t in choosing], levels)
+            may = [t for t in tensors if t in choosing]
+            rest = [t for t in tensors if t not in choosing]
+            out[p.name] = _by_rule(net, p, rule, may, rest, levels)
     return out
 
 
 def _by_rule(
-    net: Network, population: Population, rule: str, tensors: list[str], levels: int | None
+    net: Network,
+    population: Population,
+    rule: str,
+    tensors: list[str],
+    measured: list[str],
+    levels: int | None,
 ) -> Partition:
     n = population.size
-    if not tensors:
-        return left_alone(n, "no tensor but those that are measured touches them")
     if n > _MOST_UNITS:
         return left_alone(n, f"{n} units are too many to compare all pairs of")
-    others = {e.tensor for e in population.ends} - set(tensors)
+    usable, shared = without_shared(net, population, measured, tensors)
+    vectors, used = vectors_of(net, population, usable)
+    if vectors is None:
+        but = f": {_listed(shared)} holds numbers of those once more" if shared else ""
+        return left_alone(n, f"no tensor but those that are measured touches them{but}")
     try:
-        vectors, used = weight_vectors(net, population, excluding=sorted(others), weights="both")
         graph = similarity_graph(
             vectors,
             neighbours=min(_NEIGHBOURS, n - 1),

@@ -183,7 +183,7 @@ def _by_rule(
     else:
         sides = [frozenset(t for t, c in colour.items() if c == half) for half in (0, 1)]
     out: Choices = []
-    for choosing in (side for side in sides if side or rule == "random"):
+    for choosing in sides:
         partitions = rule_partitions(
             net,
             topology,
@@ -197,7 +197,8 @@ def _by_rule(
             levels=levels,
             rng=np.random.default_rng(seed),
         )
-        out.append((partitions, choosing))
+        if not out or any(p.is_blocked for p in partitions.values()):
+            out.append((partitions, choosing))
     return out
 
 
@@ -276,7 +277,9 @@ def _graph(
             hierarchy = hierarchies[name]
             to = coarse.level_of(hierarchy, level)
             of_block = np.empty(count[name], dtype=np.int64)
-            of_block[hierarchy.labels[at[name]]] = hierarchy.labels[to]
+            # Units are in the order of the file, blocks in that of their hierarchy.
+            node = hierarchy.labels[at[name]] if at[name] else np.arange(hierarchy.n_sites)
+            of_block[node] = hierarchy.labels[to]
             parts.append(of_block + start)
             start += hierarchy.n_blocks(to)
         labels.append(np.concatenate(parts))

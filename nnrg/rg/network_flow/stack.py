@@ -97,7 +97,9 @@ def stack(
     names: list[tuple[str, ...]] = []
     for layer in layers:
         chosen = [parts[f[layer]] for f in found]
-        matrix, populations = _one(net, chosen[0]) if len(chosen) == 1 else _product(net, chosen)
+        matrix, populations = (
+            _one(net, chosen[0]) if len(chosen) == 1 else _product(net, known, chosen)
+        )
         if rows and matrix.shape != rows[0].shape:
             raise AnalysisError(
                 f"{chosen[0].name!r} has shape {matrix.shape}, that of layer {layers[0]} has "
@@ -127,28 +129,27 @@ def _one(net: Network, part: Part) -> tuple[Floats, tuple[str, ...]]:
     return values[0].astype(np.float64), part.populations
 
 
-def _product(net: Network, parts: Sequence[Part]) -> tuple[Floats, tuple[str, ...]]:
+def _product(
+    net: Network, topology: Topology, parts: Sequence[Part]
+) -> tuple[Floats, tuple[str, ...]]:
     """Return the product of two matrices over the population that both, and no others, have."""
     one, other = parts
+    if len(one.populations) != 2 or len(other.populations) != 2:
+        raise AnalysisError(f"{one.name!r} and {other.name!r} are not both matrices; give one name")
     shared = [p for p in one.populations if p in other.populations]
-    own = [p for p in shared if len(set(one.populations)) == len(set(other.populations)) == 2]
-    inner = [p for p in own if not set(one.populations) == set(other.populations)] or own
-    if not inner:
+    if not shared:
         raise AnalysisError(
             f"{one.name!r} and {other.name!r} share no population that they could be multiplied "
             "over; print(net.topology())"
         )
-    # Of two shared populations the one that only this layer has: fewer ends are attached to it.
-    over = inner[0]
-    if len(inner) == 2:
-        topology = net.topology()
-        over = min(inner, key=lambda name: len(topology.population(name).ends))
+    # The stream is shared too, and by all layers: more is attached to it than to the inner units.
+    over = min(shared, key=lambda name: len(topology.population(name).ends))
     left, right = _one(net, one)[0], _one(net, other)[0]
     if one.populations[0] == over:
         left = left.T
     if other.populations[0] != over:
         right = right.T
-    outer = [next(p for p in part.populations if p != over) for part in parts]
+    outer = [part.populations[1 - part.populations.index(over)] for part in parts]
     return left @ right, tuple(outer)
 
 

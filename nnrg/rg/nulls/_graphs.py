@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from nnrg.errors import AnalysisError
+from nnrg.errors import AnalysisError, ArgumentError
 from nnrg.fields import SynapticField
 from nnrg.graph.connection_graph import ConnectionGraph
 from nnrg.rg.flow import Flow
@@ -32,6 +33,8 @@ Floats = npt.NDArray[np.float64]
 
 # Nodes along an axis whose Laplacian is diagonalised.
 _DENSE = 4000
+# Rewired graphs that are tried for one with as many scales: draws are of those that have them.
+_TRIES = 10
 
 
 def independent(flow: Flow) -> Callable[[np.random.Generator], SynapticField]:
@@ -199,7 +202,7 @@ def configuration(flow: Flow) -> Callable[[np.random.Generator], Flow]:
     Raises
     ------
     AnalysisError
-        If there is no graph, or no other one with its degrees.
+        If there is no graph, or no other one with its degrees, or none that has as many scales.
     """
     if not flow.graphs or all(g is None for g in flow.graphs[0]):
         raise AnalysisError(
@@ -209,25 +212,31 @@ def configuration(flow: Flow) -> Callable[[np.random.Generator], Flow]:
     graphs = flow.graphs[0]
 
     def draw(rng: np.random.Generator) -> Flow:
-        drawn = [None if g is None else rewired(g, rng) for g in graphs]
-        blocks = flow.blocks
-        assert isinstance(blocks, Neighbourhoods)
-        if isinstance(blocks, ProductBlocks):
-            rules = [
-                None if rule is None else _on(flow, axis, rule, graph)
-                for axis, (rule, graph) in enumerate(
-                    zip((blocks.rows, blocks.columns), drawn, strict=True)
-                )
-            ]
-            again: Neighbourhoods = ProductBlocks(rules[0], rules[1])
-            field = flow.field
-        else:
-            again = _on(flow, 0, blocks, drawn[0])
-            field = flow.field
-            if isinstance(field.sites, ConnectionGraph) and drawn[0] is not None:
-                field = replace(field, sites=drawn[0])
-        found = renormalize(field, again, len(flow), flow.rescale, errors=flow.errors)
-        return at_sizes_of(found, flow)
+        for _ in range(_TRIES):
+            drawn = [None if g is None else rewired(g, rng) for g in graphs]
+            blocks = flow.blocks
+            assert isinstance(blocks, Neighbourhoods)
+            if isinstance(blocks, ProductBlocks):
+                rules = [
+                    None if rule is None else _on(flow, axis, rule, graph)
+                    for axis, (rule, graph) in enumerate(
+                        zip((blocks.rows, blocks.columns), drawn, strict=True)
+                    )
+                ]
+                again: Neighbourhoods = ProductBlocks(rules[0], rules[1])
+                field = flow.field
+            else:
+                again = _on(flow, 0, blocks, drawn[0])
+                field = flow.field
+                if isinstance(field.sites, ConnectionGraph) and drawn[0] is not None:
+                    field = replace(field, sites=drawn[0])
+            with suppress(ArgumentError):  # this graph makes fewer scales
+                found = renormalize(field, again, len(flow), flow.rescale, errors=flow.errors)
+                return at_sizes_of(found, flow)
+        raise AnalysisError(
+            f"blocks on {_TRIES} rewired graphs have fewer than the {len(flow)} scales of field "
+            f"{flow.field.name!r}; leave out the null model 'configuration', or give fewer levels"
+        )
 
     return draw
 

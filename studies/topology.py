@@ -1,0 +1,356 @@
+"""Look at connection graphs by diffusion, and at activity by pairs of correlated units.
+
+Two questions. Do the graphs of trained weights, of similar hidden units and of strong weights, have
+another heat capacity C(tau) than graphs of the same degrees, and a spectral dimension? And does the
+activity of the shipped network, on patches of photographs that it was not trained on, scale with
+the size of blocks of units, chosen by activity or by weights, other than that of independent units?
+
+Run ``python studies/topology.py`` (minutes, downloads 180 MB once), or with ``--quick`` (small
+networks alone). Written: ``topology`` and ``topology_activity`` as ``.pdf`` and ``.png``,
+``report.md``, ``numbers.json``.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from _activity import WINDOWS, Activity, activity
+from _diffusion import GRAPHS, Diffusion, diffusion, family_wise
+from _report import Writer, arguments, table
+from real_networks import Offline
+
+import nnrg
+from nnrg.errors import AnalysisError
+from nnrg.plot import style
+from nnrg.rg.cumulants import Cumulants
+from nnrg.rg.neighbourhoods.diffusion import DiffusionBlocks
+from nnrg.rg.neighbourhoods.hierarchy import Neighbourhoods
+from nnrg.rg.neighbourhoods.matching import MatchingBlocks
+from nnrg.rg.neighbourhoods.pairs import PairBlocks
+from nnrg.rg.phenomenological import IndependentUnits, PhenomenologicalFlow, phenomenological_flow
+from nnrg.rg.verdict import verdict
+
+QUESTION = "Which structure do connection graphs and activity have beyond degrees and single units?"
+LEVEL = 0.05
+# Four flows share the level: their ranks go down to 1 / 81.
+BLOCK_DRAWS = 80
+STATES = ("trained", "initial")
+NULLS = ("permutation", "configuration", "independent", "shuffle")
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
+
+
+def paired(acts: Mapping[str, Activity], draws: int, seed: int) -> dict[str, PhenomenologicalFlow]:
+    """Return the flow over pairs told by activity on other patches, and by weights."""
+    found = {}
+    for state, act in acts.items():
+        weights = act.net.tensors["encoder.weight"].reshape(act.measured.sites.n_sites, -1).T
+        for chooser, chosen in (("activity", act.choosing), ("weights", weights)):
+            found[f"{state}, pairs by {chooser}"] = phenomenological_flow(
+                act.measured,
+                blocks=PairBlocks(split=None, chosen_on=chosen),
+                modes=chooser == "activity",
+                nulls=IndependentUnits(draws=draws),
+                rng=seed,
+            )
+    return found
+
+
+def on_graphs(acts: Mapping[str, Activity], draws: int, seed: int) -> dict[str, Cumulants]:
+    """Return the flow of activity over blocks of units whose weights are alike."""
+    found = {}
+    rules: dict[str, Neighbourhoods] = {
+        "matching": MatchingBlocks(),
+        "diffusion": DiffusionBlocks(),
+    }
+    for state, act in acts.items():
+        graph = act.net.similarity_graph("encoder:out", excluding=())
+        field = replace(act.measured, sites=graph).standardised()
+        for name, rule in rules.items():
+            try:
+                flow = nnrg.renormalize(field, rule, errors=nnrg.Jackknife(blocks=WINDOWS))
+            except AnalysisError as error:
+                print(f"{state}, {name} left out: {error}", file=sys.stderr)
+                continue
+            nulls = [nnrg.NullModel(null, draws=draws) for null in NULLS]
+            found[f"{state}, {name}"] = flow.cumulants(order=4, nulls=nulls, rng=seed)
+    return found
+
+
+def say_diffusion(found: Mapping[str, Diffusion]) -> list[str]:
+    """Write what diffusion tells of each graph."""
+    p_values = family_wise(found)
+    rows = []
+    for title, d in found.items():
+        low, high = d.differing()
+        rows.append(
+            [
+                title,
+                f"{d.graph.n_nodes}, {d.graph.n_edges}",
+                f"{p_values[title]:.2g}",
+                f"{d.peak[0]:.3f}, {d.null_peak}",
+                "none" if p_values[title] > LEVEL else f"{low:.2g} .. {high:.2g}",
+                str(d.dimension.estimate) if d.dimension.has_plateau else "no plateau",
+                f"{d.plateaus} of {len(d.draws)}",
+            ]
+        )
+    head = ["graph", "nodes, edges", "p", "largest C: graph, rewired", "tau where C differs"]
+    head += ["spectral dimension", "rewired graphs with a plateau"]
+    return ["## Diffusion on connection graphs", "", DIFFUSION, "", *table(head, rows)]
+
+
+def means_something(title: str, exponent: str) -> bool:
+    """Tell whether an exponent is one of activity: modes that weights chose are not its modes."""
+    return exponent != "mu" or title.endswith("by activity")
+
+
+def say_pairs(flows: Mapping[str, PhenomenologicalFlow]) -> list[str]:
+    """Write the exponents of activity with those of independent units."""
+    rows = []
+    for title, flow in flows.items():
+        scores = {s.name: s for s in flow.scores}
+        for name, fit in flow.exponents().items():
+            if np.isnan(fit.effective.value) or not means_something(title, name):
+                continue
+            score = scores.get(name)
+            rows.append(
+                [
+                    title,
+                    name,
+                    str(fit.effective),
+                    "" if score is None else f"{score.null_mean:.3f} +- {score.null_spread:.3f}",
+                    "" if score is None else f"{score.z:+.1f}",
+                    "" if score is None else f"{score.adjusted:.2g}",
+                    fit.refusal or f"{fit.estimate}, {fit.decades:.1f} decades",
+                ]
+            )
+    head = ["network, blocks", "exponent", "slope over all K", "independent units", "z"]
+    lines = table([*head, "adjusted p", "power law"], rows)
+    lines += [f"- {title}: {flow.verdict}." for title, flow in flows.items()]
+    return ["## Activity over pairs of units", "", PAIRS, "", *lines, ""]
+
+
+def say_blocks(flows: Mapping[str, Cumulants]) -> list[str]:
+    """Write what blocks chosen by weights tell of activity."""
+    rows = []
+    for title, cumulants in flows.items():
+        b, ratio, error, _ = over_permuted(cumulants)
+        i = cumulants.names.index("kappa_2")
+        scores = [cumulants.z(null)[1:, i] for null in NULLS]
+        for level, size in enumerate(b):
+            number = nnrg.Estimate(float(ratio[level]), float(error[level]))
+            shown = ["" if np.isnan(z[level]) else f"{z[level]:+.1f}" for z in scores]
+            rows.append([title, f"{size:.3g}", str(number), *shown])
+    head = ["network, blocks", "b", "variance / permuted", *(f"z ({null})" for null in NULLS)]
+    lines = table(head, rows)
+    # Four flows are judged: each at a quarter of the level.
+    judged = {t: verdict(c, alpha=LEVEL / len(flows)) for t, c in flows.items()}
+    lines += [f"- {title}: {v.statement}: {v.reason}." for title, v in judged.items()]
+    return ["## Activity over blocks that weights choose", "", BLOCKS, "", *lines, ""]
+
+
+def over_permuted(
+    cumulants: Cumulants,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return b > 1, the variance of blocks over that of permuted units, its error, the band's."""
+    i = cumulants.names.index("kappa_2")
+    mean = cumulants.null_mean("permutation")[1:, i]
+    values, errors = cumulants.values[1:, i], cumulants.errors()[1:, i]
+    spread = cumulants.null_spread("permutation")[1:, i]
+    return cumulants.scales[1:], values / mean, errors / mean, spread / mean
+
+
+def draw_diffusion(found: Mapping[str, Diffusion], path: Callable[[str], Path]) -> None:
+    """Draw C(tau) of every graph with the band of rewired ones."""
+    from matplotlib.figure import Figure
+
+    from nnrg import plot
+
+    columns = min(5, max(2, -(-len(found) // 2)))
+    with style("aps"):
+        figure = Figure(figsize=(7.0, 3.6), layout="constrained")
+        panels = figure.subplots(2, columns, squeeze=False)
+        for k, (ax, (title, d)) in enumerate(zip(panels.flat, found.items(), strict=False)):
+            mean, spread = d.draws.mean(axis=0), d.draws.std(axis=0, ddof=1)
+            ax.fill_between(d.tau, mean - 2 * spread, mean + 2 * spread, color="0.75", lw=0)
+            ax.plot(d.tau, d.capacity, color=COLOURS[0], marker="")
+            ax.set_xscale("log")
+            ax.set_title(f"({'abcdefghij'[k]}) {title}", loc="left", fontsize="small")
+            ax.set_ylim(0, None)
+        for ax in panels.flat[len(found) :]:
+            ax.set_visible(False)
+        figure.supylabel(r"heat capacity $C(\tau)$", fontsize="medium")
+        figure.supxlabel(
+            r"diffusion time $\tau$; bands: rewired graphs, two standard deviations",
+            fontsize="medium",
+        )
+        for ending in ("pdf", "png"):
+            plot.save(figure, path(f"topology.{ending}"))
+
+
+def draw_activity(
+    flows: Mapping[str, PhenomenologicalFlow],
+    blocks: Mapping[str, Cumulants],
+    path: Callable[[str], Path],
+) -> None:
+    """Draw variance, silence and exponents over pairs, and the variance over blocks by weights."""
+    from matplotlib.figure import Figure
+
+    from nnrg import plot
+
+    with style("aps"):
+        figure = Figure(figsize=(7.0, 5.2), layout="constrained")
+        panels = figure.subplots(2, 2)
+        for ax, name, label in (
+            (panels[0, 0], "variance", r"$M_2(K)\,/\,K M_2(1)$"),
+            (panels[0, 1], "free_energy", r"$\ln P_0(K)\,/\,K \ln P_0(1)$"),
+        ):
+            for colour, (title, flow) in zip(COLOURS, flows.items(), strict=False):
+                if name not in flow.observables:
+                    continue
+                k = flow.scales
+                ratio = flow.observables[name].map(lambda v, k=k: v / (v[..., :1] * k))
+                ax.errorbar(k, ratio.values, ratio.errors(), color=colour, label=title)
+                drawn = flow.draws[name] / (flow.draws[name][:, :1] * k)
+                mean, spread = drawn.mean(axis=0), drawn.std(axis=0, ddof=1)
+                band = mean - 2 * spread, mean + 2 * spread
+                ax.fill_between(k, *band, color=colour, alpha=0.25, lw=0)
+            ax.set_xscale("log", base=2)
+            ax.set_xlabel("units in a block $K$")
+            ax.set_ylabel(label)
+        panels[0, 0].legend(loc="upper left")
+        _room(panels[0, 0], 0.3)
+        _exponents(panels[1, 0], flows)
+        for colour, (title, cumulants) in zip(COLOURS, blocks.items(), strict=False):
+            b, ratio, error, spread = over_permuted(cumulants)
+            panels[1, 1].errorbar(b, ratio, error, color=colour, label=title)
+            panels[1, 1].fill_between(
+                b, 1 - 2 * spread, 1 + 2 * spread, color=colour, alpha=0.2, lw=0
+            )
+            i = cumulants.names.index("kappa_2")
+            rewired = cumulants.null_mean("configuration")[1:, i]
+            rewired = rewired / cumulants.null_mean("permutation")[1:, i]
+            panels[1, 1].plot(b, rewired, color=colour, ls=":", marker="", lw=0.8)
+        panels[1, 1].set_xscale("log", base=2)
+        panels[1, 1].set_xlabel("mean block size $b$")
+        panels[1, 1].set_ylabel(r"$\kappa_2\,/\,\kappa_2$ permuted")
+        panels[1, 1].legend(loc="upper left")
+        _room(panels[1, 1], 0.35)
+        for ax, letter in zip(panels.flat, "abcd", strict=True):
+            ax.set_title(f"({letter})", loc="left")
+        figure.supxlabel(
+            "bands, two standard deviations: (a-c) independent units, (d) permuted units; "
+            "dotted: mean of rewired graphs",
+            fontsize="small",
+        )
+        for ending in ("pdf", "png"):
+            plot.save(figure, path(f"topology_activity.{ending}"))
+
+
+def _room(ax: object, share: float) -> None:
+    low, high = ax.get_ylim()
+    ax.set_ylim(low, high + share * (high - low))
+
+
+def _exponents(ax: object, flows: Mapping[str, PhenomenologicalFlow]) -> None:
+    """Draw the slopes over all K beside those of independent units."""
+    names = ("alpha", "beta", "mu")
+    for k, (colour, (title, flow)) in enumerate(zip(COLOURS, flows.items(), strict=False)):
+        scores = {s.name: s for s in flow.scores}
+        for at, name in enumerate(names):
+            fit, x = flow.fits[name], at + 0.15 * (k - 1.5)
+            if name not in scores or not means_something(title, name):
+                continue
+            s = scores[name]
+            ax.errorbar([x], [fit.effective.value], [fit.effective.error], color=colour)
+            ax.fill_between(
+                [x - 0.06, x + 0.06], *[[s.null_mean + n * s.null_spread] * 2 for n in (-2, 2)],
+                color=colour, alpha=0.25, lw=0,
+            )  # fmt: skip
+    ax.set_xticks(range(len(names)), [r"$\alpha$", r"$\tilde\beta$", r"$\mu$"])
+    ax.minorticks_off()
+    ax.set_ylabel("slope over all $K$")
+
+
+def in_short(
+    found: Mapping[str, Diffusion], flows: Mapping[str, PhenomenologicalFlow]
+) -> list[str]:
+    """Write what was found in a few lines."""
+    p_values = family_wise(found)
+    yes = [title for title, p in p_values.items() if p <= LEVEL]
+    no = [title for title in found if title not in yes]
+    plateau = [title for title, d in found.items() if d.dimension.has_plateau]
+    lines = [
+        "## In short",
+        "",
+        f"- Heat capacity differs from that of graphs with the same degrees: "
+        f"{', '.join(yes) or 'none'}. Cannot be told: {', '.join(no) or 'none'}.",
+        f"- A plateau of C(tau), and so a spectral dimension: {', '.join(plateau) or 'none'}.",
+    ]
+    for title, flow in flows.items():
+        beaten = "beats" if flow.beaten else "does not beat"
+        slope = flow.fits["alpha"].effective
+        lines.append(
+            f"- Activity, {title}: alpha = {slope} over all K; {beaten} independent units."
+        )
+    return [*lines, ""]
+
+
+def main() -> None:
+    """Measure, draw, write."""
+    options = arguments(QUESTION, "topology")
+    writer = Writer(options.output, "topology", QUESTION)
+    rng = np.random.default_rng(options.seed)
+    draws = 20 if options.quick else 40
+    found: dict[str, Diffusion] = {}
+    for case in GRAPHS:
+        if options.quick and not case.quick:
+            continue
+        writer.progress(case.title)
+        try:
+            found[case.title] = diffusion(case, draws, rng)
+        except Offline as missing:
+            print(f"{case.title} left out: {missing}", file=sys.stderr)
+    writer.progress("activity")
+    acts = {state: activity(state, 20 if options.quick else 40, rng) for state in STATES}
+    flows = paired(acts, draws, options.seed)
+    blocks = on_graphs(acts, BLOCK_DRAWS, options.seed)
+    writer.add(say_diffusion(found))
+    writer.add(say_pairs(flows))
+    writer.add(say_blocks(blocks))
+    writer.first(in_short(found, flows))
+    draw_diffusion(found, writer.path)
+    draw_activity(flows, blocks, writer.path)
+    writer.finish(blocks)
+
+
+DIFFUSION = (
+    "C(tau) = -dS / d ln tau of diffusion by the normalised Laplacian, on graphs of the ten most "
+    "similar units (by all their weights) and on graphs of the ten strongest |W| of each unit. "
+    "Rewired: the same degrees, weights dealt out anew. p: chance that the largest distance from "
+    "rewired graphs, over all times and graphs, is as large. Each graph is one graph, all its "
+    "eigenvalues are known, and C has no error but for the choice of network: errors are of the "
+    "ensemble of rewired graphs."
+)
+PAIRS = (
+    "ReLU activity of 96 hidden units on noisy held-out patches, 64 windows that share no pixel "
+    "being the jackknife's groups. Pairs are chosen by activity on the part of the photographs "
+    "that the network was trained on, or by the correlation of weight vectors; either way not by "
+    "what is measured. Independent units (N8): the activity of each unit shuffled for itself, "
+    "everything repeated. K goes from 1 to 16, little more than a decade, in which no power law "
+    "can be established: slopes are effective ones."
+)
+BLOCKS = (
+    "Blocks of the graph of units with similar weights, heavy-edge matching and diffusion "
+    "(Laplacian RG); activity is measured, each unit standardised, so that correlations alone make "
+    "a variance of blocks. z: distance of the variance of blocks from that of "
+    "permuted units, of blocks chosen on rewired graphs, of independent units, and of all numbers "
+    "shuffled."
+)
+
+
+if __name__ == "__main__":
+    main()
