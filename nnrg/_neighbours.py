@@ -107,7 +107,7 @@ class Neighbours:
                 on = replace(field, sites=graph)
             else:
                 on = replace(_along(field, found[0]), sites=graph)
-            return Placed(on, make(), _chosen_by(field.sites.axes[found[0]], graph))
+            return Placed(on, make(graph), _chosen_by(field.sites.axes[found[0]], graph))
         return self._split(field, "no other tensor with numbers of its own touches these units")
 
     def _split(self, field: SynapticField, why: str) -> Placed:

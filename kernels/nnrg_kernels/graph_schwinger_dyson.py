@@ -30,6 +30,7 @@ Ints = npt.NDArray[np.int64]
 
 COLUMNS = 2048  # sites of a line whose derivatives are held at a time
 BATCH = 1 << 20  # values that are converted at a time
+TASK = 1 << 15  # values of a task, at least
 TASKS = 64
 # From so many tiles of lines on threads take some of them each, else they share the columns of one.
 FEW_TILES = 4
@@ -236,7 +237,8 @@ class _Work:
         n_lines = group.size
         tiles = -(-n_lines // TILE)
         if tiles >= FEW_TILES:
-            edges = TILE * (tiles * np.arange(min(tiles, TASKS) + 1) // min(tiles, TASKS))
+            most = max(1, min(tiles, TASKS, lines[0].size // TASK))
+            edges = TILE * (tiles * np.arange(most + 1) // most)
             cut = [(low, min(high, n_lines)) for low, high in pairwise(edges.tolist())]
             return [partial(self._sum, lines, group, n_cells, *at, self._cuts, None) for at in cut]
         out: list[Callable[[], Any]] = []

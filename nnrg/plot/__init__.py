@@ -10,6 +10,7 @@ from __future__ import annotations
 from nnrg.plot._comparison import comparison
 from nnrg.plot._figures import PANELS, column, figure, summary
 from nnrg.plot._graph import graph
+from nnrg.plot._network_flow import network_flow
 from nnrg.plot._panels import correlation, couplings, ratios, variance, z_scores
 from nnrg.plot._style import STYLES, save, style
 
@@ -22,6 +23,7 @@ __all__ = [
     "couplings",
     "figure",
     "graph",
+    "network_flow",
     "ratios",
     "save",
     "style",

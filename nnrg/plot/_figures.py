@@ -67,7 +67,8 @@ def figure(result: Measurement, *, style_name: str = "aps") -> Figure:
         _panels.z_scores(g, ax=panels[1, 2])
         for ax, letter in zip(panels.flat, "abcdef", strict=True):
             _letter(ax, letter, book)
-        where = f": {label(g.attrs['lattice'], 40)}{_order(result)}"
+        order = " (index order: no natural neighbours)" if result.order == "index" else ""
+        where = f": {label(g.attrs['lattice'], 40)}{order}"
         title = label(result.name, max(16, _TITLE - len(where))) + where
         fig.suptitle(title, fontsize="medium", parse_math=False)
         null = next(iter(c.nulls), None)
@@ -132,7 +133,7 @@ def summary(run: Run, *, style_name: str = "aps") -> Figure:
         size = 7 if len(names) <= 40 else 5.5
         ax.set_yticks(
             range(len(names)),
-            [_mark(run[n]) + label(n, 44) for n in names],
+            [("" if run[n].natural else f"({run[n].order}) ") + label(n, 44) for n in names],
             fontsize=size,
             parse_math=False,
         )
@@ -156,21 +157,6 @@ def summary(run: Run, *, style_name: str = "aps") -> Figure:
         fig.suptitle(title, fontsize="medium", parse_math=False)
         freeze(fig)
     return fig
-
-
-def _order(result: Measurement) -> str:
-    """Say after a lattice what its order means; a graph is an order of its own."""
-    if result.natural or result.couplings.attrs.get("sites_kind", "lattice") != "lattice":
-        return ""
-    return " (index order: no natural neighbours)"
-
-
-def _mark(result: Measurement) -> str:
-    """Mark fields whose sites are in no natural order, by what their blocks are made of."""
-    if result.natural:
-        return ""
-    kind = result.couplings.attrs.get("sites_kind", "lattice")
-    return "(index) " if kind == "lattice" else "(graph) "
 
 
 def _variance_scores(m: Measurement) -> dict[float, float]:

@@ -160,6 +160,8 @@ def _frame(ax: Axes, name: str) -> None:
     low, high = ax.get_ylim()
     if name.startswith("ratio") and max(abs(low), abs(high)) > 20 * _LINEAR:
         ax.set_yscale("symlog", linthresh=_LINEAR)
+    if name in ("mp_top", "mp_moment_2"):
+        ax.set_yscale("log", nonpositive="clip")
     expected = 1.0 if name in ("mp_top", "mp_moment_2", "non_normality") else 0.0
     if name != "f_S":
         ax.axhline(expected, color="0.6", lw=0.5, zorder=0)

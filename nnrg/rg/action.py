@@ -103,13 +103,14 @@ def measure(
     if not isinstance(flow, Flow):
         raise ArgumentError(f"expected a Flow, got {type(flow).__name__}; try nnrg.renormalize")
     on = (Basis.scalar(order=6) if basis is None else basis).on(flow.field.sites.dimension)
-    chosen_nulls(nulls, flow)  # what is wrong with them is said before the work, not after it
+    # What is wrong with the null models is said before the work, not after it.
+    total = 1 + sum(model.draws for model in chosen_nulls(nulls, flow))
     tick = progress or (lambda done, of: None)
     seed = as_seed(rng)
     fits = [fit_level(flow, level, on) for level in range(len(flow))]
-    tick(0, 1)
+    tick(1, total)
     numbers = partial(_null_numbers, fits=fits, basis=on, order=order)
-    flow, drawn = measure_nulls(flow, nulls, seed, numbers, tick)
+    flow, drawn = measure_nulls(flow, nulls, seed, numbers, lambda done, of: tick(1 + done, 1 + of))
     kappa = {name: np.stack([k for k, _ in pairs]) for name, pairs in drawn.items()}
     couplings = {name: np.stack([g for _, g in pairs]) for name, pairs in drawn.items()}
     return assemble(flow, order, kappa, seed), _couplings(flow, on, fits, couplings, seed)

@@ -12,7 +12,7 @@ import pytest
 import nnrg
 from nnrg.errors import ArgumentError
 from nnrg.graph.connection_graph import ConnectionGraph
-from nnrg.rg.neighbourhoods.blocking import equalised
+from nnrg.rg.neighbourhoods._equalised import equalised
 from nnrg.rg.neighbourhoods.hierarchy import Choice, Hierarchy
 from nnrg.rg.renormalize import repeat_flow, with_errors
 
@@ -101,7 +101,7 @@ def test_independent_sites_keep_kappa_2_times_units_in_a_block():
 
 def test_equal_sizes_are_left_as_they_are():
     means = np.random.default_rng(9).normal(size=(5, 6))
-    assert equalised(means, np.full(6, 3)) is means
+    assert equalised(means, (np.full(6, 3),)) is means
 
 
 def test_a_matrix_is_blocked_along_both_populations():
@@ -200,3 +200,14 @@ def test_hierarchies_that_are_none(partitions, message):
     with pytest.raises(ArgumentError, match=message):
         flow = nnrg.SynapticField(free_field(4, 20), ring(4))
         nnrg.renormalize(flow, Given(partitions))
+
+
+def test_the_first_levels_of_a_hierarchy_are_those_of_the_whole():
+    labels = np.random.default_rng(11).permutation(np.arange(24) // 2)
+    whole = Hierarchy([labels, labels // 3, labels // 6])
+    for levels in range(1, 5):
+        part = whole.cut(levels)
+        assert len(part) == levels
+        for level in range(1, levels):
+            pairs = set(zip(part.labels[level], whole.labels[level], strict=True))
+            assert len(pairs) == whole.n_blocks(level) == part.n_blocks(level)

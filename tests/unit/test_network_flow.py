@@ -339,6 +339,15 @@ def test_bad_input_is_refused_by_name():
         flow.at(1, half=1)
 
 
+def test_tensors_left_out_are_blocked_and_nothing_else():
+    net = nnrg.load(chain(seed=24))
+    flow = renormalize_network(net, excluding="fc4.*", nulls=(), rng=1)
+    assert flow.not_measured["fc4.weight"] == flow.not_measured["fc4.bias"] == "left out, as asked"
+    assert "fc4:out" not in flow.graph(1).names and "fc3:out" in flow.graph(1).names
+    assert flow.at(1)["fc4.weight"].shape[1] < 32
+    assert not any("fc4.weight" in half.chosen_by for half in flow.halves)
+
+
 def test_labels_that_say_whose_numbers_they_are_keep_the_rule():
     net = nnrg.load(chain(seed=16))
     named = LabelBlocks(np.arange(64) // 4, sources=[net.source_of("fc1.weight")])

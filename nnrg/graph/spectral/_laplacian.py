@@ -11,12 +11,13 @@ import numpy.typing as npt
 from nnrg._validate import shown
 from nnrg.errors import AnalysisError, ArgumentError, NonFiniteError
 
-__all__ = ["KINDS", "Laplacian", "laplacian"]
+__all__ = ["KINDS", "Laplacian", "check_strength", "laplacian"]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 KINDS = ("combinatorial", "normalised", "signed")
+_LEAST, _MOST = 1e-100, 1e100
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,7 +81,7 @@ def laplacian(graph: object, kind: str) -> Laplacian:
     NonFiniteError
         If a weight is NaN or infinite.
     AnalysisError
-        If there is one node only, or no edge.
+        If there is one node only, or no edge, or weights are far from one.
     """
     if kind not in KINDS:
         raise ArgumentError(
@@ -106,6 +107,7 @@ def laplacian(graph: object, kind: str) -> Laplacian:
         )
     node = np.repeat(np.arange(n), np.diff(indptr))
     strength = np.bincount(node, np.abs(weights), minlength=n)
+    check_strength(strength)
     component, mode, n_zero = _zero_modes(indptr, indices, weights, negative > 0)
     diagonal: Floats = np.asarray(strength, dtype=np.float64)
     if kind == "normalised":
@@ -117,6 +119,22 @@ def laplacian(graph: object, kind: str) -> Laplacian:
     length = np.sqrt(np.bincount(component, mode**2))
     mode = np.divide(mode, length[component], out=np.zeros(n), where=length[component] > 0)
     return Laplacian(indptr, indices, weights, diagonal, component, mode, n_zero, kind)
+
+
+def check_strength(strength: Floats) -> None:
+    """Refuse weights whose sums, squared and divided by one another, leave double precision.
+
+    Raises
+    ------
+    AnalysisError
+        If the largest sum of absolute weights at a node is no number from 1e-100 to 1e100, or zero.
+    """
+    largest = float(strength.max(initial=0.0))
+    if largest and not _LEAST < largest < _MOST:
+        raise AnalysisError(
+            f"weights of the graph add up to {largest:.3g} at a node, outside {_LEAST:g} .. "
+            f"{_MOST:g}: the spectrum leaves double precision; divide them by their mean"
+        )
 
 
 def _adjacency(graph: Any) -> tuple[Ints, Ints, Floats]:

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from nnrg.errors import AnalysisError
 from nnrg.graph.connection_graph import ConnectionGraph
+from nnrg.graph.spectral._laplacian import check_strength
 
 __all__ = ["HeatKernel", "dense_laplacian", "laplacian_kind"]
 
@@ -35,18 +36,14 @@ def dense_laplacian(graph: ConnectionGraph) -> Floats:
     Raises
     ------
     AnalysisError
-        If the graph has more than 3000 nodes, or sums of its weights leave double precision.
+        If the graph has more than 3000 nodes, or sums of its weights are far from one.
     """
     if graph.n_nodes > MOST_NODES:
         raise AnalysisError(
             f"eigenvectors of the Laplacian of {graph.n_nodes} nodes take a dense matrix, which is "
             f"made for at most {MOST_NODES}; try nnrg.MatchingBlocks, or a part of the graph"
         )
-    if not np.all(np.isfinite(graph.strengths())):
-        raise AnalysisError(
-            "weights of the graph are so large that their sums leave double precision; divide them "
-            "by their mean"
-        )
+    check_strength(graph.strengths())
     return np.asarray(graph.laplacian(laplacian_kind(graph)).toarray())
 
 
@@ -61,7 +58,7 @@ class HeatKernel:
     Raises
     ------
     AnalysisError
-        If it has more, or sums of its weights leave double precision.
+        If it has more, or sums of its weights are far from one.
     """
 
     def __init__(self, graph: ConnectionGraph) -> None:

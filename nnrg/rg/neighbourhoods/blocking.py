@@ -1,11 +1,6 @@
 """Block fields over nested partitions, and their sums for each jackknife group.
 
-Blocks of unequal size have means of unequal variance, and a mixture of Gaussians with variances v
-has excess kurtosis 3 Var(v)/E[v]^2: it would look like an interaction. So deviations from the mean
-of the field are divided by the standard deviation of blocks of their size, fitted as ln v quadratic
-in ln B, and multiplied by one common to all, the root of sum_X B_X v(B_X) / sum_X B_X. For
-independent sites this common variance is kappa_2 / b with b the mean number of sites in a block, as
-for blocks of equal size.
+Deviations of blocks of unequal size are equalised, see `nnrg.rg.neighbourhoods._equalised`.
 """
 
 from __future__ import annotations
@@ -21,11 +16,13 @@ from nnrg.fields import SynapticField
 from nnrg.graph.connection_graph import ConnectionGraph
 from nnrg.lattice import Lattice
 from nnrg.rg.groups import Groups
+from nnrg.rg.neighbourhoods._equalised import equalised
 from nnrg.rg.neighbourhoods._graph_bonds import graph_bonds
 from nnrg.rg.neighbourhoods.hierarchy import Choice
+from nnrg_kernels.graph_blocks import sum_runs
 from nnrg_kernels.pyramid import Pyramid, pyramid
 
-__all__ = ["Arrangement", "arrange", "climb_blocks", "equalised"]
+__all__ = ["Arrangement", "arrange", "climb_blocks"]
 
 Ints = npt.NDArray[np.int64]
 Values = npt.NDArray[np.floating[Any]]
@@ -137,16 +134,15 @@ def climb_blocks(
     groups : Groups
     """
     means: list[Values] = [field.values]
-    total = field.values.astype(np.float64)
+    total = np.ascontiguousarray(field.values)
+    if total.dtype not in (np.float32, np.float64):
+        total = total.astype(np.float64)
     for level in range(1, len(arrangement)):
-        sizes = np.ones((1,) * field.sites.dimension)
-        for axis, (fine, coarse) in enumerate(
-            zip(arrangement.starts[level - 1], arrangement.starts[level], strict=True)
-        ):
-            total = np.add.reduceat(total, np.searchsorted(fine, coarse[:-1]), axis=1 + axis)
-            along = [-1 if a == axis else 1 for a in range(field.sites.dimension)]
-            sizes = sizes * np.diff(coarse).reshape(along)
-        means.append(equalised(total / sizes, sizes))
+        fine, coarse = arrangement.starts[level - 1], arrangement.starts[level]
+        for axis, (inner, outer) in enumerate(zip(fine, coarse, strict=True)):
+            total = sum_runs(total, np.searchsorted(inner, outer), 1 + axis)
+        sizes = tuple(np.diff(starts) for starts in coarse)
+        means.append(equalised(_divided(total, sizes), sizes))
     sites = tuple(_sites(field, arrangement, level) for level in range(len(arrangement)))
     parts = [_sums(values, arrangement, level, groups) for level, values in enumerate(means)]
     joined = {
@@ -156,46 +152,12 @@ def climb_blocks(
     return tuple(means), sites, Pyramid(**joined, fields=None)
 
 
-def equalised(means: Values, sizes: Values) -> Values:
-    """Return block means of one common variance, whatever the sizes of the blocks.
-
-    Parameters
-    ----------
-    means : array of shape (n_samples, *blocks)
-    sizes : array of shape blocks
-        Sites in each block.
-
-    Returns
-    -------
-    array of the shape of `means`
-        The same array where all sizes are equal.
-    """
-    if sizes.min() == sizes.max():
-        return means
-    size = np.broadcast_to(sizes, means.shape[1:]).ravel()
-    y = means.reshape(means.shape[0], -1)
-    mean = float((y @ size).sum() / (size.sum() * y.shape[0]))
-    y = y - mean
-    variance = _variance_of_size(size, np.mean(y * y, axis=0))
-    common = float((size * variance).sum() / size.sum())
-    return np.asarray((mean + y * np.sqrt(common / variance)).reshape(means.shape))
-
-
-def _variance_of_size(size: Values, square: Values) -> Values:
-    """Return the variance of a block of each size, from the squares of all blocks.
-
-    A parabola in ln v against ln B: a variance of its own for each size would make the few blocks
-    of a rare size look less scattered than they are, by 6/n in the kurtosis of n numbers.
-    """
-    kinds, kind, count = np.unique(size, return_inverse=True, return_counts=True)
-    of_kind = np.bincount(kind, square) / count
-    known = of_kind > 0
-    if np.count_nonzero(known) < 2:
-        return np.ones_like(square)
-    x = np.log(kinds)
-    degree = min(2, int(np.count_nonzero(known)) - 1)
-    fit = np.polyfit(x[known], np.log(of_kind[known]), degree, w=np.sqrt(count[known]))
-    return np.asarray(np.exp(np.polyval(fit, x))[kind])
+def _divided(total: Values, sizes: tuple[Ints, ...]) -> Values:
+    """Return means of blocks whose size is the product of those along each axis."""
+    size: Values = np.ones((1,) * len(sizes))
+    for axis, along in enumerate(sizes):
+        size = size * along.reshape([-1 if a == axis else 1 for a in range(len(sizes))])
+    return total / size
 
 
 def _sums(values: Values, arrangement: Arrangement, level: int, groups: Groups) -> Pyramid:
@@ -211,8 +173,10 @@ def _sums(values: Values, arrangement: Arrangement, level: int, groups: Groups) 
         edges=cuts,
         keep=False,
     )
+    shift, scale = float(sums.shift[0]), float(sums.scale[0])
+    mean = shift + scale * float(sums.sums[0, :, 0].sum() / sums.counts[0].sum())
     bonds, squares = graph_bonds(
-        values, arrangement.graphs[level], float(sums.scale[0]), groups.sample_group, cuts
+        values, arrangement.graphs[level], mean, scale, groups.sample_group, cuts
     )
     return Pyramid(
         shift=sums.shift,

@@ -35,8 +35,8 @@ class Hierarchy:
     Attributes
     ----------
     labels : tuple of int64 arrays of shape (n,)
-        Block of each site at each level; level 0 is ``arange(n)``. Blocks are renumbered so that
-        they are contiguous once sites are taken in `order`.
+        Block of each site at each level; at level 0 the place of the site in `order`. Blocks are
+        renumbered so that they are contiguous once sites are taken in `order`.
     order : int64 array of shape (n,)
         Sites, those of a block of any level next to one another; blocks are in the order of their
         first site, so that sites already in order stay where they are.
@@ -113,7 +113,8 @@ class Hierarchy:
 
     def cut(self, levels: int) -> Hierarchy:
         """Return the first `levels` levels."""
-        return Hierarchy(self.labels[:levels], self.notes)
+        # Labels of level 0 are places in `order`, no partition of the sites by their own numbers.
+        return Hierarchy(self.labels[1:levels] or [np.arange(self.n_sites)], self.notes)
 
 
 def _first_site(labels: Ints) -> Ints:

@@ -154,10 +154,15 @@ class PairBlocks:
         ArgumentError
             If the field has more than one axis of sites.
         AnalysisError
-            If there are too few units or samples.
+            If there are too few units or samples, or samples that are split are not independent.
         """
         values = flat_units(field)
         units = values.shape[1]
+        if self.split is not None and not self.series and not field.independent:
+            raise AnalysisError(
+                f"samples of field {field.name!r} are not independent: those that choose would "
+                "tell of those that are measured; give chosen_on=, or series=True for a time series"
+            )
         wanted = pair_levels(units, levels, fewest)
         split = self.samples(field)
         chosen = self.choosing(field, split)

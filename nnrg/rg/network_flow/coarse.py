@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from nnrg.networks._source import MemorySource
 from nnrg.networks._topology_blocks import as_units
 from nnrg.networks._topology_ends import End
 from nnrg.networks.network import Network
-from nnrg.networks.topology import Connection, Population, Topology
+from nnrg.networks.topology import Population, Topology
 from nnrg.rg.neighbourhoods.hierarchy import Hierarchy
 
 __all__ = ["blocked", "by_samples", "coarse_graph", "coarse_network", "coarse_topology", "ends_of"]
@@ -132,7 +132,11 @@ def coarse_network(
 
 
 def coarse_graph(
-    net: Network, topology: Topology, hierarchies: Mapping[str, Hierarchy], level: int
+    net: Network,
+    topology: Topology,
+    hierarchies: Mapping[str, Hierarchy],
+    level: int,
+    excluding: Collection[str] = (),
 ) -> ConnectionGraph:
     """Return the graph of blocks from their coarse tensors: means times the sizes of both blocks.
 
@@ -140,7 +144,11 @@ def coarse_graph(
     """
     ends = ends_of(topology)
     coarse = coarse_network(net, ends, hierarchies, level)
-    graph = coarse.graph(coarse_topology(topology, hierarchies, level), combine="sum")
+    graph = coarse.graph(
+        coarse_topology(topology, hierarchies, level),
+        combine="sum",
+        excluding=[glob.escape(name) for name in excluding],
+    )
     if level == 0:
         return graph
     sizes = np.concatenate(
@@ -157,11 +165,3 @@ def by_samples(values: Array, leave: End, entry: End) -> Array:
     both = as_units(units, shifted, entry)
     # In units, in copies, out units, out copies, taps.
     return np.moveaxis(both, (2, 0), (-2, -1)).reshape(-1, leave.units, entry.units)
-
-
-def connections_of(topology: Topology) -> dict[str, list[Connection]]:
-    """Return what each tensor connects."""
-    found: dict[str, list[Connection]] = {}
-    for connection in topology.connections():
-        found.setdefault(connection.tensor, []).append(connection)
-    return found

@@ -77,6 +77,8 @@ class NetworkFlow:
         What was measured, in the order of the file, each in the half that it did not choose in.
     not_measured : mapping of str to str
         Tensors without numbers, and why.
+    excluded : frozenset of str
+        Tensors that are blocked and nothing else: in no graph, measured nowhere.
     notes : tuple of str
     """
 
@@ -86,6 +88,7 @@ class NetworkFlow:
     halves: tuple[Half, ...]
     tensors: Mapping[str, MeasuredTensor]
     not_measured: Mapping[str, str]
+    excluded: frozenset[str]
     notes: tuple[str, ...]
 
     def __repr__(self) -> str:
@@ -148,7 +151,7 @@ class NetworkFlow:
             If it would have more than 10 million edges, or no tensor connects two populations.
         """
         level, blocks = self._where(level, half)
-        return coarse.coarse_graph(self.net, self.topology, blocks, level)
+        return coarse.coarse_graph(self.net, self.topology, blocks, level, self.excluded)
 
     def save_network(self, path: str | Path, level: int, *, half: int = 0) -> None:
         """Write the coarse network as safetensors, matrices out x in, which `nnrg.load` reads.

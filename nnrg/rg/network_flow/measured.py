@@ -16,7 +16,7 @@ from nnrg.rg.cumulants import Cumulants, assemble
 from nnrg.rg.flow import Flow
 from nnrg.rg.moments import observe
 from nnrg.rg.neighbourhoods.hierarchy import Choice, Hierarchy
-from nnrg.rg.network_flow.partitions import Partition, shortened
+from nnrg.rg.network_flow.partitions import Partition
 from nnrg.rg.network_flow.spectrum import NAMES, SQUARE_NAMES, spectral_numbers
 from nnrg.rg.nulls import NullModel, measure_null
 from nnrg.rg.observables import Observables
@@ -122,7 +122,7 @@ class _Blocks:
 
 def _to_level(hierarchy: Hierarchy, count: int) -> Hierarchy:
     if len(hierarchy) > 1:
-        return shortened(hierarchy, count)
+        return hierarchy.cut(count)
     return Hierarchy([np.arange(hierarchy.n_sites)] * count, ("one axis is left as it is",))
 
 

@@ -27,7 +27,7 @@ from nnrg.rg.neighbourhoods.matching import MatchingBlocks
 from nnrg.rg.neighbourhoods.seriation import seriation_order
 from nnrg.rg.network_flow.layers import touching
 
-__all__ = ["RULES", "Given", "Partition", "given_partitions", "rule_partitions", "shortened"]
+__all__ = ["RULES", "Given", "Partition", "given_partitions", "rule_partitions"]
 
 Ints = npt.NDArray[np.int64]
 Given = Neighbourhoods | Hierarchy | npt.ArrayLike
@@ -67,13 +67,6 @@ class Partition:
     def is_blocked(self) -> bool:
         """Whether there is any level but the units themselves."""
         return len(self.hierarchy) > 1
-
-
-def shortened(hierarchy: Hierarchy, levels: int) -> Hierarchy:
-    """Return the first levels, that of the sites themselves included."""
-    if levels >= len(hierarchy):
-        return hierarchy
-    return Hierarchy([np.arange(hierarchy.n_sites), *hierarchy.labels[1:levels]], hierarchy.notes)
 
 
 def left_alone(size: int, why: str) -> Partition:
@@ -124,7 +117,7 @@ def _given(population: Population, given: Given, levels: int | None) -> Partitio
             f"population {population.name!r}; print(net.topology()) tells populations and sizes"
         )
     if levels is not None and len(found.hierarchy) > levels:
-        found = replace(found, hierarchy=shortened(found.hierarchy, levels))
+        found = replace(found, hierarchy=found.hierarchy.cut(levels))
     return found
 
 

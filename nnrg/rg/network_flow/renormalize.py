@@ -71,8 +71,8 @@ def renormalize_network(
         Activation of the hidden layers, ``"relu"`` or ``"tanh"``: scales or signs of units are
         fixed first, see `nnrg.networks.gauge`. Blocks of units with arbitrary signs cancel.
     excluding : str or iterable of str
-        Shell patterns of tensors that neither choose nor are measured; they are blocked all the
-        same.
+        Shell patterns of tensors that neither choose nor are measured, and are in no graph; they
+        are blocked all the same.
     nulls : names or NullModel objects
         Of each tensor, see `nnrg.rg.nulls`; ``"permutation"`` permutes the units of a population,
         on both axes alike where they are one population, and is also made of the graph.
@@ -109,8 +109,9 @@ def renormalize_network(
     >>> shapes = {"fc1.weight": (64, 32), "fc2.weight": (64, 64), "fc3.weight": (10, 64)}
     >>> net = nnrg.load({name: rng.normal(size=shape) for name, shape in shapes.items()})
     >>> flow = renormalize_network(net, nulls=(), rng=1)
-    >>> flow.at(2)["fc2.weight"].shape, flow.tensor("fc2.weight").half
-    ((16, 16), 0)
+    >>> half = flow.halves[flow.tensor("fc2.weight").half]
+    >>> sorted(half.chosen_by), "fc2.weight" in flow.at(2, half=0)
+    (['fc1.weight', 'fc3.weight'], True)
     """
     seed = as_seed(rng)
     models = null_models(nulls)
@@ -145,7 +146,7 @@ def renormalize_network(
     tensors, not_measured = _measured(net, known, choices, left_out, models, seeds[0])
     halves = []
     for (partitions, chosen_by), child in zip(choices, seeds[1].spawn(len(choices)), strict=True):
-        graph = _graph(net, known, partitions, n_levels, models, child)
+        graph = _graph(net, known, partitions, left_out, n_levels, models, child)
         halves.append(Half(MappingProxyType(partitions), chosen_by, graph))
     if isinstance(neighbourhoods, Mapping) and any(
         p.is_blocked and not p.sources for p in choices[0][0].values()
@@ -158,6 +159,7 @@ def renormalize_network(
         tuple(halves),
         MappingProxyType(tensors),
         MappingProxyType(not_measured),
+        frozenset(left_out),
         tuple(notes),
     )
 
@@ -252,12 +254,13 @@ def _graph(
     net: Network,
     topology: Topology,
     partitions: Mapping[str, Partition],
+    left_out: set[str],
     levels: int,
     models: Sequence[NullModel],
     seed: np.random.SeedSequence,
 ) -> Observables | None:
     """Measure the graph of all populations, from the finest level with not too many edges on."""
-    connections = topology.connections()
+    connections = [c for c in topology.connections() if c.tensor not in left_out]
     if not connections:
         return None
     hierarchies = {name: p.hierarchy for name, p in partitions.items()}
@@ -268,7 +271,7 @@ def _graph(
             break
     else:
         return None
-    graph = coarse.coarse_graph(net, topology, hierarchies, base)
+    graph = coarse.coarse_graph(net, topology, hierarchies, base, left_out)
     units = sum(hierarchies[name].n_sites for name in graph.names)
     labels, scales = [], []
     for level in range(base, levels):

@@ -160,8 +160,13 @@ def _fitted(flow: Flow) -> tuple[float, Floats, list[Floats], list[Floats | None
         spectra.append(eigenvalues.reshape(along))
         modes.append(vectors)
         common = common * (vectors.sum(axis=0) ** 2 / shape[axis]).reshape(along)
+    if not axes:
+        raise AnalysisError(
+            f"field {field.name!r} is blocked without a graph, or one without edges: it has no "
+            "free field; leave out the null model 'gaussian'"
+        )
     largest = float(np.max(np.abs(field.values), initial=0.0)) ** 2
-    if not axes or not all(m > 1e-24 * largest for m in moments):
+    if not all(m > 1e-24 * largest for m in moments):
         raise AnalysisError(
             f"field {field.name!r} does not vary along the edges of a graph: it has no free "
             "field; leave out the null model 'gaussian'"

@@ -45,8 +45,8 @@ def measure_nulls(
                 raise
             note = f"null model {model.name!r} left out: {error}"
             flow = replace(flow, field=replace(flow.field, notes=(*flow.field.notes, note)))
+            tick(done + model.draws, total)
         else:
             out[model.name] = drawn
         done += model.draws
-        tick(done, total)
     return flow, out
