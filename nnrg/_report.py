@@ -56,7 +56,7 @@ def measurement_report(cumulants: Cumulants, couplings: Couplings) -> str:
         "  the stiffness along axis n; chi2/dof and p test the fit on functions outside its basis",
     ]
     if a["notes"]:
-        text += ["", *(f"note: {label(line, 200)}" for line in str(a["notes"]).split("\n"))]
+        text += ["", *(f"note: {label(line, 300)}" for line in str(a["notes"]).split("\n"))]
     return "\n".join(text)
 
 

@@ -215,9 +215,7 @@ class _Work:
             np.zeros((groups, 2)),
         )
 
-    def load(
-        self, values: npt.NDArray[Any], samples: Ints, shift: float, inverse: float
-    ) -> Floats:
+    def load(self, values: npt.NDArray[Any], samples: Ints, shift: float, inverse: float) -> Floats:
         """Return the lines of some samples, and the powers of them that neighbours enter with."""
         out = np.empty((self._powers, samples.size * self._length, self._n))
         y = out[0].reshape(samples.size, self._length, self._n)

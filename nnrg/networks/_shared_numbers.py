@@ -57,7 +57,8 @@ def without_shared(
     """
     own = list(_parts(net, population, measured))
     sizes = {part.shape for part in own}
-    usable, shared = [], []
+    usable: list[str] = []
+    shared: list[str] = []
     for name in others:
         try:
             parts = list(_parts(net, population, [name]))
@@ -99,7 +100,7 @@ def _hold_the_same(one: Floats, other: Floats) -> bool:
     size = float(np.sqrt(np.vdot(a, a) * np.vdot(b, b)))
     if size == 0:
         return False
-    return abs(float(np.vdot(a, b))) / size > max(_LEAST, _SIGMAS / np.sqrt(a.size))
+    return bool(abs(float(np.vdot(a, b))) / size > max(_LEAST, _SIGMAS / a.size**0.5))
 
 
 def _centred(values: Floats) -> npt.NDArray[np.float64]:

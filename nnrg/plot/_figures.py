@@ -172,7 +172,8 @@ def _cells(ax: Axes, rows: Sequence[Mapping[float, float]]) -> ScalarMappable:
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 
-    image = ScalarMappable(Normalize(-6, 6), "RdBu_r")
+    norm = Normalize(-6, 6)
+    image = ScalarMappable(norm, "RdBu_r")
     known = [b for row in rows for b in row] or [2.0]
     for place, row in enumerate(rows):
         if not row:
@@ -181,7 +182,7 @@ def _cells(ax: Axes, rows: Sequence[Mapping[float, float]]) -> ScalarMappable:
         middle = (x[1:] + x[:-1]) / 2
         edges = np.concatenate([[max(x[0] - 0.5, 0.0)], middle, [x[-1] + 0.5]])
         z = np.array([list(row.values())])
-        ax.pcolormesh(edges, [place - 0.5, place + 0.5], z, cmap=image.cmap, norm=image.norm)
+        ax.pcolormesh(edges, [place - 0.5, place + 0.5], z, cmap=image.cmap, norm=norm)
     ax.set_ylim(max(len(rows), 1) - 0.5, -0.5)
     last = int(np.ceil(np.log2(max(known)) - 1e-9))
     ax.set_xlim(0, last + 0.5)

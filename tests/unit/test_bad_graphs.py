@@ -181,3 +181,12 @@ def test_samples_that_are_not_independent_cannot_be_split():
     for rule in (MatchingBlocks(split=0.5), DiffusionBlocks(split=0.5), PairBlocks()):
         with pytest.raises(AnalysisError, match="not independent"):
             nnrg.renormalize(field, rule)
+
+
+def test_wirings_that_make_fewer_scales_are_drawn_again_or_the_null_is_left_out_with_a_note():
+    graph = ConnectionGraph.from_networkx(nx.connected_caveman_graph(6, 6))
+    flow = nnrg.renormalize(field_on(36), DiffusionBlocks(graph))
+    found = flow.cumulants(order=4, rng=1)
+    noted = "null model 'configuration' left out" in str(found.attrs["notes"])
+    assert ("configuration" in found.nulls) is not noted
+    assert {"permutation", "independent"} <= set(found.nulls)

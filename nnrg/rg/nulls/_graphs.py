@@ -14,7 +14,9 @@ from nnrg.errors import AnalysisError, ArgumentError
 from nnrg.fields import SynapticField
 from nnrg.graph.connection_graph import ConnectionGraph
 from nnrg.rg.flow import Flow
+from nnrg.rg.groups import fewest_blocks, whole
 from nnrg.rg.neighbourhoods._graph_rule import GraphRule
+from nnrg.rg.neighbourhoods.blocking import arrange, climb_blocks
 from nnrg.rg.neighbourhoods.hierarchy import Neighbourhoods
 from nnrg.rg.neighbourhoods.labels import LabelBlocks
 from nnrg.rg.neighbourhoods.product import ProductBlocks
@@ -23,7 +25,6 @@ from nnrg.rg.nulls._free_field import most_likely
 from nnrg.rg.nulls._matched import at_sizes_of
 from nnrg.rg.nulls._rewiring import rewired
 from nnrg.rg.nulls._surrogates import FEWEST_MIXED, mixed_samples
-from nnrg.rg.renormalize import renormalize
 
 __all__ = ["configuration", "fit_free_field_on_graphs", "gaussian_on_graphs", "independent"]
 __all__ += ["phase_on_graphs"]
@@ -117,18 +118,21 @@ def gaussian_on_graphs(flow: Flow) -> Callable[[np.random.Generator], SynapticFi
     for z, spectrum in zip(stiffness, spectra, strict=True):
         kernel = kernel + z * spectrum
     mean = float(field.values.mean(dtype=np.float64))
-    amplitude = 1 / np.sqrt(np.where(kernel > 0, kernel, 1.0))
+    # Numbers as fine as those of the field: the products with all modes are most of the work.
     kind = np.float64 if field.values.dtype == np.float64 else np.float32
+    amplitude = (1 / np.sqrt(np.where(kernel > 0, kernel, 1.0))).astype(kind)
+    *row_modes, columns = [None if m is None else m.astype(kind) for m in modes]
 
     def draw(rng: np.random.Generator) -> SynapticField:
-        values = rng.standard_normal(field.values.shape) * amplitude
-        for axis, vectors in enumerate(modes, 1):
-            if vectors is not None:
-                values = np.moveaxis(np.tensordot(values, vectors, axes=(axis, 1)), -1, axis)
-        values += mean - values.mean()
-        return field.replaced(
-            np.ascontiguousarray(values, dtype=kind), "Gaussian free field on the graph, fitted"
-        )
+        values = rng.standard_normal(field.values.shape, kind)
+        values *= amplitude
+        if columns is not None:
+            values = values @ columns.T
+        for rows in row_modes:
+            if rows is not None:
+                values = rows @ values
+        values += kind(mean - values.mean(dtype=np.float64))
+        return field.replaced(values, "Gaussian free field on the graph, fitted")
 
     return draw
 
@@ -236,14 +240,32 @@ def configuration(flow: Flow) -> Callable[[np.random.Generator], Flow]:
                 if isinstance(field.sites, ConnectionGraph) and drawn[0] is not None:
                     field = replace(field, sites=drawn[0])
             with suppress(ArgumentError):  # this graph makes fewer scales
-                found = renormalize(field, again, len(flow), flow.rescale, errors=flow.errors)
-                return at_sizes_of(found, flow)
+                return at_sizes_of(_blocked(flow, field, again), flow)
         raise AnalysisError(
             f"blocks on {_TRIES} rewired graphs have fewer than the {len(flow)} scales of field "
             f"{flow.field.name!r}; leave out the null model 'configuration', or give fewer levels"
         )
 
     return draw
+
+
+def _blocked(flow: Flow, field: SynapticField, rule: Neighbourhoods) -> Flow:
+    """Return the flow of a field over blocks chosen again, with as many scales, in one group."""
+    choice = rule.choose(field, len(flow), fewest_blocks(field, flow.errors))
+    arranged, arrangement = arrange(choice)
+    groups = whole(arranged)
+    means, sites, statistics = climb_blocks(arranged, arrangement, groups)
+    return replace(
+        flow,
+        field=arranged,
+        blocks=rule,
+        scales=arrangement.scales(),
+        sites=sites,
+        means=means,
+        statistics=statistics,
+        groups=groups,
+        arrangement=arrangement,
+    )
 
 
 def _on(

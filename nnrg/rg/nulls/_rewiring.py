@@ -5,17 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
 from nnrg.errors import AnalysisError
 from nnrg.graph.connection_graph import ConnectionGraph
+from nnrg_kernels.graph_rewiring import swap_edges
 
 __all__ = ["rewired"]
 
-Ints = npt.NDArray[np.int64]
-
-# Each edge is proposed once a round; a few swaps for each edge mix all that degrees leave free.
-_ROUNDS = 30
+# Pairs proposed for each edge: a few swaps of every edge mix all that degrees leave free.
+_STEPS = 15
 
 
 def rewired(graph: ConnectionGraph, rng: np.random.Generator) -> ConnectionGraph:
@@ -40,11 +38,10 @@ def rewired(graph: ConnectionGraph, rng: np.random.Generator) -> ConnectionGraph
 
     Notes
     -----
-    Double edge swaps, (a, b) and (c, d) become (a, d) and (c, b), of random pairs of edges, in
-    rounds: a swap that would make a loop or an edge that is there already, or that another swap of
-    the round makes too, is left out. As many ways lead from one graph to the other as back, so
-    that all graphs of these degrees are equally likely in the end: B. K. Fosdick et al., SIAM
-    Review 60 (2018) 315.
+    Double edge swaps, (a, b) and (c, d) become (a, d) and (c, b), of random pairs of edges; a swap
+    that would make a loop, or an edge that is there already, is left out and counts as a step. As
+    many ways lead from one graph to the other as back, so that all graphs of these degrees are
+    equally likely in the end: B. K. Fosdick et al., SIAM Review 60 (2018) 315.
     """
     n = graph.n_nodes
     rows = np.repeat(np.arange(n), graph.degrees())
@@ -53,38 +50,20 @@ def rewired(graph: ConnectionGraph, rng: np.random.Generator) -> ConnectionGraph
     turned = graph.population[a] > graph.population[b]
     a, b = np.where(turned, b, a), np.where(turned, a, b)
     kind = graph.population[a] * len(graph.names) + graph.population[b]
+    # Edges between the same two populations next to one another: they are swapped among themselves.
+    order = np.argsort(kind, kind="stable")
+    a, b, weights, kind = a[order], b[order], weights[order], kind[order]
+    first, last = (np.searchsorted(kind, kind, side) for side in ("left", "right"))
     inside = graph.population[a] == graph.population[b]
-    swapped = 0
-    for _ in range(_ROUNDS):
-        flip = inside & (rng.random(a.size) < 0.5)
-        a, b = np.where(flip, b, a), np.where(flip, a, b)
-        # Pairs of edges of one kind, next to one another in a random order.
-        order = rng.permutation(a.size)
-        order = order[np.argsort(kind[order], kind="stable")]
-        first, second = order[:-1], order[1:]
-        start = rng.integers(0, 2)
-        first, second = first[start::2], second[start::2]
-        alike = kind[first] == kind[second]
-        first, second = first[alike], second[alike]
-        taken = np.sort(_key(a, b, n))
-        new = _key(a[first], b[second], n), _key(a[second], b[first], n)
-        good = (a[first] != b[second]) & (a[second] != b[first])
-        good &= ~_among(new[0], taken) & ~_among(new[1], taken)
-        both = np.concatenate(new)
-        _, place, count = np.unique(both, return_inverse=True, return_counts=True)
-        alone = count[place] == 1
-        good &= alone[: first.size] & alone[first.size :]
-        first, second = first[good], second[good]
-        b[first], b[second] = b[second], b[first]
-        swapped += first.size
+    key = int(rng.integers(0, 2**64, dtype=np.uint64))
+    swapped = swap_edges(a, b, first, last, inside, key, _STEPS * a.size)
     if swapped == 0:
         raise AnalysisError(
             f"no swap of two of the {graph.n_edges} edges of a graph of {n} nodes gives another "
             "graph with its degrees; leave out the null model 'configuration'"
         )
-    for one in np.unique(kind):
-        of_kind = np.flatnonzero(kind == one)
-        weights[of_kind] = weights[rng.permutation(of_kind)]
+    for start in np.unique(first):
+        rng.shuffle(weights[start : last[start]])
     from scipy.sparse import coo_array
 
     ends = np.concatenate([a, b]), np.concatenate([b, a])
@@ -97,12 +76,3 @@ def rewired(graph: ConnectionGraph, rng: np.random.Generator) -> ConnectionGraph
         weights=csr.data.astype(np.float64),
         notes=(*graph.notes, "edges rewired at random, degrees kept"),
     )
-
-
-def _key(a: Ints, b: Ints, n: int) -> Ints:
-    return np.minimum(a, b) * n + np.maximum(a, b)
-
-
-def _among(keys: Ints, ordered: Ints) -> npt.NDArray[np.bool_]:
-    at = np.minimum(np.searchsorted(ordered, keys), ordered.size - 1)
-    return np.asarray(ordered[at] == keys)
