@@ -38,7 +38,9 @@ def flow(arguments: argparse.Namespace) -> int:
     runs = []
     drawing = arguments.figures != "none"
     number = default_number() if arguments.workers is None else arguments.workers
-    with Workers(as_count("--workers", number, 1, hint="try 2"), imports=DRAWING if drawing else ()) as workers:
+    with Workers(
+        as_count("--workers", number, 1, hint="try 2"), imports=DRAWING if drawing else ()
+    ) as workers:
         if drawing:
             workers.others()  # what draws is imported while this process measures
         for model, target in zip(models, targets, strict=True):
@@ -157,7 +159,10 @@ def _lengths(text: str, option: str) -> tuple[int, ...]:
     try:
         return tuple(int(part) for part in text.replace("x", ",").split(","))
     except ValueError:
-        raise ArgumentError(f"{option}: expected lengths such as 28x28, got {text!r}") from None
+        rules = f", or one of {', '.join(UNIT_RULES)}" if option == "--blocks" else ""
+        raise ArgumentError(
+            f"{option}: expected lengths such as 28x28{rules}, got {text!r}"
+        ) from None
 
 
 def _lattices(sites: list[str]) -> Any:

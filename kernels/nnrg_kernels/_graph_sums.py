@@ -60,36 +60,32 @@ def add_strengths(indptr: Ints, weights: Floats, out: Floats) -> None:
 
 @inlined_kernel
 def turn_lines(powers: Floats, low: int, high: int, turned: Floats) -> None:
-    """Copy lines `low` to `high` of each power next to one another, zeros for those missing."""
+    """Copy eight lines of each power next to one another; the last one stands for those missing."""
     for p in range(powers.shape[0]):
-        if high - low == TILE:
-            a, b, c, d = (powers[p, low], powers[p, low + 1], powers[p, low + 2],
-                          powers[p, low + 3])  # fmt: skip
-            e, f, g, h = (powers[p, low + 4], powers[p, low + 5], powers[p, low + 6],
-                          powers[p, low + 7])  # fmt: skip
-            to = turned[p]
-            for x in range(to.shape[0]):
-                to[x, 0], to[x, 1], to[x, 2], to[x, 3] = a[x], b[x], c[x], d[x]
-                to[x, 4], to[x, 5], to[x, 6], to[x, 7] = e[x], f[x], g[x], h[x]
-            continue
-        for r in range(TILE):
-            for x in range(turned.shape[1]):
-                turned[p, x, r] = powers[p, low + r, x] if low + r < high else 0.0
+        lines, to, last = powers[p], turned[p], high - 1
+        a, b = lines[low], lines[min(low + 1, last)]
+        c, d = lines[min(low + 2, last)], lines[min(low + 3, last)]
+        e, f = lines[min(low + 4, last)], lines[min(low + 5, last)]
+        g, h = lines[min(low + 6, last)], lines[min(low + 7, last)]
+        for x in range(to.shape[0]):
+            to[x, 0], to[x, 1], to[x, 2], to[x, 3] = a[x], b[x], c[x], d[x]
+            to[x, 4], to[x, 5], to[x, 6], to[x, 7] = e[x], f[x], g[x], h[x]
 
 
-@inlined_kernel
+@borrowing_kernel
 def fill_sums(
     powers: Floats,
     length: int,
-    turned: Floats,
     lists: Lists,
-    low: int,
-    high: int,
+    first_line: int,
+    last_line: int,
     left: int,
     right: int,
+    ready: bool,
+    turned: Floats,
     out: Floats,
 ) -> None:
-    """Write the sums of every list at columns `left` to `right` of lines `low` to `high`.
+    """Write the sums of every list at columns `left` to `right` of some lines.
 
     Parameters
     ----------
@@ -97,34 +93,42 @@ def fill_sums(
         The field and its powers.
     length : int
         Lines of a sample.
+    first_line, last_line, left, right : int
+        First of the lines and of the columns, and the ones behind the last.
+    ready : bool
+        Whether the lines, one tile of them, stand in `turned` already.
     turned : (P, n, 8) array
-        The same lines next to one another; not read if there is one line.
-    low, high, left, right : int
-    out : (Q, 8, any) array
+        Room for the lines of a tile next to one another.
+    out : (Q, any, any) array
+        The first line and column of the range at its origin.
     """
-    for q in range(lists.across.size):
-        p, first = lists.power[q], lists.first[q]
-        if lists.across[q]:
-            for line in range(low, high):
-                node = first + line % length
-                base = line - line % length
-                begin, end = lists.indptr[node], lists.indptr[node + 1]
-                _add_lines(powers[p], base, lists.indices[begin:end], lists.weights[begin:end],
-                           left, right, out[q, line - low])  # fmt: skip
-        elif high - low == 1:
-            values = powers[p, low]
-            for x in range(left, right):
-                begin, end = lists.indptr[first + x], lists.indptr[first + x + 1]
-                row, weights = lists.indices[begin:end], lists.weights[begin:end]
-                total = 0.0
-                for e in range(row.size):
-                    total += weights[e] * values[np.uint64(row[e])]
-                out[q, 0, x - left] = total
-        else:
-            for x in range(left, right):
-                begin, end = lists.indptr[first + x], lists.indptr[first + x + 1]
-                _add_eight(turned[p], lists.indices[begin:end], lists.weights[begin:end],
-                           out[q], x - left)  # fmt: skip
+    for low in range(first_line, last_line, TILE):
+        high = min(low + TILE, last_line)
+        if not ready and high - low > 1:
+            turn_lines(powers, low, high, turned)
+        for q in range(lists.across.size):
+            values, first = powers[lists.power[q]], lists.first[q]
+            if lists.across[q]:
+                for line in range(low, high):
+                    node = first + line % length
+                    base = line - line % length
+                    begin, end = lists.indptr[node], lists.indptr[node + 1]
+                    _add_lines(values, base, lists.indices[begin:end], lists.weights[begin:end],
+                               left, right, out[q, line - first_line])  # fmt: skip
+            elif high - low == 1:
+                for x in range(left, right):
+                    begin, end = lists.indptr[first + x], lists.indptr[first + x + 1]
+                    row, weights = lists.indices[begin:end], lists.weights[begin:end]
+                    total = 0.0
+                    for e in range(row.size):
+                        total += weights[e] * values[low, np.uint64(row[e])]
+                    out[q, low - first_line, x - left] = total
+            else:
+                to = out[q, low - first_line :]
+                for x in range(left, right):
+                    begin, end = lists.indptr[first + x], lists.indptr[first + x + 1]
+                    _add_eight(turned[lists.power[q]], lists.indices[begin:end],
+                               lists.weights[begin:end], to, x - left)  # fmt: skip
 
 
 @inlined_kernel

@@ -89,7 +89,7 @@ def _swap(
 
 
 @inlined_kernel
-def _below(z: np.uint64, n: int) -> int:
+def _below(z: np.uint64, n: int) -> np.int64:
     """Return a number below n from the upper half of 64 random bits."""
     return np.int64(np.uint64(np.uint64(z >> np.uint64(32)) * np.uint64(n)) >> np.uint64(32))
 
@@ -101,14 +101,14 @@ def _pair(p: int, q: int) -> int:
 
 
 @inlined_kernel
-def _home(table: Ints, pair: int) -> int:
+def _home(table: Ints, pair: int) -> np.int64:
     """Return where a pair is looked for first."""
     spread = np.uint64(np.uint64(pair) * np.uint64(SPREAD))
     return np.int64(spread >> np.uint64(32)) & (table.size - 1)
 
 
 @inlined_kernel
-def _place(table: Ints, pair: int) -> int:
+def _place(table: Ints, pair: int) -> np.int64:
     """Return where a pair stands, or the empty place where it would."""
     at = _home(table, pair)
     while table[at] != EMPTY and table[at] != pair:
@@ -117,8 +117,8 @@ def _place(table: Ints, pair: int) -> int:
 
 
 @inlined_kernel
-def _has(table: Ints, pair: int) -> bool:
-    return table[_place(table, pair)] == pair
+def _has(table: Ints, pair: int) -> np.bool_:
+    return np.bool_(table[_place(table, pair)] == pair)
 
 
 @inlined_kernel

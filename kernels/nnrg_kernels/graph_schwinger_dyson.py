@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nnrg_kernels._graph_sd_rows import ROW, Channels, Scratch, sum_lines
-from nnrg_kernels._graph_sums import TILE, Lists, add_strengths, turn_lines
+from nnrg_kernels._graph_sums import TILE, Lists, add_strengths, fill_sums, turn_lines
 from nnrg_kernels._stencil import KINDS, build_stencil
 from nnrg_kernels._user_rows import compile_site
 from nnrg_kernels.graph_neighbours import empty_columns
@@ -28,7 +28,8 @@ __all__ = ["GraphTerm", "Neighbours", "accumulate_on_graph"]
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-COLUMNS = 2048  # sites of a line whose derivatives are held at a time
+COLUMNS = 2048  # sites of a piece of a line
+HELD = 1 << 14  # sites whose sums over neighbours are held at a time
 BATCH = 1 << 20  # values that are converted at a time
 TASK = 1 << 15  # values of a task, at least
 TASKS = 64
@@ -203,8 +204,6 @@ class _Work:
         self._power, self._windowed = power, window is not None
         self._window = np.array(window or (0.0, 0.0), np.float64)
         self._columns = columns.astype(np.int64)
-        pieces = max(1, -(-self._n // COLUMNS))
-        self._cuts = self._n * np.arange(pieces + 1) // pieces
 
     def zeros(self, groups: int) -> tuple[Floats, Floats, Floats]:
         """Return room for the sums of products, of second derivatives and of weights."""
@@ -238,15 +237,17 @@ class _Work:
             most = max(1, min(tiles, TASKS, lines[0].size // TASK))
             edges = TILE * (tiles * np.arange(most + 1) // most)
             cut = [(low, min(high, n_lines)) for low, high in pairwise(edges.tolist())]
-            return [partial(self._sum, lines, group, n_cells, *at, self._cuts, None) for at in cut]
+            return [partial(self._sum, lines, group, n_cells, *at, 0, self._n, None) for at in cut]
+        pieces = max(1, -(-self._n // COLUMNS))
+        columns = [self._n * piece // pieces for piece in range(pieces + 1)]
         out: list[Callable[[], Any]] = []
         for low in range(0, n_lines, TILE):
             high = min(low + TILE, n_lines)
             turned = self._room()
             turn_lines(lines, low, high, turned)
-            for piece in range(self._cuts.size - 1):
-                cuts = self._cuts[piece : piece + 2]
-                out.append(partial(self._sum, lines, group, n_cells, low, high, cuts, turned))
+            for left, right in pairwise(columns):
+                at = low, high, left, right
+                out.append(partial(self._sum, lines, group, n_cells, *at, turned))
         return out
 
     def _room(self) -> Floats:
@@ -261,28 +262,30 @@ class _Work:
         n_cells: int,
         low: int,
         high: int,
-        cuts: Ints,
+        left: int,
+        right: int,
         turned: Floats | None,
     ) -> tuple[int, tuple[Floats, Floats, Floats]]:
         """Sum over some lines; those of a task belong to a few groups, one after the other."""
         first = int(group[low]) // n_cells * n_cells
         last = int(group[high - 1]) // n_cells * n_cells + n_cells
         out = self.zeros(last - first)
-        c, longest = self._channels.kind.size, int(np.diff(cuts).max())
+        c, width = self._channels.kind.size, right - left
         weighted = empty_columns(3 + c, ROW + TILE)
         weighted[-2], weighted[-1] = 1.0, 0.0
-        n_sums = max(1, self._lists.across.size)
-        scratch = Scratch(
-            self._room() if turned is None else turned,
-            empty_columns(n_sums * TILE, longest).reshape(n_sums, TILE, longest),
-            empty_columns(self._power + c, ROW + TILE),
-            weighted,
-            np.empty(ROW),
-        )
-        sum_lines(
-            lines, self._length, self._lists, self._channels, self._window, group - first,
-            self._columns, low, high, cuts, turned is not None, scratch, *out,
-        )  # fmt: skip
+        scratch = Scratch(empty_columns(self._power + c, ROW + TILE), weighted, np.empty(ROW))
+        step = TILE * max(1, HELD // (TILE * width))
+        n_sums, room = max(1, self._lists.across.size), TILE * -(-min(step, high - low) // TILE)
+        sums = empty_columns(n_sums * room, width).reshape(n_sums, room, width)
+        ready, group = turned is not None, group - first
+        turned = self._room() if turned is None else turned
+        for start in range(low, high, step):
+            at = start, min(start + step, high), left, right
+            fill_sums(lines, self._length, self._lists, *at, ready, turned, sums)
+            sum_lines(
+                lines[0], self._length, self._lists, sums, self._channels, self._window, group,
+                self._columns, *at, scratch, *out,
+            )  # fmt: skip
         return first, out
 
     def collect(self, sites: Ints, products: Floats, second: Floats, edge: Floats) -> Sums:

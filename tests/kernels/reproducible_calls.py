@@ -11,11 +11,13 @@ import numpy as np
 
 from nnrg_kernels.clusters import flip_signs
 from nnrg_kernels.correlation_pairing import correlations, greedy_pairs, sums_of_pairs
+from nnrg_kernels.graph_blocks import moments_by_kind, scaled_by_kind, sum_runs
 from nnrg_kernels.graph_components import components
 from nnrg_kernels.graph_contraction import contract
 from nnrg_kernels.graph_matching import match_heaviest, match_two_hop
 from nnrg_kernels.graph_metropolis import sweep_graph
 from nnrg_kernels.graph_neighbours import block_means, block_sums, neighbour_sum, shells
+from nnrg_kernels.graph_rewiring import swap_edges
 from nnrg_kernels.graph_schwinger_dyson import GraphTerm, Neighbours, accumulate_on_graph
 from nnrg_kernels.ising import flip_clusters, heat_bath
 from nnrg_kernels.lanczos import Lanczos
@@ -142,6 +144,21 @@ def actions(rng):
             ),
         )
 
+        near = (Neighbours(0, indptr, indices, weights), Neighbours(1, indptr, indices, weights))
+        yield (
+            f"accumulate_on_graph, product {window}",
+            accumulate_on_graph(
+                rng.normal(size=(2, 90, 90)),
+                1.1,
+                power=5,
+                neighbours=near,
+                terms=tuple(GraphTerm(k, a) for k in ("quadratic", "cubic") for a in (0, 1)),
+                sample_group=np.arange(2),
+                edges=(np.array([0, 30, 90]), np.array([0, 90])),
+                window=window,
+            ),
+        )
+
 
 def graphs(rng):
     indptr, indices, weights = some_graph(300)
@@ -150,6 +167,16 @@ def graphs(rng):
         few = indices.astype(kind)
         yield f"components {kind.__name__}", components(indptr, few)
         yield f"shells {kind.__name__}", shells(indptr, few, 3, 10**6)
+    blocks = rng.normal(size=(2, 30, 40))
+    kinds = np.arange(30) % 3, np.arange(40) % 4
+    yield "sum_runs", [sum_runs(blocks, np.array([0, 7, 30]), 1), sum_runs(blocks, np.arange(3), 0)]
+    yield "moments_by_kind", moments_by_kind(blocks, 0.1, *kinds, (3, 4))
+    yield "scaled_by_kind", scaled_by_kind(blocks, 0.1, *kinds, np.arange(12.0).reshape(3, 4))
+    once = np.repeat(np.arange(300), np.diff(indptr)) < indices
+    ends = np.repeat(np.arange(300), np.diff(indptr))[once], indices[once].copy()
+    m = ends[0].size
+    free = np.zeros(m, np.int64), np.full(m, m), np.ones(m, bool)
+    yield "swap_edges", [swap_edges(*ends, *free, 7, 9 * m), *ends]
     yield "contract", contract(indptr, indices, weights, labels, 100)
     mate = match_heaviest(indptr, indices, np.abs(weights), floor=0.5)
     yield "match", [mate, match_two_hop(indptr, indices, np.abs(weights), mate.copy(), floor=0.5)]

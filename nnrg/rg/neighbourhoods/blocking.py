@@ -25,6 +25,7 @@ from nnrg_kernels.pyramid import Pyramid, pyramid
 __all__ = ["Arrangement", "arrange", "climb_blocks"]
 
 Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
 Values = npt.NDArray[np.floating[Any]]
 
 
@@ -134,7 +135,7 @@ def climb_blocks(
     groups : Groups
     """
     means: list[Values] = [field.values]
-    total = np.ascontiguousarray(field.values)
+    total: npt.NDArray[Any] = np.ascontiguousarray(field.values)
     if total.dtype not in (np.float32, np.float64):
         total = total.astype(np.float64)
     for level in range(1, len(arrangement)):
@@ -152,9 +153,9 @@ def climb_blocks(
     return tuple(means), sites, Pyramid(**joined, fields=None)
 
 
-def _divided(total: Values, sizes: tuple[Ints, ...]) -> Values:
+def _divided(total: Floats, sizes: tuple[Ints, ...]) -> Floats:
     """Return means of blocks whose size is the product of those along each axis."""
-    size: Values = np.ones((1,) * len(sizes))
+    size: Floats = np.ones((1,) * len(sizes))
     for axis, along in enumerate(sizes):
         size = size * along.reshape([-1 if a == axis else 1 for a in range(len(sizes))])
     return total / size

@@ -119,12 +119,12 @@ def gaussian_on_graphs(flow: Flow) -> Callable[[np.random.Generator], SynapticFi
         kernel = kernel + z * spectrum
     mean = float(field.values.mean(dtype=np.float64))
     # Numbers as fine as those of the field: the products with all modes are most of the work.
-    kind = np.float64 if field.values.dtype == np.float64 else np.float32
+    kind: type[Any] = np.float64 if field.values.dtype == np.float64 else np.float32
     amplitude = (1 / np.sqrt(np.where(kernel > 0, kernel, 1.0))).astype(kind)
     *row_modes, columns = [None if m is None else m.astype(kind) for m in modes]
 
     def draw(rng: np.random.Generator) -> SynapticField:
-        values = rng.standard_normal(field.values.shape, kind)
+        values: Array = rng.standard_normal(field.values.shape, kind)
         values *= amplitude
         if columns is not None:
             values = values @ columns.T
