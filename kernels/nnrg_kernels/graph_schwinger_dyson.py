@@ -16,8 +16,9 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from nnrg_kernels._graph_lists import Neighbours, build_lists
 from nnrg_kernels._graph_sd_rows import ROW, Channels, Scratch, sum_lines
-from nnrg_kernels._graph_sums import TILE, Lists, add_strengths, fill_sums, turn_lines
+from nnrg_kernels._graph_sums import TILE, fill_sums, turn_lines
 from nnrg_kernels._stencil import KINDS, build_stencil
 from nnrg_kernels._user_rows import compile_site
 from nnrg_kernels.graph_neighbours import empty_columns
@@ -37,25 +38,6 @@ TASKS = 64
 FEW_TILES = 4
 # Powers of the neighbours that are summed over.
 _POWERS = {"quadratic": (1,), "quartic": (2,), "cubic": (1, 3)}
-
-
-class Neighbours(NamedTuple):
-    """Neighbours along one axis, by rows (CSR).
-
-    Attributes
-    ----------
-    axis : int
-    indptr : (n + 1,) int64 array
-    indices : int64 array
-        Nodes of that axis.
-    weights : float64 array
-        Of each neighbour; empty if all are one. Read by ``"quadratic"`` terms alone.
-    """
-
-    axis: int
-    indptr: Ints
-    indices: Ints
-    weights: Floats
 
 
 class GraphTerm(NamedTuple):
@@ -196,7 +178,7 @@ class _Work:
             for of_channel, p in zip((first, second), _POWERS.get(term.kind, ()), strict=False):
                 weighted = term.kind == "quadratic" and neighbours[term.near].weights.size > 0
                 of_channel[c] = sums.setdefault((term.near, weighted, p), len(sums))
-        self._lists, self._powers = _lists(list(sums), neighbours, across)
+        self._lists, self._powers = build_lists(list(sums), neighbours, across)
         kinds = np.array([KINDS.index(t.kind) for t in terms], np.int64)
         self._loops = [compile_site(*t.function) if t.function else None for t in terms]
         calls = np.array([loop.address if loop else 0 for loop in self._loops], np.int64)
@@ -295,37 +277,3 @@ class _Work:
         # Without offsets: second derivatives are complete, also those that are constant.
         kinds = build_stencil(1, tuple((KINDS[k], ()) for k in self._channels.kind))
         return collect(self._power, sites, products, second, edge, kinds, self._windowed)
-
-
-def _lists(
-    sums: list[tuple[int, bool, int]], neighbours: Sequence[Neighbours], across: Sequence[bool]
-) -> tuple[Lists, int]:
-    """Return the lists that are summed over, one behind the other, and the largest power."""
-    near = [neighbours[place] for place, _, _ in sums]
-    weights = [
-        one.weights if weighted else np.ones(one.indices.size)
-        for one, (_, weighted, _) in zip(near, sums, strict=True)
-    ]
-    strengths = [np.empty(one.indptr.size - 1) for one in near]
-    for one, w, strength in zip(near, weights, strengths, strict=True):
-        add_strengths(one.indptr, w, strength)
-    before = np.cumsum([0, *(one.indices.size for one in near)])
-    sizes = [one.indptr.size for one in near]
-    lists = Lists(
-        np.array([across[place] for place, _, _ in sums], np.int64),
-        np.array([p - 1 for _, _, p in sums], np.int64),
-        np.cumsum([0, *sizes]).astype(np.int64),
-        _joined([one.indptr + at for one, at in zip(near, before, strict=False)], np.int64),
-        _joined([one.indices for one in near], np.int64),
-        _joined(weights, np.float64),
-        # As long as the pointers, so that both are found at the same places.
-        _joined([np.append(s, 0.0) for s in strengths], np.float64),
-    )
-    return lists, max([1, *(p for _, _, p in sums)])
-
-
-def _joined(arrays: Sequence[npt.NDArray[Any]], kind: npt.DTypeLike) -> npt.NDArray[Any]:
-    """Return arrays one behind the other; one alone is not copied."""
-    if len(arrays) == 1:
-        return np.ascontiguousarray(arrays[0], kind)
-    return np.concatenate([np.empty(0, kind), *arrays])

@@ -54,6 +54,14 @@ def decide(
         return Decision(UNTOLD, [problem])
     strongest = order.numbers[0]
     if "permutation" not in beaten:
+        if order.p <= alpha:  # the law of the numbers is broad: few draws do not tell how broad
+            return Decision(
+                UNTOLD,
+                [
+                    f"{_short(strongest)}, but among {order.draws} draws some stand out as much "
+                    f"(rank p = {order.rank_p:.2g}): take more draws"
+                ],
+            )
         return Decision(INDISTINGUISHABLE, [_largest(order), *_limit(order, alpha)])
     for null, meaning in _LOCALITY.items():
         if null in by_name and by_name[null].numbers and null not in beaten:

@@ -19,10 +19,7 @@ def test_sums_of_runs_are_those_of_numpy(shape, kind):
         inner = np.flatnonzero(rng.random(n - 1) < 0.4) + 1
         starts = np.array([0, *inner, n])
         wide = values.astype(np.float64)
-        parts = [
-            wide.take(range(a, b), axis).sum(axis, keepdims=True)
-            for a, b in pairwise(starts)
-        ]
+        parts = [wide.take(range(a, b), axis).sum(axis, keepdims=True) for a, b in pairwise(starts)]
         # Sums of at most 17 numbers of order one.
         assert_allclose(sum_runs(values, starts, axis), np.concatenate(parts, axis), atol=1e-14)
 

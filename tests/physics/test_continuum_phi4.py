@@ -22,7 +22,7 @@ PHI4 = "Continuum phi^4"
 CRITICAL, UNCERTAINTY = 11.1097, 0.0022
 # On a critical square torus: J. Salas and A. D. Sokal, J. Stat. Phys. 98 (2000) 551.
 FIXED = {"binder": 0.610692, "xi_over_L": 0.9050488}
-# Sizes, samples and whether f is looked for close to its value in large boxes.
+# Configurations by lambda and size.
 RUNS = {
     1.0: {16: 20_000, 32: 20_000},
     0.5: {24: 20_000, 46: 12_000},
@@ -77,7 +77,7 @@ def test_leading_artefact_of_the_lattice(checked):
     checked(PHI4, quantity, 3 / 16, found, rtol=1e-2)
 
 
-def critical_coupling(coupling, size, n_samples, seed):
+def critical_coupling(coupling, size, n_samples):
     """f where each observable has its fixed value: Replicates of two numbers."""
     # In a box of L sqrt(lambda) = 16 the fixed values are met some 4 % above the limit.
     middle, half = (10.8, 0.3) if size * coupling**0.5 < 20 else (10.45, 0.2)
@@ -96,12 +96,11 @@ def critical_coupling(coupling, size, n_samples, seed):
         )
         field = nnrg.SynapticField(phi, nnrg.Lattice(phi.shape[1:], periodic=True))
         found = finite_size_observables(field)
-        runs.append(Replicates.join([found.numbers]))
-    names = found.names
+        runs += [found.select(name) for name in FIXED]
 
     def meet(values):
-        rows = values.reshape(3, -1)
-        lines = [np.polyfit(f - middle, rows[:, names.index(n)] - FIXED[n], 1) for n in FIXED]
+        distance = values.reshape(3, 2) - list(FIXED.values())
+        lines = [np.polyfit(f - middle, column, 1) for column in distance.T]
         return np.array([middle - offset / slope for slope, offset in lines])
 
     return Replicates.join(runs).map(meet)
@@ -110,7 +109,7 @@ def critical_coupling(coupling, size, n_samples, seed):
 @pytest.fixture(scope="module")
 def couplings():
     return {
-        (coupling, size): critical_coupling(coupling, size, n, 1)
+        (coupling, size): critical_coupling(coupling, size, n)
         for coupling, sizes in RUNS.items()
         for size, n in sizes.items()
     }
@@ -143,7 +142,6 @@ def test_critical_coupling_of_the_continuum(couplings, name, checked):
         for leading in (0.0, 1.0)
     ]
     without, known = (fit.estimate("f") for fit in fits)
-    print("PHI4", name, *fits, data.estimates(), sep="\n")
     assert min(fit.p for fit in fits) > 1e-3
     value = (known.value + without.value) / 2
     spread = abs(known.value - without.value) / 2

@@ -107,7 +107,7 @@ def laplacian(graph: object, kind: str) -> Laplacian:
         )
     node = np.repeat(np.arange(n), np.diff(indptr))
     strength = np.bincount(node, np.abs(weights), minlength=n)
-    check_strength(strength)
+    check_strength(strength.astype(np.float64))
     component, mode, n_zero = _zero_modes(indptr, indices, weights, negative > 0)
     diagonal: Floats = np.asarray(strength, dtype=np.float64)
     if kind == "normalised":

@@ -142,6 +142,8 @@ def _fitted(flow: Flow) -> tuple[float, Floats, list[Floats], list[Floats | None
     field, graphs = flow.field, flow.graphs[0]
     values = field.values.astype(np.float64)
     values -= values.mean()
+    from threadpoolctl import threadpool_limits
+
     shape, d = field.sites.shape, field.sites.dimension
     moments, axes = [float(np.mean(values**2))], []
     spectra: list[Floats] = []
@@ -160,7 +162,9 @@ def _fitted(flow: Flow) -> tuple[float, Floats, list[Floats], list[Floats | None
         energy = np.tensordot(values, laplacian, axes=(axis + 1, 1))
         moments.append(float(np.mean(np.moveaxis(values, axis + 1, -1) * energy)))
         axes.append(axis)
-        eigenvalues, vectors = np.linalg.eigh(laplacian)
+        # Threads of LAPACK beside others, or none left, cost many times what they bring.
+        with threadpool_limits(1, user_api="blas"):
+            eigenvalues, vectors = np.linalg.eigh(laplacian)
         spectra.append(eigenvalues.reshape(along))
         modes.append(vectors)
         common = common * (vectors.sum(axis=0) ** 2 / shape[axis]).reshape(along)
