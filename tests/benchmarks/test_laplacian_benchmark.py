@@ -40,9 +40,8 @@ def test_a_step_for_eight_vectors_beside_scipy(n, edges, repeats, capsys):
         print(f"\n{n} nodes, {graph.n_edges} edges, {numba.get_num_threads()} threads")
         for name, w, c in zip(("a step of Lanczos", "scipy A @ V"), wall, core, strict=True):
             print(f"{name:20} {1e3 * w:7.1f} ms {1e3 * c:7.1f} ms of a core")
-    # SciPy has one thread. Processor time of all of ours, which other work on the machine lengthens
-    # less than wall time: two threads at 1.2 are twice as fast as one, and more.
-    assert core[0] < core[1] / 1.2
+    # A step is more than the product: two passes over the block besides. SciPy has one thread.
+    assert wall[0] < wall[1] / 1.3
 
 
 def test_all_times_of_a_hundred_thousand_nodes(capsys):
