@@ -17,6 +17,7 @@ from nnrg import cli
 from nnrg._parts import Parts
 
 OPTIONS = ["--seed", str(SEED), "--draws", "4", "--sites", "fc1.weight=16x16"]
+OPTIONS += ["--nulls", "permutation"]
 
 
 @pytest.fixture
