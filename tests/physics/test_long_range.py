@@ -78,7 +78,7 @@ def powers(m):
 
 
 def zero_mode(r):
-    """<|m|>^2 / <m^2>, U_4 and ln <m^2> of the weight exp(-r m^2 - m^4)."""
+    """<abs m>^2 / <m^2>, U_4 and ln <m^2> of the weight exp(-r m^2 - m^4)."""
     m0, m1, m2, m4 = (
         quad(lambda m, k=k: m**k * np.exp(-r * m**2 - m**4), 0, 8)[0] for k in (0, 1, 2, 4)
     )
@@ -103,16 +103,16 @@ def test_sampler_has_the_law_of_all_states():
 
 
 def test_zero_mode_of_the_mean_field_box_at_criticality(checked):
-    # Moments of exp(-m^4) are Gamma functions: <|m|>^2 / <m^2> = 1 / sqrt 2.
+    # Moments of exp(-m^4) are Gamma functions: <abs m>^2 / <m^2> = 1 / sqrt 2.
     ratio, binder, _ = zero_mode(0.0)
     known = 1 - gamma(0.25) ** 2 / (12 * gamma(0.75) ** 2)
-    checked(LONG_RANGE, "<|m|>^2 / <m^2> of the critical zero mode", 0.5**0.5, ratio, rtol=1e-8)
+    checked(LONG_RANGE, "<abs m>^2 / <m^2> of the critical zero mode", 0.5**0.5, ratio, rtol=1e-8)
     checked(LONG_RANGE, "U_4 of the critical zero mode", known, binder, rtol=1e-8)
 
 
 @pytest.mark.slow
 def test_mean_field_box_at_sigma_below_one_half(checked):
-    # Where <|m|>^2 / <m^2> has its critical value 1/sqrt 2, U_4 has that of the zero mode; the
+    # Where <abs m>^2 / <m^2> has its critical value 1/sqrt 2, U_4 has that of the zero mode; the
     # shift of K there, L^(sigma - 1), drops out, and what is left falls as L^(-1/2). From where K
     # was, U_4 and chi are moved there along the curves of the zero mode.
     sigma, binders, chi = 0.3, [], []
