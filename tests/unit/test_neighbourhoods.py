@@ -267,7 +267,7 @@ def test_weights_whose_sums_leave_double_precision_are_refused():
     graph = ConnectionGraph.from_sparse(nx.to_scipy_sparse_array(nx.star_graph(8)) * 1e308)
     field = field_on(nnrg.Lattice(9))
     for rule in (DiffusionBlocks(graph), SeriationBlocks(graph), GraphModes(graph)):
-        with pytest.raises(AnalysisError, match="leaves? double precision"):
+        with pytest.raises(AnalysisError, match=r"leaves? double precision"):
             nnrg.renormalize(field, rule)
     # Of sums nothing is asked as long as the order of weights is known.
     assert len(MatchingBlocks(graph).choose(field, 2, 2).hierarchies[0]) == 2
