@@ -179,13 +179,25 @@ def judge_null(results: Sequence[Observables], null: str) -> NullTest:
         key=lambda e: e.p,
     )
     # Field and draws are treated alike, so that under the null all ranks are equally likely.
-    everyone = np.vstack([values, draws])
-    scores = np.abs(everyone - everyone.mean(axis=0)) / everyone.std(axis=0)
-    largest = scores.max(axis=1)
+    errors = np.nan_to_num([e.error for e in evidence], posinf=0.0)
+    largest = _distances(np.vstack([values, draws]), errors).max(axis=1)
     rank_p = float(np.mean(largest >= largest[0]))
     return NullTest(
         null, tuple(numbers), float(adjusted.min()), rank_p, tuple(largest.tolist()), count
     )
+
+
+def _distances(everyone: Array, errors: Array) -> Array:
+    """Return how far each member is from all the others, in each number.
+
+    In units of the spread of the others and of the number's own error together: one member that
+    stands out in a number of a broad law would else hide what all other numbers say.
+    """
+    n = len(everyone)
+    x = everyone - everyone.mean(axis=0)
+    others = -x / (n - 1)
+    spread = ((x * x).sum(axis=0) - x * x) / (n - 1) - others * others
+    return np.asarray(np.abs(x - others) / np.sqrt(np.maximum(spread, 0) + errors**2))
 
 
 def judge_together(tests: Mapping[str, NullTest], method: str) -> dict[str, NullTest]:
