@@ -123,7 +123,7 @@ def test_an_untrained_tensor_is_told_from_its_initialisation_as_often_as_it_shou
         values = rng.laplace(size=(2, 200, 17))
         values = values[..., 1:] + values[..., :-1]
         field, start = (nnrg.SynapticField(v, nnrg.Lattice(16)) for v in values)
-        prepared = initialisation(field, nnrg.GridBlocks(2), (start,), draws)
+        prepared = initialisation(field, nnrg.GridBlocks(2).arrange, (start,), draws)
         drawn = np.array([numbers(draw(rng).values) for draw in prepared])
         away = numbers(field.values) - drawn.mean(axis=0)
         scores.append(away / (drawn.std(axis=0, ddof=1) * np.sqrt(1 + 1 / draws)))
