@@ -10,17 +10,28 @@ import numpy.typing as npt
 from nnrg_kernels._jit import borrowing_kernel, inlined_kernel
 from nnrg_kernels._prefetch import prefetch
 
-__all__ = ["count_members", "merge_rows", "place_rows", "relabel", "sort_members"]
+__all__ = [
+    "count_columns",
+    "count_members",
+    "merge_rows",
+    "place_rows",
+    "relabel",
+    "scatter_rows",
+    "sort_members",
+]
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+Index = npt.NDArray[Any]
 Words = npt.NDArray[np.uint64]
 
 # Up to this many entries are ordered by comparing all with all, which is vectorised.
 FEW = 64
 LANES = 32
-LAST = np.uint64(0xFFFFFFFFFFFFFFFF)
+SLOT = 6  # bits of the number of one of FEW
+OWN = np.uint64(FEW - 1)
 HALF = np.uint64(32)
+LOW = np.uint64(0xFFFFFFFF)
 ONE = np.uint64(1)
 # Rows asked for ahead, and 32-bit entries in a cache line.
 AHEAD = 8
@@ -107,39 +118,42 @@ def _merge_few(
     keys: npt.NDArray[np.int32],
     values: Floats,
     count: int,
-    packed: Words,
-    ordered: Words,
+    packed: Index,
+    ordered: Index,
+    last: int,
     columns: npt.NDArray[Any],
     sums: npt.NDArray[Any],
     at: int,
-    below: npt.NDArray[np.int32],
+    shift: np.uint64,
+    counts: Ints,
 ) -> int:
     """Order at most FEW entries by rank, add up those of one column; return the end of the row."""
+    number = packed.dtype.type
     for e in range(count):
-        packed[e] = np.uint64(np.uint64(np.uint64(keys[e]) << HALF) | np.uint64(e))
+        packed[e] = number(number(number(keys[e]) << SLOT) | number(e))
     padded = (count + LANES - 1) // LANES * LANES
     for e in range(count, padded):
-        packed[e] = LAST
+        packed[e] = last
     everything = packed[:padded]
     for e in range(count):
         key = packed[e]
-        rank = np.uint64(0)
+        rank = number(0)
         for f in range(everything.size):
-            rank = np.uint64(rank + np.uint64(everything[f] < key))
-        ordered[rank] = key
+            rank = number(rank + number(everything[f] < key))
+        ordered[np.uint64(rank)] = key
     e = 0
     while e < count:
-        column = np.uint64(ordered[e] >> HALF)
-        total = values[ordered[e] & np.uint64(0xFFFFFFFF)]
+        column = np.uint64(ordered[e] >> SLOT)
+        total = values[np.uint64(ordered[e]) & OWN]
         e += 1
-        while e < count and np.uint64(ordered[e] >> HALF) == column:
-            total += values[ordered[e] & np.uint64(0xFFFFFFFF)]
+        while e < count and np.uint64(ordered[e] >> SLOT) == column:
+            total += values[np.uint64(ordered[e]) & OWN]
             e += 1
         rounded = sums.dtype.type(total)
         if rounded != 0.0:
             columns[at] = column
             sums[at] = rounded
-            below[column] += 1
+            counts[column >> shift] += 1
             at += 1
     return at
 
@@ -155,7 +169,8 @@ def _merge_many(
     columns: npt.NDArray[Any],
     sums: npt.NDArray[Any],
     at: int,
-    below: npt.NDArray[np.int32],
+    shift: np.uint64,
+    counts: Ints,
 ) -> int:
     """Add up entries in a row of all columns, whose touched ones two levels of bits keep."""
     for e in range(count):
@@ -180,7 +195,7 @@ def _merge_many(
                 if total != 0.0:
                     columns[at] = column
                     sums[at] = total
-                    below[column] += 1
+                    counts[column >> shift] += 1
                     at += 1
     return at
 
@@ -204,21 +219,23 @@ def merge_rows(
     at: int,
     keys: npt.NDArray[np.int32],
     values: Floats,
-    packed: Words,
+    packed: Index,
     dense: Floats,
     bits: Words,
     summary: Words,
     columns: npt.NDArray[Any],
     sums: npt.NDArray[Any],
     upper: Ints,
-    below: npt.NDArray[np.int32],
+    shift: np.uint64,
+    counts: Ints,
     within: Floats,
 ) -> None:
     """Write rows start .. stop of the upper triangle, one after the other from `at` on.
 
-    `upper` receives where each row begins and ends, `below` counts the entries of each column.
+    `upper` receives where each row begins and ends, `counts` the entries of each bucket of columns,
+    which share all bits of their number from `shift` on.
     """
-    few, ordered = packed[:FEW], packed[FEW:]
+    few, ordered, last = packed[:FEW], packed[FEW : 2 * FEW], packed[2 * FEW]
     for block in range(start, stop):
         count = _gather(
             indptr,
@@ -234,14 +251,55 @@ def merge_rows(
         )
         upper[block, 0] = at
         if count <= FEW:
-            at = _merge_few(keys, values, count, few, ordered, columns, sums, at, below)
+            at = _merge_few(
+                keys, values, count, few, ordered, last, columns, sums, at, shift, counts
+            )
         else:
-            at = _merge_many(keys, values, count, dense, bits, summary, columns, sums, at, below)
+            at = _merge_many(
+                keys, values, count, dense, bits, summary, columns, sums, at, shift, counts
+            )
         upper[block, 1] = at
 
 
 @borrowing_kernel
+def scatter_rows(
+    columns: npt.NDArray[Any],
+    sums: npt.NDArray[Any],
+    upper: Ints,
+    start: int,
+    stop: int,
+    shift: np.uint64,
+    cursor: Ints,
+    entries: Words,
+    values: npt.NDArray[Any],
+) -> None:
+    """Copy entries of rows start .. stop to the bucket of their column, in the order of rows.
+
+    `cursor` holds where the next entry of each bucket goes; an entry is its row above its column.
+    """
+    for block in range(start, stop):
+        begin, end = upper[block]
+        row, row_sums = columns[begin:end], sums[begin:end]
+        for e in range(row.size):
+            column = np.uint64(row[e])
+            bucket = np.uint64(column >> shift)
+            at = np.uint64(cursor[bucket])
+            entries[at] = np.uint64(np.uint64(np.uint64(block) << HALF) | column)
+            values[at] = row_sums[e]
+            cursor[bucket] = np.int64(at + ONE)
+
+
+@borrowing_kernel
+def count_columns(entries: Words, counts: Ints) -> None:
+    """Add the number of entries of each column to `counts`."""
+    for e in range(entries.size):
+        counts[np.uint64(entries[e] & LOW)] += 1
+
+
+@borrowing_kernel
 def place_rows(
+    entries: Words,
+    values: npt.NDArray[Any],
     columns: npt.NDArray[Any],
     sums: npt.NDArray[Any],
     upper: Ints,
@@ -254,25 +312,20 @@ def place_rows(
 ) -> None:
     """Write rows start .. stop whole: the lower triangle is the upper one of the rows before.
 
-    Rows are read in their order, so that the lower columns of each row ascend too.
+    `entries` are those of the columns start .. stop, by row, so that the lower columns ascend too.
     """
     for block in range(start, stop):
         cursor[block] = indptr[block]
-    low, width = np.uint64(start), np.uint64(stop - start)
-    for block in range(stop):
-        begin, end = upper[block]
-        row, row_sums = columns[begin:end], sums[begin:end]
-        for e in range(row.size):
-            column = np.uint64(row[e])
-            if np.uint64(column - low) < width:
-                at = np.uint64(cursor[column])
-                out_columns[at] = block
-                out_sums[at] = row_sums[e]
-                cursor[column] = np.int64(at + ONE)
+    for e in range(entries.size):
+        column = np.uint64(entries[e] & LOW)
+        at = np.uint64(cursor[column])
+        out_columns[at] = np.int64(np.uint64(entries[e] >> HALF))
+        out_sums[at] = values[e]
+        cursor[column] = np.int64(at + ONE)
     for block in range(start, stop):
         begin, end = upper[block]
         row, row_sums = columns[begin:end], sums[begin:end]
-        at = cursor[block]
+        at = np.uint64(cursor[block])
         to, to_sums = out_columns[at : at + row.size], out_sums[at : at + row.size]
         for e in range(row.size):
             to[e] = row[e]

@@ -10,10 +10,12 @@ import numpy.typing as npt
 
 from nnrg_kernels._graph_merge import (
     FEW,
+    count_columns,
     count_members,
     merge_rows,
     place_rows,
     relabel,
+    scatter_rows,
     sort_members,
 )
 from nnrg_kernels._graph_tasks import cut, cut_evenly, run_ranges
@@ -24,21 +26,25 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Index = npt.NDArray[Any]
 
-# Rows written side by side: their open cache lines fit the cache.
-ROWS = 1 << 17
+# Rows of a bucket, written in no order: they fit the cache of a core. Buckets are written side by
+# side, which more of them than lines of that cache would slow down.
+ROWS = 1 << 11
+BUCKETS = 1 << 10
 
 
 class _Scratch:
-    """What one worker merges rows in; its counts of columns add up to those of all."""
+    """What one worker merges rows in."""
 
     def __init__(self, longest: int, n_blocks: int) -> None:
         self.keys = np.empty(longest + 1, np.int32)
         self.values = np.empty(longest + 1)
-        self.packed = np.empty(2 * FEW, np.uint64)
+        # Columns and, behind them, numbers up to FEW: in 32 bits wherever they fit, twice as fast.
+        self.packed = np.full(
+            2 * FEW + 1, *((2**31 - 1, np.int32) if n_blocks < 2**24 else (2**63 - 1, np.int64))
+        )
         self.dense = np.zeros(n_blocks)
         self.bits = np.zeros(n_blocks // 64 + 1, np.uint64)
         self.summary = np.zeros(n_blocks // 4096 + 1, np.uint64)
-        self.below = np.zeros(n_blocks, np.int32)
 
 
 def contract(
@@ -87,6 +93,9 @@ def contract(
     upper = np.zeros((n_blocks, 2), np.int64)
     within = np.zeros(n_blocks)
     edges = cut(entries)
+    task = {start: t for t, start in enumerate(edges)}
+    shift = max(ROWS, (n_blocks - 1) // BUCKETS + 1, 1).bit_length() - 1
+    counts = np.zeros((len(edges), ((n_blocks - 1) >> shift) + 1), np.int64)
     scratch = [_Scratch(longest, n_blocks) for _ in range(min(numba.get_num_threads(), len(edges)))]
 
     def merge(worker: int, start: int, stop: int) -> None:
@@ -109,14 +118,32 @@ def contract(
             columns,
             sums,
             upper,
-            own.below,
+            np.uint64(shift),
+            counts[task[start]],
             within,
         )
 
     run_ranges(edges, merge)
+    # Entries of the upper triangle by buckets of columns: what each task has of a bucket lies
+    # behind what the tasks before it have, so that rows ascend.
+    ends = np.cumsum(counts.T).reshape(counts.shape[::-1]).T
+    cursors = np.ascontiguousarray(ends - counts)
+    buckets = [0, *ends[-1].tolist()]
+    by_column = blocks.view(np.uint64)[: buckets[-1]]  # in memory that is there and not needed
+    values = np.empty(buckets[-1], weights.dtype)
+
+    def scatter(_: int, start: int, stop: int) -> None:
+        place = cursors[task[start]]
+        scatter_rows(columns, sums, upper, start, stop, np.uint64(shift), place, by_column, values)
+
+    run_ranges(edges, scatter)
     sizes = upper[:, 1] - upper[:, 0]
-    for own in scratch:
-        sizes += own.below
+
+    def count(_: int, start: int, stop: int) -> None:
+        count_columns(by_column[buckets[start] : buckets[stop]], sizes)
+
+    groups = cut(np.asarray(buckets))
+    run_ranges(groups, count)
     new = np.zeros(n_blocks + 1, np.int64)
     np.cumsum(sizes, out=new[1:])
     out_columns = np.empty(new[-1], indices.dtype)
@@ -124,7 +151,21 @@ def contract(
     cursor = np.empty(n_blocks, np.int64)
 
     def place(_: int, start: int, stop: int) -> None:
-        place_rows(columns, sums, upper, new, cursor, start, stop, out_columns, out_sums)
+        for bucket in range(start, stop):
+            own = slice(buckets[bucket], buckets[bucket + 1])
+            place_rows(
+                by_column[own],
+                values[own],
+                columns,
+                sums,
+                upper,
+                new,
+                cursor,
+                bucket << shift,
+                min((bucket + 1) << shift, n_blocks),
+                out_columns,
+                out_sums,
+            )
 
-    run_ranges(cut(new, max(numba.get_num_threads(), n_blocks // ROWS)), place)
+    run_ranges(groups, place)
     return new, out_columns, out_sums, within

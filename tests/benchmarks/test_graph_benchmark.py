@@ -101,7 +101,7 @@ def test_contraction(graph, arrays, pairs, capsys):
     }
     for run in (*runs.values(),)[:2]:
         run()  # compiles
-    timed = dict(zip(runs, fastest(2, *runs.values()), strict=True))
+    timed = dict(zip(runs, fastest(4, *runs.values()), strict=True))
     report(capsys, timed)
     ours, _, triple, coo, _ = timed.values()
     expected = coo[2].tocoo()
