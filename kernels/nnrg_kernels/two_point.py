@@ -142,7 +142,8 @@ def _count_runs(
     row_square: Floats,
     row_weight: Floats,
     column_square: Floats,
-    column_weight: Floats,
+    weight_before: Floats,
+    moment_before: Floats,
     edges: Floats,
     counts: Floats,
     moments: Floats,
@@ -155,10 +156,8 @@ def _count_runs(
         b = max(0, np.searchsorted(edges, below + column_square[min(j, columns - 1)], "right") - 1)
         while b < bins and j < columns:
             end = j + np.searchsorted(column_square[j:], edges[b + 1] - below)
-            number = moment = 0.0
-            for i in range(j, end):
-                number += column_weight[i]
-                moment += column_weight[i] * (below + column_square[i])
+            number = weight_before[end] - weight_before[j]
+            moment = below * number + (moment_before[end] - moment_before[j])
             counts[part, b] += row_weight[row] * number
             moments[part, b] += row_weight[row] * moment
             j = end
@@ -181,7 +180,11 @@ def radial_counts(shape: tuple[int, ...], edges: Floats, parts: int = 1) -> tupl
         The mean is NaN in an empty bin.
     """
     counts, moments = np.zeros((2, parts, edges.size - 1))
-    _count_runs(*lattice_momenta(shape), edges, counts, moments)
+    rows, row_weights, columns, weights = lattice_momenta(shape)
+    # Weights are integers, so that differences of their sums are exact.
+    before = np.zeros((2, columns.size + 1))
+    np.cumsum([weights, weights * columns], axis=1, out=before[:, 1:])
+    _count_runs(rows, row_weights, columns, *before, edges, counts, moments)
     means = np.full(counts.shape, math.nan)
     np.divide(moments, counts, out=means, where=counts > 0)
     return counts, means
