@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnrg._json import as_json
 from nnrg.cli import parser
-from nnrg.errors import ArgumentError, FormatError
+from nnrg.errors import ArgumentError, FormatError, SourceError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from nnrg.comparison.result import Comparison
     from nnrg.results import Run
 
 __all__ = ["completion", "inspect", "open_run", "plot", "say"]
@@ -105,27 +107,35 @@ def open_run(path: str) -> Run:
 def _figure(arguments: argparse.Namespace) -> Figure:
     """Draw what a results file holds: a run, or a comparison of runs."""
     from nnrg import plot as draw
-    from nnrg._netcdf_reader import read
-    from nnrg.comparison.file import open_comparison
-    from nnrg.comparison.result import Comparison
 
     source = Path(arguments.results)
-    if source.is_dir() and not (source / "flow.nc").exists():
-        source /= "comparison.nc"
-    if source.is_file() and read(source)[""].attrs.get("nnrg_kind") == Comparison.kind:
+    try:
+        run = open_run(arguments.results)
+    except (FormatError, SourceError):  # no run: a comparison, or what was said of the run
+        comparison = _comparison(source)
+        if comparison is None:
+            raise
         if arguments.summary or arguments.panel or arguments.field:
             raise ArgumentError(
                 f"{source}: holds a comparison, which has one figure: leave out --summary, --panel "
                 "and --field"
-            )
-        return draw.comparison(open_comparison(source), style_name=arguments.style)
-    run = open_run(arguments.results)
+            ) from None
+        return draw.comparison(comparison, style_name=arguments.style)
     if arguments.summary:
         return draw.summary(run, style_name=arguments.style)
     field = run[arguments.field] if arguments.field else run.leading
     if arguments.panel:
         return draw.column(field, arguments.panel, style_name=arguments.style)
     return draw.figure(field, style_name=arguments.style)
+
+
+def _comparison(source: Path) -> Comparison | None:
+    """Return what ``nnrg compare`` wrote, if it wrote this; runs are larger, and tried first."""
+    from nnrg.comparison.file import open_comparison
+
+    with suppress(FormatError, SourceError):
+        return open_comparison(source)
+    return None
 
 
 def plot(arguments: argparse.Namespace) -> int:

@@ -257,6 +257,6 @@ def _announce(arguments: argparse.Namespace, net: Network) -> None:
         say(
             arguments,
             f"{net.n_parameters:,} parameters and {arguments.draws} null draws: about "
-            f"{seconds:.0f} s on lattices, up to eight times that on graphs, where four null "
-            "models are run; --nulls permutation, fewer --draws or some --tensors take less",
+            f"{seconds:.0f} s on lattices, up to three times that on graphs; --nulls permutation, "
+            "fewer --draws or some --tensors take less",
         )

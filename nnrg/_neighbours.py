@@ -15,47 +15,29 @@ from math import prod
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from nnrg._unit_rules import GRAPH_RULES, INDEX_RULES, UNIT_RULES
+from nnrg._unit_rules import UNIT_RULES
 from nnrg._validate import shown
 from nnrg.errors import AnalysisError, ArgumentError
 from nnrg.fields import Lattice, SynapticField
 from nnrg.graph.connection_graph import ConnectionGraph
-from nnrg.graph.similarity import similarity_graph
-from nnrg.networks._shared_numbers import without_shared
-from nnrg.networks._topology_vectors import vectors_of
+from nnrg.networks._unit_graphs import UnitGraphs, listed
 from nnrg.networks.network import Network
 from nnrg.networks.topology import Population, Topology
 from nnrg.rg.blocks import Blocks, GridBlocks, RandomBlocks
-from nnrg.rg.neighbourhoods.diffusion import DiffusionBlocks
 from nnrg.rg.neighbourhoods.hierarchy import Neighbourhoods
-from nnrg.rg.neighbourhoods.matching import MatchingBlocks
-from nnrg.rg.neighbourhoods.pairs import PairBlocks
-from nnrg.rg.neighbourhoods.product import ProductBlocks
-from nnrg.rg.neighbourhoods.seriation import SeriationBlocks
+from nnrg.rg.neighbourhoods.rules import graph_rule
 
 __all__ = ["Neighbours", "Placed"]
 
 Rule = Blocks | Neighbourhoods
-Floats = npt.NDArray[np.float64]
 
-_ON_GRAPHS: tuple[Callable[..., Neighbourhoods], ...] = (
-    MatchingBlocks,
-    DiffusionBlocks,
-    SeriationBlocks,
-)
-_BY_INDEX: tuple[Callable[[int], Blocks], ...] = (RandomBlocks, GridBlocks)
-_GRAPH_RULES = dict(zip(GRAPH_RULES, _ON_GRAPHS, strict=True))
-_INDEX_RULES = dict(zip(INDEX_RULES, _BY_INDEX, strict=True))
+_INDEX_RULES: dict[str, Callable[[int], Blocks]] = {"random": RandomBlocks, "index": GridBlocks}
 
 _SIDES = {"out": "out", "in": "in", "vocabulary": "in", "channel": "out"}
-_NEIGHBOURS = 10
 # Fewer units have no two scales of blocks to speak of, fewer samples cannot be split.
 _FEWEST_UNITS = 16
 _FEWEST_SAMPLES = 20
-# Units whose matrix of products, 8 bytes an entry, is kept for the next tensor.
-_MOST_KEPT = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +66,7 @@ class Neighbours:
             )
         self._net, self._rule = net, rule
         self._topology: Topology | None = None
-        self._products: dict[tuple[str, str], Floats] = {}
+        self._graphs = UnitGraphs(net)
 
     def place(self, field: SynapticField) -> Placed:
         """Return a field on the sites that suit it: its lattice, graphs, or its index."""
@@ -96,8 +78,10 @@ class Neighbours:
             return self._split(field, "as asked")
         graphs = [self._graph(field, axis) for axis in range(field.sites.dimension)]
         found = [axis for axis, graph in enumerate(graphs) if graph is not None]
-        make = _GRAPH_RULES[self._rule]
+        make = graph_rule(self._rule)
         if len(found) == 2:
+            from nnrg.rg.neighbourhoods.product import ProductBlocks
+
             rules = ProductBlocks(make(graphs[0]), make(graphs[1]))
             return Placed(field, rules, "; ".join(map(_chosen_by, field.sites.axes, graphs)))
         if found:
@@ -115,7 +99,7 @@ class Neighbours:
         if self._rule == "seriation":
             return Placed(field, GridBlocks(2), f"index order: {why}, and seriation takes a graph")
         how = "half of the samples choose the neighbours of the units in the other half"
-        rule = PairBlocks() if self._rule == "pairs" else _GRAPH_RULES[self._rule](split=0.5)
+        rule = _pairs() if self._rule == "pairs" else graph_rule(self._rule)(split=0.5)
         two = field.lattice.dimension == 2
         for one in [_along(field, axis) for axis in (1, 0)] if two else [field]:
             if one.n_samples < _FEWEST_SAMPLES or one.sites.n_sites < _FEWEST_UNITS:
@@ -133,23 +117,12 @@ class Neighbours:
         population = self._population(field.name, field.sites.axes[axis])
         if population is None or population.size != n or n < _FEWEST_UNITS:
             return None
-        tensors = dict.fromkeys(e.tensor for e in population.ends if e.side in ("in", "out"))
-        others, shared = without_shared(
-            self._net, population, [field.name], [t for t in tensors if t != field.name]
-        )
-        if not others:
-            return None
-        but = f" without {_listed(shared)}, which holds the field's own numbers" if shared else ""
         try:
-            graph = similarity_graph(
-                self._vectors(population, others, keep=len(tensors) > 2 and n <= _MOST_KEPT),
-                neighbours=min(_NEIGHBOURS, n - 1),
-                provenance=f"cosine of weights in {_listed(others)}{but}",
-                sources=[self._net.source_of(tensor) for tensor in others],
-            )
-        except AnalysisError:  # units that are all alike, or all unlike
+            graph, shared = self._graphs.graph(population, measured=[field.name])
+        except AnalysisError:  # no other tensor, or units that are all alike, or all unlike
             return None
-        return replace(graph, names=(population.name,))
+        but = f" without {listed(shared)}, which holds the field's own numbers" if shared else ""
+        return replace(graph, provenance=f"{graph.provenance}{but}")
 
     def _population(self, tensor: str, axis: str) -> Population | None:
         if self._topology is None:
@@ -160,31 +133,11 @@ class Neighbours:
             return None
         return found.pop() if len(found) == 1 else None
 
-    def _vectors(self, population: Population, tensors: list[str], *, keep: bool) -> Floats:
-        """Return the weights of the units in some tensors, or vectors with the same products.
 
-        Of a population that many tensors touch, such as a residual stream, the products of each are
-        kept: no tensor is read again for each of the others.
-        """
-        if not keep:
-            return self._weights(population, tensors)
-        for tensor in tensors:
-            key = (population.name, tensor)
-            if key not in self._products:
-                weights = self._weights(population, [tensor])
-                self._products[key] = weights @ weights.T
-        products = sum(self._products[population.name, tensor] for tensor in tensors)
-        values, vectors = np.linalg.eigh(np.asarray(products))
-        return np.asarray(vectors * np.sqrt(np.maximum(values, 0)))
+def _pairs() -> Neighbourhoods:
+    from nnrg.rg.neighbourhoods.pairs import PairBlocks
 
-    def _weights(self, population: Population, tensors: list[str]) -> Floats:
-        vectors, _ = vectors_of(self._net, population, tensors)
-        assert vectors is not None  # tensors of nothing but zeros are not asked for
-        return vectors
-
-
-def _listed(names: list[str]) -> str:
-    return ", ".join(names) if len(names) <= 3 else f"{names[0]} and {len(names) - 1} others"
+    return PairBlocks()
 
 
 def _along(field: SynapticField, axis: int) -> SynapticField:

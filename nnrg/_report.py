@@ -123,6 +123,12 @@ def run_report(run: Run) -> str:
         text.append(
             "  z(kappa_2) against the null model, b > 1 ascending; |z| < 2: as random blocks"
         )
+        full = run.attrs.get("nulls_in_full", "all")
+        if full != "all":
+            text.append(
+                f"  all null models of graphs were run on {label(full, 300)} alone; "
+                "--nulls asks for more"
+            )
     if run.left_out:
         text += ["", f"left out ({len(run.left_out)} tensors):"]
         names: dict[str, list[str]] = {}

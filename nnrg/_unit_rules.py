@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-__all__ = ["GRAPH_RULES", "INDEX_RULES", "UNIT_RULES"]
+from nnrg.rg.neighbourhoods.rules import GRAPH_RULES
 
-GRAPH_RULES = ("matching", "diffusion", "seriation")
-INDEX_RULES = ("random", "index")
-UNIT_RULES = (*GRAPH_RULES, "pairs", *INDEX_RULES)
+__all__ = ["UNIT_RULES"]
+
+UNIT_RULES = (*GRAPH_RULES, "pairs", "random", "index")

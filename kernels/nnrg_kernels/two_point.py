@@ -184,7 +184,7 @@ def radial_counts(shape: tuple[int, ...], edges: Floats, parts: int = 1) -> tupl
     # Weights are integers, so that differences of their sums are exact.
     before = np.zeros((2, columns.size + 1))
     np.cumsum([weights, weights * columns], axis=1, out=before[:, 1:])
-    _count_runs(rows, row_weights, columns, *before, edges, counts, moments)
+    _count_runs(rows, row_weights, columns, before[0], before[1], edges, counts, moments)
     means = np.full(counts.shape, math.nan)
     np.divide(moments, counts, out=means, where=counts > 0)
     return counts, means

@@ -9,15 +9,17 @@ import numpy as np
 import numpy.typing as npt
 
 from nnrg._validate import as_count, shown
-from nnrg.errors import ArgumentError, NonFiniteError
+from nnrg.errors import AnalysisError, ArgumentError, NonFiniteError
 
 if TYPE_CHECKING:
     import networkx
     from scipy.sparse import csr_array
 
-__all__ = ["as_csr", "as_labels", "as_nodes", "from_networkx", "populations", "to_networkx"]
+__all__ = ["as_csr", "as_labels", "as_nodes", "contracted", "distance_shells"]
+__all__ += ["from_networkx", "populations", "to_networkx"]
 
 Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
 
 
 def as_csr(matrix: object) -> tuple[csr_array, tuple[str, ...]]:
@@ -135,3 +137,32 @@ def as_labels(labels: npt.ArrayLike, n: int) -> Ints:
             "labels must be 0, 1, .. without gaps; try numpy.unique(labels, return_inverse=True)"
         )
     return blocks.astype(np.int64)
+
+
+def distance_shells(indptr: Ints, indices: Ints, longest: int, most: int) -> dict[int, csr_array]:
+    """Return the pairs of nodes at each hop distance from 1 to `longest`, `most` at the most."""
+    from scipy.sparse import csr_array
+
+    from nnrg_kernels.graph_neighbours import shells
+
+    n = indptr.size - 1
+    found, pairs = shells(indptr, indices, longest, most)
+    if pairs > most:
+        raise AnalysisError(
+            f"about {pairs} ordered pairs of {n} nodes are at most {longest} hops apart, more "
+            f"than {most}; ask for shorter distances"
+        )
+    return {
+        r: csr_array((np.ones(near.size), near, starts), (n, n))
+        for r, (starts, near) in enumerate(found, 1)
+    }
+
+
+def contracted(
+    indptr: Ints, indices: Ints, weights: Floats, blocks: Ints
+) -> tuple[Ints, Ints, Floats]:
+    """Return P^T A P by rows, less its diagonal: weights between two blocks are added up."""
+    from nnrg_kernels.graph_contraction import contract
+
+    starts, near, sums, _ = contract(indptr, indices, weights, blocks, int(blocks.max()) + 1)
+    return starts, near, sums

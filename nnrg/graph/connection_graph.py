@@ -4,32 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from nnrg._validate import shown
-from nnrg.errors import AnalysisError, ArgumentError
+from nnrg.errors import ArgumentError
 from nnrg.graph import _convert
+from nnrg.graph._diffusing import Diffusing
 
 if TYPE_CHECKING:
     import networkx
     from scipy.sparse import csr_array
 
-    from nnrg.graph.spectral import SpectralCurve, SpectralDimension
-
 __all__ = ["ConnectionGraph"]
 
+Array = npt.NDArray[Any]
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
-Rng: TypeAlias = np.random.Generator | np.random.SeedSequence | int | None
-
-_LAPLACIANS = ("combinatorial", "normalised", "signed")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ConnectionGraph:
+class ConnectionGraph(Diffusing):
     """An undirected graph of neurons with signed weights. Two graphs are equal only if one object.
 
     Made by `from_sparse`, `from_networkx`, `nnrg.Network.graph` or `nnrg.similarity_graph`; a
@@ -211,52 +208,14 @@ class ConnectionGraph:
 
     def strengths(self) -> Floats:
         """Return the sum of the absolute weights at each node."""
-        return self._row_sums(np.abs(self.weights))
-
-    def _row_sums(self, numbers: Floats) -> Floats:
         rows = np.repeat(np.arange(self.n_nodes), self.degrees())
-        return np.bincount(rows, numbers, minlength=self.n_nodes).astype(np.float64)
+        return np.bincount(rows, np.abs(self.weights), minlength=self.n_nodes).astype(np.float64)
 
     def components(self) -> Ints:
         """Return the connected component of each node, numbered by their first node."""
         from nnrg_kernels.graph_components import components
 
         return components(self.indptr, self.indices)
-
-    def laplacian(self, kind: str = "combinatorial") -> csr_array:
-        """Return a Laplacian of the graph, positive semi-definite.
-
-        Parameters
-        ----------
-        kind : {"combinatorial", "normalised", "signed"}
-            D - A; 1 - D^{-1/2} A D^{-1/2} (zero on isolated nodes); D - A with D the sums of
-            absolute weights, for graphs with negative weights.
-
-        Raises
-        ------
-        ArgumentError
-            If the kind is none of these, or weights are negative where they must not be.
-        """
-        from scipy.sparse import diags_array
-
-        if kind not in _LAPLACIANS:
-            raise ArgumentError(
-                f"kind must be one of {', '.join(_LAPLACIANS)}, got {shown(kind)}; "
-                "try 'combinatorial'"
-            )
-        if self.signed and kind != "signed":
-            raise ArgumentError(
-                f"the {kind} Laplacian needs positive weights, and "
-                f"{np.count_nonzero(self.weights < 0) // 2} of {self.n_edges} edges are negative; "
-                "try kind='signed', or strength('absolute') first"
-            )
-        strengths = self.strengths()
-        if kind != "normalised":
-            return diags_array(strengths).tocsr() - self.to_sparse()
-        with np.errstate(divide="ignore"):
-            root = np.where(strengths > 0, 1 / np.sqrt(strengths), 0.0)
-        scaled = diags_array(root) @ self.to_sparse() @ diags_array(root)
-        return (diags_array((strengths > 0).astype(float)) - scaled).tocsr()
 
     def strength(self, kind: str = "absolute") -> ConnectionGraph:
         """Return the graph with |w| (``"absolute"``) or w^2 (``"square"``) for its weights."""
@@ -289,11 +248,7 @@ class ConnectionGraph:
         return self._like(csr.indptr, csr.indices, csr.data, self.population[nodes])
 
     def _like(
-        self,
-        indptr: npt.NDArray[Any],
-        indices: npt.NDArray[Any],
-        weights: npt.NDArray[Any],
-        population: Ints,
+        self, indptr: Array, indices: Array, weights: Array, population: Ints
     ) -> ConnectionGraph:
         return replace(
             self,
@@ -325,22 +280,13 @@ class ConnectionGraph:
         ArgumentError
             If there is not one label for each node, or a block is empty.
         """
-        from nnrg_kernels.graph_contraction import contract
-
         blocks = _convert.as_labels(labels, self.n_nodes)
-        count = int(blocks.max()) + 1
-        indptr, indices, weights, _ = contract(
-            self.indptr, self.indices, self.weights, blocks, count
-        )
-        first = np.full(count, self.n_nodes, dtype=np.int64)
-        np.minimum.at(first, blocks, np.arange(self.n_nodes))
-        population = self.population[first]
+        population = self.population[np.unique(blocks, return_index=True)[1]]
+        csr = _convert.contracted(self.indptr, self.indices, self.weights, blocks)
         if np.any(population[blocks] != self.population):
-            return replace(
-                self._like(indptr, indices, weights, np.zeros(count, dtype=np.int64)),
-                names=("blocks of several populations",),
-            )
-        return self._like(indptr, indices, weights, population)
+            mixed = self._like(*csr, np.zeros_like(population))
+            return replace(mixed, names=("blocks of several populations",))
+        return self._like(*csr, population)
 
     def distance_shells(self, longest: int, *, most: int = 50_000_000) -> Mapping[int, csr_array]:
         """Return the pairs of nodes at each hop distance from 1 to `longest`, both directions.
@@ -350,54 +296,4 @@ class ConnectionGraph:
         AnalysisError
             If there are more than `most` pairs.
         """
-        from scipy.sparse import csr_array
-
-        from nnrg_kernels.graph_neighbours import shells
-
-        n = self.n_nodes
-        found, pairs = shells(self.indptr, self.indices, longest, most)
-        if pairs > most:
-            raise AnalysisError(
-                f"about {pairs} ordered pairs of {n} nodes are at most {longest} hops apart, more "
-                f"than {most}; ask for shorter distances"
-            )
-        return {
-            r: csr_array((np.ones(indices.size), indices, indptr), (n, n))
-            for r, (indptr, indices) in enumerate(found, 1)
-        }
-
-    def spectrum(self, k: int | None = None, *, kind: str = "combinatorial") -> Floats:
-        """Return the `k` smallest eigenvalues of a Laplacian, ascending; all of them by default.
-
-        Raises
-        ------
-        AnalysisError
-            If all are asked of a graph of more than 10 000 nodes.
-        """
-        from nnrg.graph.spectral import lowest_eigenvalues
-
-        return lowest_eigenvalues(self.laplacian(kind), k)
-
-    def spectral_entropy(
-        self, tau: npt.ArrayLike, *, kind: str = "combinatorial", rng: Rng = None
-    ) -> SpectralCurve:
-        """Return S(tau) of rho = exp(-tau L)/Z in nats; see `nnrg.graph.spectral`."""
-        from nnrg.graph.spectral import spectral_entropy
-
-        return spectral_entropy(self, tau, kind=kind, rng=rng)
-
-    def heat_capacity(
-        self, tau: npt.ArrayLike, *, kind: str = "combinatorial", rng: Rng = None
-    ) -> SpectralCurve:
-        """Return C(tau) = -dS/d ln tau, dimensionless; see `nnrg.graph.spectral`."""
-        from nnrg.graph.spectral import heat_capacity
-
-        return heat_capacity(self, tau, kind=kind, rng=rng)
-
-    def spectral_dimension(
-        self, *, kind: str = "combinatorial", rng: Rng = None
-    ) -> SpectralDimension:
-        """Return d_s = 2 C on the plateau of C(tau), with its error; see `nnrg.graph.spectral`."""
-        from nnrg.graph.spectral import spectral_dimension
-
-        return spectral_dimension(self, kind=kind, rng=rng)
+        return _convert.distance_shells(self.indptr, self.indices, longest, most)

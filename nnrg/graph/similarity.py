@@ -11,7 +11,7 @@ from nnrg._validate import as_count, shown
 from nnrg.errors import AnalysisError, ArgumentError, NonFiniteError
 from nnrg.graph.connection_graph import ConnectionGraph
 
-__all__ = ["similarity_graph"]
+__all__ = ["similarity_graph", "similarity_graph_of_products"]
 
 _MEASURES = ("cosine", "correlation", "euclidean")
 _JOIN = ("either", "both")
@@ -89,33 +89,85 @@ def similarity_graph(
     """
     if measure not in _MEASURES:
         raise ArgumentError(f"measure must be one of {', '.join(_MEASURES)}, got {shown(measure)}")
-    if joined_by not in _JOIN:
-        raise ArgumentError(f"joined_by must be 'either' or 'both', got {shown(joined_by)}")
     if absolute and measure == "euclidean":
         raise ArgumentError("absolute=True is for angles; a distance has no sign")
     units = _as_units(vectors)
-    n = units.shape[0]
-    k = as_count("neighbours", neighbours, 1, n - 1, hint=f"there are {n} units")
-    notes = []
+    how = _How(units.shape[0], neighbours, measure, absolute, joined_by)
     scaled, lost = _scaled(units, measure)
+    return _joined(how, _slabs(scaled, measure), lost, provenance, sources)
+
+
+def similarity_graph_of_products(
+    products: Floats,
+    *,
+    neighbours: int = 10,
+    absolute: bool = False,
+    joined_by: str = "either",
+    provenance: str = "similarity of vectors",
+    sources: Iterable[str] = (),
+) -> ConnectionGraph:
+    """Return the graph of `similarity_graph` by cosine, from the products of the vectors.
+
+    Parameters
+    ----------
+    products : array of shape (n_units, n_units)
+        v_i . v_j of vectors that were never put next to one another.
+    neighbours, absolute, joined_by, provenance, sources
+        As in `similarity_graph`, and what is raised too.
+    """
+    _check_finite(products, "products")
+    how = _How(products.shape[0], neighbours, "cosine", absolute, joined_by)
+    square = np.diagonal(products)
+    scale = np.divide(1.0, np.sqrt(np.maximum(square, 0)), out=np.zeros(how.n), where=square > 0)
+    step = max(1, _SLAB // how.n)
+    slabs = (
+        (at, products[at : at + step] * scale[at : at + step, None] * scale)
+        for at in range(0, how.n, step)
+    )
+    return _joined(how, slabs, np.flatnonzero(scale == 0), provenance, sources)
+
+
+class _How:
+    """How many neighbours units ask for, by what, and who must ask."""
+
+    def __init__(
+        self, n: int, neighbours: int, measure: str, absolute: bool, joined_by: str
+    ) -> None:
+        if joined_by not in _JOIN:
+            raise ArgumentError(f"joined_by must be 'either' or 'both', got {shown(joined_by)}")
+        self.n, self.measure, self.absolute, self.joined_by = n, measure, absolute, joined_by
+        self.k = as_count("neighbours", neighbours, 1, n - 1, hint=f"there are {n} units")
+
+
+def _joined(
+    how: _How,
+    slabs: Iterable[tuple[int, Floats]],
+    lost: Ints,
+    provenance: str,
+    sources: Iterable[str],
+) -> ConnectionGraph:
+    """Return the graph of units by slabs of the matrix of similarities, `lost` without any."""
+    notes = []
     if lost.size:
         named = ", ".join(map(str, lost[:_SHOWN].tolist())) + (
             ", ..." if lost.size > _SHOWN else ""
         )
         notes.append(f"{lost.size} units have no direction and are isolated nodes: {named}")
-    row, column, value = _nearest(scaled, k, measure, absolute, lost)
-    if measure == "euclidean":
-        value = _from_distance(row, value, n)
+    row, column, value = _nearest(slabs, how, lost)
+    if how.measure == "euclidean":
+        value = _from_distance(row, value, how.n)
     unlike = int(np.count_nonzero(value <= 0))
     if unlike:
         notes.append(f"{unlike} of {value.size} nearest neighbours are not alike (s <= 0): no edge")
     keep = value > 0
     if not np.any(keep):
         raise AnalysisError(
-            f"no two of {n} units have a positive similarity; try absolute=True or another measure"
+            f"no two of {how.n} units have a positive similarity; try absolute=True or another "
+            "measure"
         )
-    notes.insert(0, f"{k} nearest neighbours by {measure}, asked for by {joined_by} of two units")
-    return _as_graph(row[keep], column[keep], value[keep], n, joined_by, provenance, sources, notes)
+    asked = f"asked for by {how.joined_by} of two units"
+    notes.insert(0, f"{how.k} nearest neighbours by {how.measure}, {asked}")
+    return _as_graph(row[keep], column[keep], value[keep], how, provenance, sources, notes)
 
 
 def _as_units(vectors: npt.ArrayLike) -> Floats:
@@ -131,10 +183,14 @@ def _as_units(vectors: npt.ArrayLike) -> Floats:
         )
     except TypeError:
         raise ArgumentError(f"vectors must be real numbers, got {array.dtype}") from None
-    bad = int(np.count_nonzero(~np.isfinite(units)))
-    if bad:
-        raise NonFiniteError(f"{bad} of {units.size} numbers of vectors are NaN or infinite")
+    _check_finite(units, "numbers of vectors")
     return units
+
+
+def _check_finite(numbers: Floats, what: str) -> None:
+    bad = int(np.count_nonzero(~np.isfinite(numbers)))
+    if bad:
+        raise NonFiniteError(f"{bad} of {numbers.size} {what} are NaN or infinite")
 
 
 def _scaled(units: Floats, measure: str) -> tuple[Floats, Ints]:
@@ -153,15 +209,15 @@ def _scaled(units: Floats, measure: str) -> tuple[Floats, Ints]:
 
 
 def _nearest(
-    units: Floats, k: int, measure: str, absolute: bool, lost: Ints
+    slabs: Iterable[tuple[int, Floats]], how: _How, lost: Ints
 ) -> tuple[Ints, Ints, Floats]:
     """Return who asks whom, and the similarity, or minus the squared distance, of the two."""
-    n = units.shape[0]
+    n, k = how.n, how.k
     k = min(k, n - 1 - lost.size) if lost.size else k
     rows, columns, values = [], [], []
     total = 0
-    for start, slab in _slabs(units, measure):
-        if absolute:
+    for start, slab in slabs:
+        if how.absolute:
             np.abs(slab, out=slab)
         np.round(slab, _DIGITS, out=slab)
         slab[np.arange(slab.shape[0]), np.arange(start, start + slab.shape[0])] = -np.inf
@@ -212,16 +268,16 @@ def _as_graph(
     row: Ints,
     column: Ints,
     value: Floats,
-    n: int,
-    joined_by: str,
+    how: _How,
     provenance: str,
     sources: Iterable[str],
     notes: list[str],
 ) -> ConnectionGraph:
     from scipy.sparse import csr_array
 
+    n = how.n
     asks = csr_array((value, (row, column)), shape=(n, n))
-    if joined_by == "either":
+    if how.joined_by == "either":
         joined = asks.maximum(asks.T)
     else:
         joined = asks.minimum(asks.T)

@@ -171,12 +171,10 @@ class Connected:
         >>> net.similarity_graph("fc1:out", excluding="fc2.weight", neighbours=3).n_nodes
         40
         """
-        from dataclasses import replace
-
         from nnrg._validate import shown
         from nnrg.errors import ArgumentError
-        from nnrg.graph.similarity import similarity_graph
-        from nnrg.networks._topology_vectors import weight_vectors
+        from nnrg.networks._topology_graph import matching
+        from nnrg.networks._unit_graphs import UnitGraphs
 
         net = cast("Network", self)
         known = self.topology() if topology is None else topology
@@ -190,14 +188,13 @@ class Connected:
                     f"{', '.join(p.name for p in ends[:6])}"
                 )
             (found,) = ends
-        vectors, used = weight_vectors(net, found, excluding=excluding, weights=weights)
-        graph = similarity_graph(
-            vectors,
+        graph, _ = UnitGraphs(net).graph(
+            found,
+            measured=sorted(matching(net, excluding, "excluding")),
+            weights=weights,
             neighbours=neighbours,
             measure=measure,
             absolute=absolute,
             joined_by=joined_by,
-            provenance=f"{measure} of {weights} weights: {', '.join(used)}",
-            sources=[net.source_of(name) for name in used],
         )
-        return replace(graph, names=(found.name,))
+        return graph

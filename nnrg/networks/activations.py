@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nnrg._validate import as_count, shown
+from nnrg.activation_functions import ACTIVATION_NAMES, as_activation
 from nnrg.errors import ArgumentError, NonFiniteError
 from nnrg.fields import Lattice, SynapticField
 from nnrg.networks.geometry import oriented
@@ -19,24 +20,10 @@ __all__ = ["FUNCTIONS", "activations"]
 Array = npt.NDArray[Any]
 Layer = tuple[str, str | None, str]
 
-_GELU = np.sqrt(2 / np.pi)
-
-
-def _sigmoid(z: Array) -> Array:
-    # exp of minus a magnitude does not overflow.
-    small = np.exp(-np.abs(z))
-    return np.where(z >= 0, 1 / (1 + small), small / (1 + small))
-
-
 FUNCTIONS: dict[str, Callable[[Array], Array]] = {
-    "linear": lambda z: z,
-    "relu": lambda z: np.maximum(z, 0),
-    "tanh": np.tanh,
-    "sigmoid": _sigmoid,
-    "silu": lambda z: z * _sigmoid(z),
-    "gelu_tanh": lambda z: z / 2 * (1 + np.tanh(_GELU * (z + 0.044715 * z**3))),
+    name: as_activation(name).function for name in ACTIVATION_NAMES
 }
-"""Activation functions by name; ``"gelu_tanh"`` is the tanh approximation of GELU."""
+"""Activation functions by name, of arrays of any float type; see `as_activation`."""
 
 
 def activations(

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
-
-from nnrg.errors import ArgumentError, FormatError, NonFiniteError, SourceError
+from nnrg.errors import ArgumentError, FormatError, NonFiniteError
 from nnrg.fields import Lattice, SynapticField
 from nnrg.graph.connection_graph import ConnectionGraph
 from nnrg.networks import _table
 from nnrg.networks._connected import Connected
 from nnrg.networks._finite import count_nonfinite
-from nnrg.networks._identity import source_name
+from nnrg.networks._identity import sha256_of_arrays, sha256_of_files, source_name
 from nnrg.networks._label import file_label, human_bytes, label
-from nnrg.networks._limits import open_regular
 from nnrg.networks._raw import numpy_dtype
 from nnrg.networks._source import Array, Skipped, Source, TensorSpec
 from nnrg.networks._tensors import Tensors, UnknownTensorError
@@ -206,17 +202,18 @@ class Network(Connected):
         lattice = Lattice(sites.n_nodes) if isinstance(sites, ConnectionGraph) else sites
         values = self._read(name)
         built = build_field(values, self.specs[name], sites=lattice, along=along)
-        own = frozenset(
-            {self._origins.get(name) or source_name(name, self.name, self.path, values)}
-        )
+        own = frozenset({self._source_of(name, lambda: values)})
         if isinstance(sites, ConnectionGraph):
             return replace(built, sites=sites, sources=own)
         return replace(built, sources=own)
 
     def source_of(self, name: str) -> str:
         """Return what the numbers of a tensor are called where blocks are chosen by them."""
+        return self._source_of(name, lambda: self._read(name))
+
+    def _source_of(self, name: str, read: Callable[[], Array]) -> str:
         origin = self._origins.get(name)
-        return origin or source_name(name, self.name, self.path, self._read(name))
+        return origin or source_name(name, self.name, self.path, read)
 
     def _checked_chunks(self, name: str, rows: int) -> Iterator[Array]:
         with self._enough_memory(name):
@@ -273,23 +270,8 @@ class Network(Connected):
         SourceError
             A file cannot be read.
         """
-        digest = hashlib.sha256()
-        for path in self._files:
-            file, _ = open_regular(path)
-            try:
-                with file:
-                    while block := file.read(2**20):
-                        digest.update(block)
-            except OSError as error:
-                raise SourceError(
-                    f"{file_label(path)}: cannot be read: {error.strerror}"
-                ) from error
-        if not self._files:
-            for name in self.roles:
-                array = np.ascontiguousarray(self._source.read(name))
-                digest.update(f"{name}\0{array.dtype.name}\0{array.shape}\0".encode())
-                digest.update(array.reshape(-1).view(np.uint8).data)
-        return digest.hexdigest()
+        arrays = ((name, self._source.read(name)) for name in self.roles)
+        return sha256_of_files(self._files) if self._files else sha256_of_arrays(arrays)
 
     def table(self) -> str:
         """Return the table of all tensors that ``print(net)`` shows the start and end of."""

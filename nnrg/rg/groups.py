@@ -118,9 +118,6 @@ def choose_groups(
 
 def _independent_samples(field: SynapticField) -> tuple[npt.NDArray[np.int64], str]:
     """Label samples so that those which repeat one another, up to a factor, share a label."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
     n = field.n_samples
     alone = np.arange(n, dtype=np.int64)
     if n > _MOST_COMPARED:
@@ -139,6 +136,9 @@ def _independent_samples(field: SynapticField) -> tuple[npt.NDArray[np.int64], s
         i, j = np.nonzero(close)
         rows.append(i + start)
         columns.append(j)
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     i, j = np.concatenate(rows), np.concatenate(columns)
     links = coo_array((np.ones(i.size, dtype=np.int8), (i, j)), shape=(n, n))
     count, labels = connected_components(links, directed=False)

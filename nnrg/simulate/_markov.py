@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from os import PathLike
 from pathlib import Path
@@ -16,7 +17,7 @@ from nnrg.errors import ArgumentError
 from nnrg.progress import Progress
 from nnrg.simulate import _checkpoint
 
-__all__ = ["Chain", "Told", "run"]
+__all__ = ["SWEEPS_A_CALL", "Chain", "MetropolisChain", "Told", "run"]
 
 Told = Callable[[int, int], None]
 
@@ -25,6 +26,10 @@ _EVERY = 60.0
 _SHARE = 0.02
 # Shorter runs show nothing.
 _PATIENCE = 2.0
+SWEEPS_A_CALL = 25
+"""Sweeps of one call of a kernel: an interrupt waits for no more."""
+_TUNING_SWEEPS = 25
+_ACCEPTANCE = 0.6
 
 
 class Chain(Protocol):
@@ -54,6 +59,72 @@ class Chain(Protocol):
     def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
         """Go on from such arrays."""
         ...
+
+
+class MetropolisChain(ABC):
+    """A chain of local steps, the width of which is set while it thermalises.
+
+    Parameters
+    ----------
+    phi : float64 array
+        The configuration to begin with, which is changed in place.
+    curvature : float
+        Of the action at a site: the square of the inverse width to begin with, but for a factor.
+    keys : uint64 array
+        Of the random numbers.
+    stride : int
+        Sweeps from one configuration to the next.
+    """
+
+    def __init__(
+        self,
+        phi: npt.NDArray[np.float64],
+        curvature: float,
+        keys: npt.NDArray[np.unsignedinteger[Any]],
+        stride: int,
+    ) -> None:
+        self._phi, self._keys, self._stride = phi, keys, stride
+        self._width = 2.0 / curvature**0.5
+        self._thermalised, self._sweeps = 0, 0
+
+    @abstractmethod
+    def _update(self, stop: int) -> int:
+        """Make sweeps up to the one numbered `stop`; return how many proposals were accepted."""
+
+    @property
+    def thermalised(self) -> int:
+        """Steps of thermalisation made."""
+        return self._thermalised
+
+    def thermalise(self, stop: int) -> None:
+        """Approach equilibrium, and the acceptance aimed at."""
+        sweeps = min(_TUNING_SWEEPS, stop - self._thermalised)
+        share = self._update(self._sweeps + sweeps) / (self._phi.size * sweeps)
+        self._width *= min(2.0, max(0.5, share / _ACCEPTANCE))
+        self._thermalised += sweeps
+
+    def advance(self) -> None:
+        """Go on to the next configuration."""
+        self._update(self._sweeps + self._stride)
+
+    def configuration(self) -> npt.NDArray[np.float64]:
+        """Return the configuration."""
+        return self._phi
+
+    def state(self) -> _checkpoint.Arrays:
+        """Return copies of all that decides how the chain goes on."""
+        return {
+            "field": self._phi.copy(),
+            "keys": self._keys.copy(),
+            "counts": np.array([self._thermalised, self._sweeps]),
+            "width": np.array([self._width]),
+        }
+
+    def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Go on from such arrays."""
+        self._phi[:], self._keys[:] = state["field"], state["keys"]
+        self._thermalised, self._sweeps = map(int, state["counts"])
+        self._width = float(state["width"][0])
 
 
 def run(

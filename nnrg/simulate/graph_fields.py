@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from hashlib import sha256
 from os import PathLike
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +12,7 @@ from nnrg._random import as_seed
 from nnrg._validate import as_count, as_real
 from nnrg.errors import AnalysisError, ArgumentError
 from nnrg.graph.connection_graph import ConnectionGraph
-from nnrg.simulate._checkpoint import Arrays
-from nnrg.simulate._markov import Told, run
+from nnrg.simulate._markov import SWEEPS_A_CALL, MetropolisChain, Told, run
 from nnrg_kernels.graph_metropolis import sweep_graph
 
 __all__ = ["graph_free_field", "phi4_graph"]
@@ -25,9 +22,6 @@ Floats = npt.NDArray[np.float64]
 # Larger graphs are solved iteratively instead of factorised.
 _DENSE = 4000
 _ACCURACY = 1e-10
-_TUNING_SWEEPS = 25
-_ACCEPTANCE = 0.6
-_SWEEPS_A_CALL = 25
 
 
 def graph_free_field(
@@ -252,7 +246,7 @@ def _rows(graph: ConnectionGraph) -> npt.NDArray[np.int64]:
     return np.repeat(np.arange(graph.n_nodes), graph.degrees())
 
 
-class _Chain:
+class _Chain(MetropolisChain):
     """Field, width of the proposals, and how many sweeps were made."""
 
     def __init__(
@@ -266,51 +260,17 @@ class _Chain:
         r, u, _ = couplings
         curvature = max(0.0, r) + u**0.5
         keys, field = seed.spawn(2)
-        self._graph, self._weights = graph, weights
-        self._phi = np.random.default_rng(field).normal(0.0, curvature**-0.5, graph.n_nodes)
-        self._couplings, self._stride = np.array(couplings), stride
-        self._width = 2.0 / curvature**0.5
-        self._key = keys.generate_state(1, np.uint64)
-        self._thermalised, self._sweeps = 0, 0
+        phi = np.random.default_rng(field).normal(0.0, curvature**-0.5, graph.n_nodes)
+        super().__init__(phi, curvature, keys.generate_state(1, np.uint64), stride)
+        self._graph, self._weights, self._couplings = graph, weights, np.array(couplings)
 
-    @property
-    def thermalised(self) -> int:
-        return self._thermalised
-
-    def thermalise(self, stop: int) -> None:
-        """Approach equilibrium, and the acceptance aimed at."""
-        sweeps = min(_TUNING_SWEEPS, stop - self._thermalised)
-        share = self._update(sweeps)
-        self._width *= min(2.0, max(0.5, share / _ACCEPTANCE))
-        self._thermalised += sweeps
-
-    def advance(self) -> None:
-        self._update(self._stride)
-
-    def configuration(self) -> Floats:
-        return self._phi
-
-    def state(self) -> Arrays:
-        return {
-            "field": self._phi.copy(),
-            "key": self._key.copy(),
-            "counts": np.array([self._thermalised, self._sweeps]),
-            "width": np.array([self._width]),
-        }
-
-    def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
-        self._phi[:], self._key[:] = state["field"], state["key"]
-        self._thermalised, self._sweeps = map(int, state["counts"])
-        self._width = float(state["width"][0])
-
-    def _update(self, sweeps: int) -> float:
-        """Make sweeps; return the share of the proposals that was accepted."""
-        accepted, stop = 0, self._sweeps + sweeps
+    def _update(self, stop: int) -> int:
+        accepted = 0
         while self._sweeps < stop:
-            end = min(stop, self._sweeps + _SWEEPS_A_CALL)
+            end = min(stop, self._sweeps + SWEEPS_A_CALL)
             accepted += sweep_graph(
                 self._phi, self._graph.indptr, self._graph.indices, self._weights,
-                self._couplings, self._width, self._key[0], self._sweeps, end,
+                self._couplings, self._width, self._keys[0], self._sweeps, end,
             )  # fmt: skip
             self._sweeps = end
-        return accepted / (self._phi.size * sweeps)
+        return accepted

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from os import PathLike
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,21 +11,14 @@ import numpy.typing as npt
 from nnrg._random import as_seed
 from nnrg._validate import as_count, as_real
 from nnrg.errors import ArgumentError
-from nnrg.simulate._checkpoint import Arrays
 from nnrg.simulate._lattice import even_lattice
-from nnrg.simulate._markov import Told, run
+from nnrg.simulate._markov import SWEEPS_A_CALL, MetropolisChain, Told, run
 from nnrg_kernels.clusters import flip_signs
 from nnrg_kernels.metropolis import merge_colours, split_colours, sweep
 
 __all__ = ["hopping_couplings", "phi4_lattice"]
 
 Floats = npt.NDArray[np.float64]
-
-# The proposal width is tuned in rounds of so many sweeps of the thermalisation.
-_TUNING_SWEEPS = 25
-_ACCEPTANCE = 0.6
-# Between calls of a kernel the chain can be interrupted.
-_SWEEPS_A_CALL = 25
 
 
 def phi4_lattice(
@@ -186,7 +178,7 @@ def hopping_couplings(beta: float, lam: float, dimension: int) -> dict[str, floa
     return {"r": 2 * (1 - 2 * lam) - 2 * dimension * beta, "u": 24 * lam, "stiffness": beta}
 
 
-class _Chain:
+class _Chain(MetropolisChain):
     """Field, width of the proposals, and how many updates were made of each kind."""
 
     def __init__(
@@ -200,52 +192,21 @@ class _Chain:
         r, u, stiffness = couplings
         # Curvature of the quadratic part, and of the quartic where that is flat or inverted.
         curvature = max(0.0, r) + 2 * len(lattice) * stiffness + u**0.5
-        self._lattice = lattice
         # Kernels take three axes; an axis of length one is none.
         padded = (1,) * (3 - len(lattice)) + lattice
         keys, field = seed.spawn(2)
-        self._phi = np.random.default_rng(field).normal(0.0, curvature**-0.5, padded)
+        phi = np.random.default_rng(field).normal(0.0, curvature**-0.5, padded)
+        super().__init__(phi, curvature, keys.generate_state(2, np.uint64), stride)
+        self._lattice, self._couplings, self._every = lattice, np.array(couplings), clusters
         self._colours = np.empty((2, *padded[:2], padded[2] // 2))
-        self._parent = np.empty(self._phi.size, dtype=np.int64)
-        self._couplings = np.array(couplings)
-        self._stride, self._every = stride, clusters
-        self._width = 2.0 / curvature**0.5
-        self._keys = keys.generate_state(2, np.uint64)
-        self._thermalised, self._sweeps = 0, 0
-
-    @property
-    def thermalised(self) -> int:
-        return self._thermalised
-
-    def thermalise(self, stop: int) -> None:
-        """Approach equilibrium, and the acceptance aimed at."""
-        sweeps = min(_TUNING_SWEEPS, stop - self._thermalised)
-        share = self._update(sweeps)
-        self._width *= min(2.0, max(0.5, share / _ACCEPTANCE))
-        self._thermalised += sweeps
-
-    def advance(self) -> None:
-        self._update(self._stride)
+        self._parent = np.empty(phi.size, dtype=np.int64)
 
     def configuration(self) -> Floats:
         return self._phi.reshape(self._lattice)
 
-    def state(self) -> Arrays:
-        return {
-            "field": self._phi.copy(),
-            "keys": self._keys.copy(),
-            "counts": np.array([self._thermalised, self._sweeps]),
-            "width": np.array([self._width]),
-        }
-
-    def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
-        self._phi[:], self._keys[:] = state["field"], state["keys"]
-        self._thermalised, self._sweeps = map(int, state["counts"])
-        self._width = float(state["width"][0])
-
-    def _update(self, sweeps: int) -> float:
-        """Make sweeps, with a cluster update where one is due; return the share accepted."""
-        accepted, stop = 0, self._sweeps + sweeps
+    def _update(self, stop: int) -> int:
+        """Make sweeps, with a cluster update where one is due."""
+        accepted = 0
         while self._sweeps < stop:
             due = stop
             if self._every:
@@ -254,13 +215,13 @@ class _Chain:
             if self._every and due % self._every == 0:
                 number = due // self._every
                 flip_signs(self._phi, self._couplings[2], self._keys[1], number, self._parent)
-        return accepted / (self._phi.size * sweeps)
+        return accepted
 
     def _sweep(self, stop: int) -> int:
         split_colours(self._phi, self._colours)
         accepted = 0
-        for start in range(self._sweeps, stop, _SWEEPS_A_CALL):
-            end = min(stop, start + _SWEEPS_A_CALL)
+        for start in range(self._sweeps, stop, SWEEPS_A_CALL):
+            end = min(stop, start + SWEEPS_A_CALL)
             accepted += sweep(
                 self._colours, self._couplings, self._width, self._keys[0], start, end
             )

@@ -372,10 +372,11 @@ def test_code_130_and_the_rest_later(tmp_path):
 
 
 def test_resume_takes_what_is_finished(model, tmp_path, capsys, monkeypatch):
-    from nnrg import _flow_command, pipeline
+    from nnrg import _flow_command
+    from nnrg.pipeline import _work
 
     seen = []
-    real = pipeline.measure
+    real = _work.measure
 
     def interrupted(flow, **options):
         if len(seen) == 2:
@@ -386,7 +387,7 @@ def test_resume_takes_what_is_finished(model, tmp_path, capsys, monkeypatch):
     out = tmp_path / "out"
     words = ["flow", str(model), "-o", str(out), *OPTIONS[2:], "--figures", "none"]
     with monkeypatch.context() as patch:
-        patch.setattr(pipeline, "measure", interrupted)
+        patch.setattr(_work, "measure", interrupted)
         assert cli.main(words) == 130
     (out / ".nnrg-parts" / "mine.txt").write_text("not ours to remove")
     started = time.monotonic()

@@ -8,9 +8,11 @@ import pytest
 from cli.runs import NULLS, SEED, SITES, run, same, same_run, weights, write_model
 
 import nnrg
-from nnrg import _parts, pipeline
+from nnrg import _parts
 from nnrg._workers import Worker, Workers
 from nnrg.errors import AnalysisError, ArgumentError, NonFiniteError
+from nnrg.pipeline import _work
+from nnrg.rg.nulls import DefaultNulls
 
 
 def flows(tensors=("*",), *, source=None, **options):
@@ -189,7 +191,7 @@ def test_no_field_outlives_its_measurement(monkeypatch, tmp_path):
     import weakref
 
     fields = []
-    real = pipeline.renormalize
+    real = _work.renormalize
 
     def watched(field, *args, **options):
         gc.collect()
@@ -197,10 +199,62 @@ def test_no_field_outlives_its_measurement(monkeypatch, tmp_path):
         fields.append(weakref.ref(field.values.base))
         return real(field, *args, **options)
 
-    monkeypatch.setattr(pipeline, "renormalize", watched)
+    monkeypatch.setattr(_work, "renormalize", watched)
     net = nnrg.load(write_model(tmp_path / "model.safetensors"))
     nnrg.flow_network(net, sites=SITES, nulls=NULLS, rng=SEED)
     assert len(fields) == 4
+
+
+# -- null models of many fields ------------------------------------------------------------------
+
+
+def layered():
+    rng = np.random.default_rng(5)
+    return nnrg.load(
+        {f"fc{i}.weight": rng.normal(size=s) for i, s in enumerate(((40, 32), (48, 40), (24, 48)))}
+    )
+
+
+def null_names(run):
+    return {name: list(one.couplings.nulls) for name, one in run.measurements.items()}
+
+
+@pytest.mark.parametrize(
+    ("tensors", "full"),
+    [
+        (("*",), ["fc1.weight"]),
+        (("*", "fc2.weight"), ["fc1.weight", "fc2.weight"]),
+        (("fc0.weight",), ["fc0.weight"]),
+        (("fc[02].weight",), ["fc0.weight"]),
+    ],
+)
+def test_the_largest_fields_and_those_asked_for_have_all_null_models(monkeypatch, tensors, full):
+    """Of as many numbers as may be drawn; the others have the permutation, and say so."""
+    monkeypatch.setattr(_work, "_FURTHER_NUMBERS", 48 * 40 * 3 * 3)
+    brief = nnrg.flow_network(layered(), tensors=tensors, nulls=DefaultNulls(3), rng=1)
+    monkeypatch.undo()
+    whole = nnrg.flow_network(layered(), tensors=tensors, nulls=DefaultNulls(3), rng=1)
+    assert whole.attrs["nulls_in_full"] == "all"
+    for name, names in null_names(whole).items():
+        assert names[:3] == ["permutation", "configuration", "gaussian"]
+        ours = brief[name].couplings
+        told = "so large a network" in ours.attrs["notes"]
+        assert told == (name not in full)
+        assert list(ours.nulls) == (names if name in full else ["permutation"])
+        for one, other in ((ours, whole[name].couplings), (brief[name], whole[name])):
+            one, other = getattr(one, "cumulants", one), getattr(other, "cumulants", other)
+            np.testing.assert_array_equal(one.values, other.values)
+            np.testing.assert_array_equal(one.nulls["permutation"], other.nulls["permutation"])
+    everything = full == list(brief)
+    assert brief.attrs["nulls_in_full"] == ("all" if everything else ", ".join(full))
+
+
+def test_null_models_asked_for_are_run_on_all_fields(monkeypatch):
+    monkeypatch.setattr(_work, "_FURTHER_NUMBERS", 0.0)
+    nulls = (nnrg.NullModel("permutation", 3), nnrg.NullModel("gaussian", 3))
+    run = nnrg.flow_network(layered(), nulls=nulls, rng=1)
+    assert set(map(tuple, null_names(run).values())) == {("permutation", "gaussian")}
+    assert "nulls_in_full" not in run.attrs
 
 
 # -- several processes -------------------------------------------------------------------------
@@ -209,7 +263,7 @@ def test_no_field_outlives_its_measurement(monkeypatch, tmp_path):
 @pytest.fixture
 def eager(monkeypatch):
     """However small the work, it is shared."""
-    monkeypatch.setattr(pipeline, "_WORTH_A_PROCESS", 0.0)
+    monkeypatch.setattr(_work, "_WORTH_A_PROCESS", 0.0)
 
 
 @pytest.fixture(scope="module")
@@ -311,8 +365,8 @@ def test_a_script_needs_no_guard(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(
         "import nnrg, sys\n"
-        "from nnrg import pipeline\n"
-        "pipeline._WORTH_A_PROCESS = 0.0\n"
+        "from nnrg.pipeline import _work\n"
+        "_work._WORTH_A_PROCESS = 0.0\n"
         "print('once')\n"
         "nulls = (nnrg.NullModel('permutation', 4),)\n"
         "sites = {'fc1.weight': nnrg.Lattice((16, 16))}\n"

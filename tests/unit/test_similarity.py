@@ -7,7 +7,7 @@ import pytest
 
 import nnrg.graph.similarity as similarity
 from nnrg.errors import AnalysisError, ArgumentError, NonFiniteError
-from nnrg.graph.similarity import similarity_graph
+from nnrg.graph.similarity import similarity_graph, similarity_graph_of_products
 
 
 def naive(vectors, k, measure, absolute=False, both=False):
@@ -158,3 +158,25 @@ def test_a_large_graph_is_laid_out_by_its_lowest_modes():
     apart = np.linalg.norm(place - np.roll(place, 1, axis=0), axis=1)
     across = np.linalg.norm(place - np.roll(place, 200, axis=0), axis=1)
     assert np.median(apart) < np.median(across) / 20
+
+
+@pytest.mark.parametrize("absolute", [False, True])
+@pytest.mark.parametrize("joined_by", ["either", "both"])
+def test_products_of_vectors_give_the_graph_of_the_vectors(absolute, joined_by):
+    """Units without a direction too, and slabs of rows."""
+    vectors = np.random.default_rng(8).normal(size=(50, 7))
+    vectors[[3, 41]] = 0
+    options = {"neighbours": 4, "absolute": absolute, "joined_by": joined_by}
+    one = similarity_graph(vectors, **options)
+    other = similarity_graph_of_products(vectors @ vectors.T, **options)
+    np.testing.assert_array_equal(one.indices, other.indices)
+    np.testing.assert_array_equal(one.indptr, other.indptr)
+    np.testing.assert_allclose(one.weights, other.weights, rtol=0, atol=2e-12)
+    assert one.notes == other.notes
+
+
+def test_products_that_are_not_finite_are_refused():
+    products = np.eye(4)
+    products[1, 2] = np.nan
+    with pytest.raises(NonFiniteError, match="1 of 16"):
+        similarity_graph_of_products(products, neighbours=1)

@@ -1,9 +1,9 @@
 """Diffusion on graphs: the spectrum of a Laplacian, spectral entropy and heat capacity."""
 
+from nnrg.graph.spectral.curve import SpectralCurve
 from nnrg.graph.spectral.dimension import SpectralDimension, spectral_dimension
 from nnrg.graph.spectral.eigenvalues import lowest_eigenvalues
 from nnrg.graph.spectral.flow import (
-    SpectralCurve,
     SpectralFlow,
     heat_capacity,
     spectral_entropy,

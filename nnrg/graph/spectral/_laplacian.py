@@ -10,13 +10,13 @@ import numpy.typing as npt
 
 from nnrg._validate import shown
 from nnrg.errors import AnalysisError, ArgumentError, NonFiniteError
+from nnrg.graph._laplacian_parts import laplacian_parts
 
-__all__ = ["KINDS", "Laplacian", "check_strength", "laplacian"]
+__all__ = ["Laplacian", "check_strength", "laplacian"]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-KINDS = ("combinatorial", "normalised", "signed")
 _LEAST, _MOST = 1e-100, 1e100
 
 
@@ -83,10 +83,6 @@ def laplacian(graph: object, kind: str) -> Laplacian:
     AnalysisError
         If there is one node only, or no edge, or weights are far from one.
     """
-    if kind not in KINDS:
-        raise ArgumentError(
-            f"kind must be one of {', '.join(KINDS)}, got {shown(kind)}; try 'combinatorial'"
-        )
     indptr, indices, weights = _adjacency(graph)
     n = indptr.size - 1
     if n < 2:
@@ -99,26 +95,14 @@ def laplacian(graph: object, kind: str) -> Laplacian:
             f"the graph of {n} nodes has no edge, so that nothing diffuses; "
             "keep more edges, for instance with a lower threshold"
         )
-    negative = int(np.count_nonzero(weights < 0))
-    if negative and kind != "signed":
-        raise ArgumentError(
-            f"the {kind} Laplacian needs positive weights, {negative // 2} of "
-            f"{weights.size // 2} edges are negative; try kind='signed', or absolute weights"
-        )
-    node = np.repeat(np.arange(n), np.diff(indptr))
-    strength = np.bincount(node, np.abs(weights), minlength=n)
-    check_strength(strength.astype(np.float64))
-    component, mode, n_zero = _zero_modes(indptr, indices, weights, negative > 0)
-    diagonal: Floats = np.asarray(strength, dtype=np.float64)
+    scaled, diagonal, strength = laplacian_parts(indptr, indices, weights, kind)
+    check_strength(strength)
+    component, mode, n_zero = _zero_modes(indptr, indices, weights, bool(np.any(weights < 0)))
     if kind == "normalised":
-        root = np.zeros(n)
-        np.divide(1.0, np.sqrt(strength), out=root, where=strength > 0)
-        weights = weights * root[node] * root[indices]
-        diagonal = (strength > 0).astype(np.float64)
         mode = np.where(strength > 0, mode * np.sqrt(strength), mode)
     length = np.sqrt(np.bincount(component, mode**2))
     mode = np.divide(mode, length[component], out=np.zeros(n), where=length[component] > 0)
-    return Laplacian(indptr, indices, weights, diagonal, component, mode, n_zero, kind)
+    return Laplacian(indptr, indices, scaled, diagonal, component, mode, n_zero, kind)
 
 
 def check_strength(strength: Floats) -> None:

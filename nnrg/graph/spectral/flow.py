@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from math import inf, isfinite, log
 from typing import TYPE_CHECKING, Any
@@ -10,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from nnrg._validate import shown
-from nnrg.errors import ArgumentError
 from nnrg.graph.spectral._thermal import Thermal
+from nnrg.graph.spectral.curve import SpectralCurve, as_times
 from nnrg.graph.spectral.measure import Rng, SpectralMeasure, spectral_measure
 from nnrg.stats.estimate import Estimate, format_value_error
 from nnrg.stats.jackknife import pseudo_deviations
@@ -20,55 +18,11 @@ from nnrg.stats.jackknife import pseudo_deviations
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["SpectralCurve", "SpectralFlow", "heat_capacity", "spectral_entropy", "spectral_flow"]
+__all__ = ["SpectralFlow", "heat_capacity", "spectral_entropy", "spectral_flow"]
 
 Floats = npt.NDArray[np.float64]
 
 _ROWS = 24
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class SpectralCurve:
-    """A quantity at each time, with its errors; an array of its values to NumPy.
-
-    Attributes
-    ----------
-    tau : array of shape (T,)
-        Diffusion times, in the inverse unit of the Laplacian's eigenvalues.
-    values, errors : arrays of shape (T,)
-        One standard deviation; zero where all eigenvalues are known.
-    flags : tuple of str
-        Why a value should not be trusted; empty if there is no reason.
-    probes : int
-        Number of random vectors that the errors are from; 0 if all eigenvalues are known.
-    """
-
-    tau: Floats
-    values: Floats
-    errors: Floats
-    flags: tuple[str, ...]
-    probes: int
-
-    def __post_init__(self) -> None:
-        for array in (self.tau, self.values, self.errors):
-            array.flags.writeable = False
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
-        return np.array(self.values, dtype=dtype, copy=copy)
-
-    def __len__(self) -> int:
-        return int(self.tau.size)
-
-    def __getitem__(self, i: int) -> Estimate:
-        return Estimate(
-            float(self.values[i]),
-            float(self.errors[i]),
-            n_samples=float(self.probes) if self.probes else inf,
-            flag=self.flags[i],
-        )
-
-    def __iter__(self) -> Iterator[Estimate]:
-        return (self[i] for i in range(len(self)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -223,26 +177,6 @@ def spectral_flow(
         _sum_rule(measure),
         measure,
     )
-
-
-def as_times(tau: npt.ArrayLike) -> Floats:
-    """Return times as an array of shape (T,).
-
-    Raises
-    ------
-    ArgumentError
-        If there is none, or one is no positive finite number.
-    """
-    try:
-        times = np.array(tau, dtype=np.float64, ndmin=1)
-    except (TypeError, ValueError):
-        times = np.empty(0)
-    if times.ndim != 1 or not times.size or not np.all(np.isfinite(times) & (times > 0)):
-        raise ArgumentError(
-            f"tau must be one or more positive finite times, got {shown(tau)}; "
-            "leave it out for times chosen by the spectrum"
-        )
-    return times
 
 
 def _curve(measure: SpectralMeasure, tau: Floats, of: Any) -> SpectralCurve:

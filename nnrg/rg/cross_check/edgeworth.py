@@ -18,7 +18,13 @@ from nnrg.rg.cumulants import Cumulants, align
 from nnrg.rg.observables import Observables
 from nnrg.stats.estimate import format_value_error
 
-__all__ = ["EdgeworthCouplings", "edgeworth_couplings", "edgeworth_series"]
+__all__ = [
+    "LARGEST_RATIO",
+    "EdgeworthCouplings",
+    "edgeworth_couplings",
+    "edgeworth_series",
+    "truncated_density",
+]
 
 Array = npt.NDArray[np.float64]
 
@@ -181,9 +187,26 @@ def edgeworth_couplings(
 
 def _is_positive(ratios: Array, order: int) -> bool:
     """Tell whether the density to a power of eps is positive within five standard deviations."""
+    return bool(np.all(truncated_density(ratios, order, np.linspace(-5, 5, 201)) > 0))
+
+
+def truncated_density(ratios: Array, order: int, x: Array) -> Array:
+    """Return the Edgeworth density to a power of eps, over that of the normal law.
+
+    Parameters
+    ----------
+    ratios : array of shape (3, ...)
+        lambda_4, lambda_6, lambda_8.
+    order : {1, 2, 3}
+    x : array of shape (n_x,)
+        In standard deviations.
+
+    Returns
+    -------
+    ndarray of shape (..., n_x)
+    """
     l4, l6, l8 = ratios
-    x = np.linspace(-5, 5, 201)
-    coefficients = np.zeros(13)
+    coefficients = np.zeros((13, *l4.shape))
     coefficients[0], coefficients[4] = 1.0, l4 / 24
     if order > 1:
         coefficients[6] += l6 / 720
@@ -192,4 +215,4 @@ def _is_positive(ratios: Array, order: int) -> bool:
         coefficients[8] += l8 / 40320
         coefficients[10] += l4 * l6 / 17280
         coefficients[12] += l4**3 / 82944
-    return bool(np.all(np.polynomial.hermite_e.hermeval(x, coefficients) > 0))
+    return np.asarray(np.polynomial.hermite_e.hermeval(x, coefficients))

@@ -11,6 +11,12 @@ import numpy.typing as npt
 from nnrg.errors import AnalysisError, ArgumentError
 from nnrg.fields import SynapticField
 from nnrg.rg.cross_check._couplings import NamedCouplings
+from nnrg.rg.cross_check._cumulant_tensors import (
+    cumulants_from_moments,
+    expand,
+    moment_sums,
+    transformed,
+)
 from nnrg.stats.jackknife import Jackknife, jackknife_covariance, leave_one_out
 from nnrg.stats.partition import sample_groups
 
@@ -94,12 +100,8 @@ def edgeworth_quartic(field: SynapticField) -> EdgeworthQuartic:
     y = field.values.reshape(n, sites).astype(np.float64)
     y -= y.mean(axis=0)
     group = sample_groups(n, Jackknife().max_groups)
-    n_groups = int(group.max()) + 1
-    # First and third moments are needed because a replicate has a mean of its own.
-    pairs = (y[:, :, None] * y[:, None, :]).reshape(n, -1)
-    features = np.concatenate([np.ones((n, 1)), y, pairs], axis=1)
-    sums = np.stack([features[group == g].T @ features[group == g] for g in range(n_groups)])
-    whole, condition = _vertex(sums.sum(axis=0), sites)
+    sums = moment_sums(y, 4, group)
+    whole, condition = _vertex([s.sum(axis=0) for s in sums], sites)
     if not condition < _SINGULAR:
         raise AnalysisError(
             f"the two-point function of {field.name!r} is singular (condition {condition:.1e}): "
@@ -107,8 +109,13 @@ def edgeworth_quartic(field: SynapticField) -> EdgeworthQuartic:
         )
     names, average = _averages(field)
     values = average @ whole.ravel()
-    left_out = leave_one_out(sums)
-    replicates = np.array([average @ _vertex(s, sites)[0].ravel() for s in left_out])
+    left_out = [leave_one_out(s) for s in sums]
+    replicates = np.array(
+        [
+            average @ _vertex([s[g] for s in left_out], sites)[0].ravel()
+            for g in range(len(left_out[0]))
+        ]
+    )
     covariance = jackknife_covariance(replicates, values, np.bincount(group))
     return EdgeworthQuartic(
         names=names,
@@ -120,31 +127,17 @@ def edgeworth_quartic(field: SynapticField) -> EdgeworthQuartic:
     )
 
 
-def _vertex(sums: Array, sites: int) -> tuple[Array, float]:
-    """Return g_4 and the condition of G from the sums of products of (1, y, y y)."""
-    n = sums[0, 0]
-    mean = sums[0, 1 : 1 + sites] / n
-    second = sums[1 : 1 + sites, 1 : 1 + sites] / n
-    third = (sums[1 : 1 + sites, 1 + sites :] / n).reshape((sites,) * 3)
-    fourth = (sums[1 + sites :, 1 + sites :] / n).reshape((sites,) * 4)
-    g = second - np.outer(mean, mean)
-    # The mean of the whole is zero, so that of a replicate is of order 1/n: its square is dropped.
-    shifted = np.einsum("abc,d->abcd", third, mean)
-    fourth = fourth - shifted - shifted.transpose(0, 1, 3, 2)
-    fourth = fourth - shifted.transpose(0, 3, 1, 2) - shifted.transpose(3, 0, 1, 2)
-    connected = fourth - (
-        np.einsum("ab,cd->abcd", g, g)
-        + np.einsum("ac,bd->abcd", g, g)
-        + np.einsum("ad,bc->abcd", g, g)
-    )
+def _vertex(sums: list[Array], sites: int) -> tuple[Array, float]:
+    """Return g_4 and the condition of G from the sums of monomials of each degree."""
+    moments = {d: sums[d] / sums[0][0] for d in range(1, 5)}
+    # The mean of the whole is zero, that of a replicate is not: odd moments count.
+    cumulants = cumulants_from_moments(moments, sites)
+    g, connected = expand(cumulants[2], sites, 2), expand(cumulants[4], sites, 4)
     spectrum = np.linalg.eigvalsh(g)
     if not spectrum[0] > 0:
         return np.full(connected.shape, np.nan), np.inf
-    inverse = np.linalg.inv(g)
-    vertex = connected
-    for _ in range(4):  # one leg after the other; the last axis comes first again
-        vertex = np.tensordot(inverse, vertex, axes=(1, 3))
-    return -vertex, float(spectrum[-1] / spectrum[0])
+    inverse = np.asarray(np.linalg.inv(g), dtype=np.float64)
+    return -transformed(connected, inverse), float(spectrum[-1] / spectrum[0])
 
 
 def _averages(field: SynapticField) -> tuple[tuple[str, ...], Array]:

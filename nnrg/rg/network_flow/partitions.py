@@ -13,17 +13,13 @@ from nnrg._validate import shown
 from nnrg.errors import AnalysisError, ArgumentError
 from nnrg.fields import Lattice, SynapticField
 from nnrg.graph.connection_graph import ConnectionGraph
-from nnrg.graph.similarity import similarity_graph
-from nnrg.networks._label import label
-from nnrg.networks._shared_numbers import without_shared
-from nnrg.networks._topology_vectors import vectors_of
+from nnrg.networks._unit_graphs import UnitGraphs
 from nnrg.networks.geometry import lattice_from_hint
 from nnrg.networks.network import Network
 from nnrg.networks.topology import Population, Topology
-from nnrg.rg.neighbourhoods.diffusion import DiffusionBlocks
 from nnrg.rg.neighbourhoods.hierarchy import Hierarchy, Neighbourhoods
 from nnrg.rg.neighbourhoods.labels import LabelBlocks
-from nnrg.rg.neighbourhoods.matching import MatchingBlocks
+from nnrg.rg.neighbourhoods.rules import GRAPH_RULES, graph_rule
 from nnrg.rg.neighbourhoods.seriation import seriation_order
 from nnrg.rg.network_flow.layers import touching
 
@@ -32,10 +28,9 @@ __all__ = ["RULES", "Given", "Partition", "given_partitions", "rule_partitions"]
 Ints = npt.NDArray[np.int64]
 Given = Neighbourhoods | Hierarchy | npt.ArrayLike
 
-RULES = ("matching", "diffusion", "seriation", "random")
+RULES = (*GRAPH_RULES, "random")
 """Rules that choose the blocks of every population on graphs of similar units, or at random."""
 
-_NEIGHBOURS = 10
 _FEWEST_UNITS = 8
 # All pairs of units are compared.
 _MOST_UNITS = 4096
@@ -175,7 +170,7 @@ def rule_partitions(
     rng : numpy Generator
         For random blocks.
     """
-    lattices = _lattices(net, topology)
+    lattices, graphs = _lattices(net, topology), UnitGraphs(net)
     out: dict[str, Partition] = {}
     for p in topology.populations:
         tensors = touching(topology)[p.name]
@@ -191,12 +186,12 @@ def rule_partitions(
         else:
             may = [t for t in tensors if t in choosing]
             rest = [t for t in tensors if t not in choosing]
-            out[p.name] = _by_rule(net, p, rule, may, rest, levels)
+            out[p.name] = _by_rule(graphs, p, rule, may, rest, levels)
     return out
 
 
 def _by_rule(
-    net: Network,
+    graphs: UnitGraphs,
     population: Population,
     rule: str,
     tensors: list[str],
@@ -206,19 +201,8 @@ def _by_rule(
     n = population.size
     if n > _MOST_UNITS:
         return left_alone(n, f"{n} units are too many to compare all pairs of")
-    usable, shared = without_shared(net, population, measured, tensors)
-    vectors, used = vectors_of(net, population, usable)
-    if vectors is None:
-        but = f": {_listed(shared)} holds numbers of those once more" if shared else ""
-        return left_alone(n, f"no tensor but those that are measured touches them{but}")
     try:
-        graph = similarity_graph(
-            vectors,
-            neighbours=min(_NEIGHBOURS, n - 1),
-            provenance=f"cosine of weights in {_listed(used)}",
-            sources=[net.source_of(t) for t in used],
-        )
-        graph = replace(graph, names=(population.name,))
+        graph, _ = graphs.graph(population, measured=measured, among=tensors)
         if rule == "seriation":
             runs, notes = seriation_order(graph)
             ladder = _ladder(runs, n, levels)
@@ -228,9 +212,8 @@ def _by_rule(
                 graph.sources,
                 f"spectral order of a graph ({graph.provenance})",
             )
-        policy = MatchingBlocks(graph) if rule == "matching" else DiffusionBlocks(graph)
-        return _given(population, policy, levels)
-    except AnalysisError as error:  # units that are all alike or all unlike
+        return _given(population, graph_rule(rule)(graph), levels)
+    except AnalysisError as error:  # no other tensor, or units that are all alike or all unlike
         return left_alone(n, str(error))
 
 
@@ -298,11 +281,6 @@ def _nearest(lattice: Lattice, name: str) -> ConnectionGraph:
     return ConnectionGraph.from_sparse(
         matrix, populations=[(name, lattice.n_sites)], provenance="natural order"
     )
-
-
-def _listed(names: Iterable[str]) -> str:
-    known = [label(name, 60) for name in names]
-    return ", ".join(known) if len(known) <= 3 else f"{known[0]} and {len(known) - 1} others"
 
 
 def check_rule(rule: str) -> None:

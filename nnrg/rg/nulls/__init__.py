@@ -20,12 +20,13 @@ chooses blocks again on a rewired one.
 
 from __future__ import annotations
 
-from nnrg.rg.nulls._defaults import DefaultNulls, Nulls, chosen_nulls
+from nnrg.rg.nulls._defaults import FURTHER_NULLS, DefaultNulls, Nulls, chosen_nulls
 from nnrg.rg.nulls._families import VALUES_KEPT
 from nnrg.rg.nulls._run import measure_nulls
 from nnrg.rg.nulls.model import NullModel, measure_null, null_models
 
 __all__ = [
+    "FURTHER_NULLS",
     "VALUES_KEPT",
     "DefaultNulls",
     "NullModel",

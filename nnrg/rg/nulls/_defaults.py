@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from nnrg.rg.flow import Flow
 from nnrg.rg.nulls.model import NullModel, null_models
 
-__all__ = ["DefaultNulls", "Nulls", "chosen_nulls"]
+__all__ = ["FURTHER_NULLS", "DefaultNulls", "Nulls", "chosen_nulls"]
 
 _ON_LATTICES = ("permutation",)
 # What the labels of units, the wiring, the free field of the wiring, and the units alone give.
 _ON_GRAPHS = ("permutation", "configuration", "gaussian", "independent")
+FURTHER_NULLS = len(_ON_GRAPHS) - len(_ON_LATTICES)
+"""Null models that a field on a graph has and one on a lattice has not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +31,29 @@ class DefaultNulls:
         Draws of each, as in `NullModel`.
     also : tuple of NullModel
         Others to run besides.
+    brief : bool
+        Whether graphs too have ``"permutation"`` alone, with a note that says so.
     """
 
     draws: int = 20
     also: tuple[NullModel, ...] = ()
+    brief: bool = False
 
     def on(self, flow: Flow) -> tuple[NullModel, ...]:
         """Return the null models for a flow."""
-        names = _ON_LATTICES if flow.arrangement is None else _ON_GRAPHS
+        on_lattice = flow.arrangement is None or self.brief
+        names = _ON_LATTICES if on_lattice else _ON_GRAPHS
         return null_models([*(NullModel(name, self.draws) for name in names), *self.also])
+
+    def notes(self, flow: Flow) -> tuple[str, ...]:
+        """Say which null models a flow calls for and does not have, to be brief."""
+        if not self.brief or flow.arrangement is None:
+            return ()
+        had = {model.name for model in self.on(flow)}
+        more = ", ".join(repr(name) for name in _ON_GRAPHS if name not in had)
+        return (
+            f"null models {more} not run on a field of so large a network: nulls= asks for them",
+        )
 
 
 Nulls = str | NullModel | Sequence[str | NullModel] | DefaultNulls | None

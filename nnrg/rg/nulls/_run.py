@@ -32,6 +32,8 @@ def measure_nulls(
     """
     models = chosen_nulls(nulls, flow)
     asked = nulls is not None and not isinstance(nulls, DefaultNulls)
+    if isinstance(nulls, DefaultNulls):
+        flow = _noted(flow, nulls.notes(flow))
     total = sum(model.draws for model in models)
     done, out = 0, {}
     for model in models:
@@ -43,10 +45,15 @@ def measure_nulls(
         except AnalysisError as error:
             if asked:
                 raise
-            note = f"null model {model.name!r} left out: {error}"
-            flow = replace(flow, field=replace(flow.field, notes=(*flow.field.notes, note)))
+            flow = _noted(flow, (f"null model {model.name!r} left out: {error}",))
             tick(done + model.draws, total)
         else:
             out[model.name] = drawn
         done += model.draws
     return flow, out
+
+
+def _noted(flow: Flow, notes: tuple[str, ...]) -> Flow:
+    if not notes:
+        return flow
+    return replace(flow, field=replace(flow.field, notes=(*flow.field.notes, *notes)))

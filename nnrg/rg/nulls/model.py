@@ -30,6 +30,9 @@ Draw = Callable[[np.random.Generator], SynapticField | Flow]
 
 # Fields below so many values are measured faster than threads are started.
 _THREADED = 1 << 14
+# Draws that are made at once take so many bytes at most: block fields of all scales, and copies.
+_MOST_BYTES = 1 << 28
+_BYTES_A_VALUE = 24
 _MOST_DRAWS = 1_000_000
 
 
@@ -171,8 +174,8 @@ def measure_null(
 ) -> Iterator[T]:
     """Yield the numbers of independent draws of a null model, through the same blocks and levels.
 
-    Draws are made on as many threads as Numba is set to, each from a seed of its own; their order
-    and their numbers do not depend on the threads.
+    Draws are made on as many threads as Numba is set to, and memory allows, each from a seed of its
+    own; their order and their numbers do not depend on the threads.
     """
     # Matrix factorisations have threads of their own: two at once hinder each other.
     alone = Lock() if FAMILIES[model.name].factorises else nullcontext()
@@ -183,8 +186,11 @@ def measure_null(
         return numbers(drawn if isinstance(drawn, Flow) else repeat_flow(flow, drawn))
 
     draws, children = model.prepare(flow), seed.spawn(model.draws)
-    if flow.field.values.size < _THREADED or (threads := numba.get_num_threads()) < 2:
+    size = flow.field.values.size
+    at_once = min(numba.get_num_threads(), _MOST_BYTES // (_BYTES_A_VALUE * size))
+    if size < _THREADED or at_once < 2:
         yield from map(one, draws, children)
         return
-    with ThreadPoolExecutor(threads) as pool:
+    # A draw of several at once has one thread: kernels would start more than there are cores.
+    with ThreadPoolExecutor(at_once, initializer=numba.set_num_threads, initargs=(1,)) as pool:
         yield from pool.map(one, draws, children)

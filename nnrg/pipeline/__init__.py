@@ -3,57 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
-from threading import Lock
-
-import numpy as np
 
 from nnrg._neighbours import Neighbours, Placed
 from nnrg._parts import Parts
 from nnrg._random import as_seed
-from nnrg._selection import Sites, check_sites, choose, field_of, is_natural
+from nnrg._selection import Sites, check_sites, choose, is_natural
 from nnrg._validate import as_count
-from nnrg._workers import Worker, Workers
-from nnrg.errors import AnalysisError, ArgumentError, NonFiniteError
+from nnrg._workers import Workers
+from nnrg.errors import AnalysisError, ArgumentError
 from nnrg.fields import SynapticField
 from nnrg.networks._label import label
 from nnrg.networks.gauge import canonical
 from nnrg.networks.network import Network
+from nnrg.pipeline._work import NUMBERS_PER_SECOND, Policy, Progress, Work, in_full
 from nnrg.provenance import describe_run, utc_now
-from nnrg.results import Measurement, Run
-from nnrg.rg.action import measure
+from nnrg.results import Run
 from nnrg.rg.basis import Basis
 from nnrg.rg.blocks import Blocks, GridBlocks
 from nnrg.rg.neighbourhoods.hierarchy import Neighbourhoods
 from nnrg.rg.nulls import DefaultNulls, NullModel, Nulls, null_models
-from nnrg.rg.renormalize import renormalize
 from nnrg.rg.rescaling import field_exponent
 from nnrg.stats.jackknife import Jackknife
 
 __all__ = ["NUMBERS_PER_SECOND", "flow_network"]
 
-Progress = Callable[[str, int, int], None]
-
-_VECTOR = "one vector in index order, its blocks are random; name it with tensors= to measure it"
-NUMBERS_PER_SECOND = 2.5e7
-"""Numbers through one null draw in a second in one process, to a factor of two."""
-# Seconds of work below which another process is not worth its start.
-_WORTH_A_PROCESS = 4.0
 _MOST_WORKERS = 256
-
-
-@dataclass(frozen=True, slots=True)
-class _Policy:
-    """What is done alike with every tensor."""
-
-    standardise: bool
-    levels: int | None
-    rescale: str | float
-    basis: Basis | None
-    errors: Jackknife | None
-    nulls: tuple[NullModel, ...] | DefaultNulls
-    seed: np.random.SeedSequence
 
 
 def flow_network(
@@ -106,7 +81,9 @@ def flow_network(
     levels, rescale, errors
         As in `nnrg.renormalize`.
     basis, nulls
-        As in `nnrg.fit_couplings`.
+        As in `nnrg.fit_couplings`. By default fields on graphs that are not asked for by name have
+        the permutation alone once others, the largest first, take more than some seconds: a note of
+        each says so, and ``nulls_in_full`` of the run names those that have all.
     rng : int, numpy Generator or None
         Seed; every tensor has its own stream, so that its numbers do not depend on the others.
     keep : path, optional
@@ -164,16 +141,29 @@ def flow_network(
     stored, net = net, net if gauge is None else canonical(net, gauge).network
     chosen = choose(net, tensors)
     check_sites(sites, chosen)
+    short = set[str]()
+    if isinstance(models, DefaultNulls):
+        # Vectors are no fields unless they are asked for.
+        on_graphs = [
+            name
+            for name in chosen
+            if not is_natural(net, name, sites)
+            and (len(net.specs[name].shape) > 1 or name in tensors)
+        ]
+        full = in_full(net, on_graphs, tensors, models)
+        short = set(on_graphs) - full
+        named = ", ".join(name for name in on_graphs if name in full)
+        settings["nulls_in_full"] = (named or "none") if short else "all"
     digest = stored.sha256()
     # Operators of one's own by their functions, which another run does not share: measured again.
     parts = Parts(keep, {**settings, "operators": repr(basis), "weights_sha256": digest})
     seed = as_seed(parts.seed() if rng is None else rng)
     entropy = int(seed.entropy) if isinstance(seed.entropy, int) else 0
     parts.use_seed(entropy)
-    policy = _Policy(standardise, levels, rescale, basis, errors, models, seed)
+    policy = Policy(standardise, levels, rescale, basis, errors, models, seed)
 
     place = Neighbours(net, units).place if blocks is None else _as_asked(blocks)
-    work = _Work(net, tensors, sites, place, policy, parts, progress)
+    work = Work(net, tensors, sites, place, policy, short, parts, progress)
     work.names = sorted(chosen, key=lambda name: not is_natural(net, name, sites))
     if isinstance(workers, Workers):
         work.measure(workers)
@@ -201,102 +191,6 @@ def flow_network(
     )
 
 
-class _Work:
-    """Tensors that are being measured, and what has become of each."""
-
-    def __init__(
-        self,
-        net: Network,
-        asked: tuple[str, ...],
-        sites: Sites,
-        place: Callable[[SynapticField], Placed],
-        policy: _Policy,
-        parts: Parts,
-        progress: Progress | None,
-    ) -> None:
-        self._net, self._asked, self._sites, self._place = net, asked, sites, place
-        self._policy, self._parts, self._progress = policy, parts, progress
-        self._lock, self._measuring = Lock(), False
-        self.names: list[str] = []
-        self.done: dict[str, Measurement] = {}
-        self.refused: dict[str, AnalysisError | ArgumentError] = {}
-
-    def measure(self, workers: Workers) -> None:
-        """Measure all tensors, those that another run has left first."""
-        for name in self.names:
-            old = self._parts.get(name)
-            if old is not None:
-                self.done[name] = old
-        waiting = [name for name in self.names if name not in self.done]
-        numbers = sum(self._net.specs[name].size for name in waiting)
-        nulls = self._policy.nulls
-        drawn = [nulls] if isinstance(nulls, DefaultNulls) else nulls
-        passes = 1 + sum(null.draws for null in drawn)
-        if len(waiting) < 2 or numbers * passes < _WORTH_A_PROCESS * NUMBERS_PER_SECOND:
-            workers = Workers(1)
-
-        def here(name: str) -> None:
-            self._measuring = True
-            try:
-                self._attempt(name, lambda: self._here(name, workers))
-            finally:
-                self._measuring = False
-
-        def there(worker: Worker, name: str) -> None:
-            self._attempt(name, lambda: self._there(name, worker))
-
-        try:
-            workers.share(waiting, here, there)
-        except KeyboardInterrupt:
-            self._parts.flush()
-            raise
-
-    def _attempt(self, name: str, measured: Callable[[], Measurement]) -> None:
-        try:
-            result = measured()
-        except NonFiniteError as error:
-            self._net.tensors[name]  # raises unless the network was loaded to allow it
-            self.refused[name] = error
-        except (AnalysisError, ArgumentError) as error:
-            if name in self._asked:
-                raise
-            self.refused[name] = error
-        else:
-            with self._lock:
-                self.done[name] = result
-                self._parts.add(name, result)
-
-    def _here(self, name: str, workers: Workers) -> Measurement:
-        def step(done: int, of: int) -> None:
-            workers.check()
-            self._tell(name, done, of)
-
-        return _measured(self._placed(name), self._policy, name, progress=step)
-
-    def _there(self, name: str, worker: Worker) -> Measurement:
-        def step(done: int, of: int) -> None:
-            if done == of or not self._measuring:
-                self._tell(name, done, of)
-
-        worker.start(_measured, self._placed(name), self._policy, name)
-        result: Measurement = worker.wait(step)
-        # What was sent can be written to; made anew, it is read-only.
-        return Measurement(replace(result.cumulants), replace(result.couplings))
-
-    def _placed(self, name: str) -> Placed:
-        with self._lock:
-            field = field_of(self._net, name, self._sites, by_name=name in self._asked)
-            if self._asked == ("*",) and field.sites.dimension == 1 and not field.natural:
-                raise AnalysisError(_VECTOR)
-            return self._place(field)
-
-    def _tell(self, name: str, done: int, of: int) -> None:
-        if self._progress is not None:
-            place = f"({self.names.index(name) + 1} of {len(self.names)})"
-            with self._lock:
-                self._progress(f"{label(name, 40)} {place}", done, of)
-
-
 def _nulls(nulls: Nulls) -> tuple[NullModel, ...] | DefaultNulls:
     if nulls is None or isinstance(nulls, DefaultNulls):
         return nulls or DefaultNulls()
@@ -305,29 +199,6 @@ def _nulls(nulls: Nulls) -> tuple[NullModel, ...] | DefaultNulls:
 
 def _as_asked(blocks: Blocks | Neighbourhoods) -> Callable[[SynapticField], Placed]:
     return lambda field: Placed(field, blocks, "")
-
-
-def _measured(
-    placed: Placed, policy: _Policy, name: str, *, progress: Callable[[int, int], None]
-) -> Measurement:
-    """Measure one tensor, in whichever process; its numbers are given up on return."""
-    field = placed.field
-    if placed.why:
-        field = replace(field, notes=(*field.notes, f"neighbourhoods: {placed.why}"))
-    if policy.standardise:
-        field = field.standardised()
-    flow = renormalize(field, placed.blocks, policy.levels, policy.rescale, errors=policy.errors)
-    del field, placed
-    key = (*policy.seed.spawn_key, *name.encode("utf-8", "surrogatepass"))
-    return Measurement(
-        *measure(
-            flow,
-            basis=policy.basis,
-            nulls=policy.nulls,
-            rng=np.random.SeedSequence(policy.seed.entropy, spawn_key=key),
-            progress=progress,
-        )
-    )
 
 
 def _nothing(refused: Mapping[str, AnalysisError | ArgumentError]) -> Exception:
