@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from nnrg import errors as errors
     from nnrg import plot as plot
     from nnrg import simulate as simulate
+    from nnrg import theory as theory
     from nnrg.comparison.compare import compare as compare
     from nnrg.comparison.result import Comparison as Comparison
     from nnrg.fields import Lattice as Lattice
@@ -139,7 +140,7 @@ _HOMES = {
     "verdict": "nnrg.rg.verdict",
     "verdict_run": "nnrg.rg.verdict",
 }
-_MODULES = ("errors", "plot", "simulate")
+_MODULES = ("errors", "plot", "simulate", "theory")
 
 __all__ = [
     "Basis",
@@ -206,6 +207,7 @@ __all__ = [
     "simulate",
     "spectral_flow",
     "stream_cumulants",
+    "theory",
     "verdict",
     "verdict_run",
 ]

@@ -252,8 +252,8 @@ def test_stream_of_a_checkpoint(tmp_path: Path) -> None:
         )
     finally:
         path.unlink()
-    # The plain read is the usual one, into a buffer of 16 MiB. Into a buffer that stays in a core's
-    # own cache the same file comes up to twice as fast, as nothing goes to memory: shown next to it.
+    # The plain read is the usual one, into a buffer of 16 MiB. Into one that stays in a core's own
+    # cache the same file comes up to twice as fast, as nothing goes to memory: shown next to it.
     read, cached = best["read, 16 MiB at a time"], best["read, 4 MiB at a time"]
     for name, seconds in best.items():
         rate = 2 * rows * columns / seconds / 1e9

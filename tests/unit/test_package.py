@@ -29,6 +29,9 @@ PARTS: dict[str, set[str]] = {
         "nnrg._drawings",
         "nnrg._flow_command",
         "nnrg._json",
+        "nnrg._theory_command",
+        "nnrg._theory_parser",
+        "nnrg._theory_record",
         "nnrg.cli",
     },
     "pipeline": {
@@ -41,6 +44,7 @@ PARTS: dict[str, set[str]] = {
     "comparison": {"nnrg.comparison"},
     "plot": {"nnrg.plot"},
     "results": {"nnrg._netcdf_reader", "nnrg._report", "nnrg._tables", "nnrg.results"},
+    "theory": {"nnrg.theory"},
     "rg": {"nnrg.rg"},
     "networks": {"nnrg.networks"},
     "simulate": {"nnrg.simulate"},
@@ -53,6 +57,7 @@ PARTS: dict[str, set[str]] = {
         "nnrg._validate",
         "nnrg._version",
         "nnrg._workers",
+        "nnrg.activation_functions",
         "nnrg.data",
         "nnrg.errors",
         "nnrg.progress",
@@ -63,10 +68,11 @@ PARTS: dict[str, set[str]] = {
 _FIELDS = {"fields", "graph", "stats", "foundations", "kernels"}
 _MEASURED = {"results", "rg", "networks", *_FIELDS}
 MAY_IMPORT: dict[str, set[str]] = {
-    "command line": {"comparison", "pipeline", "plot", *_MEASURED},
+    "command line": {"comparison", "pipeline", "plot", "theory", *_MEASURED},
     "pipeline": _MEASURED,
     "comparison": _MEASURED,
-    "plot": {"comparison", *_MEASURED},
+    "plot": {"comparison", "simulate", "theory", *_MEASURED},
+    "theory": {"simulate", *_MEASURED} - {"results"},
     "results": _MEASURED - {"results"},
     "rg": {"networks", *_FIELDS},
     "networks": _FIELDS,
@@ -171,6 +177,17 @@ def test_all_is_valid(name: str) -> None:
     assert len(set(public)) == len(public)
     missing = [x for x in public if not hasattr(module, x)]
     assert not missing, f"{name}.__all__ names {missing}, which the module has not"
+
+
+PACKAGES = [name for name in MODULES if any(is_within(m, name) and m != name for m in MODULES)]
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_no_lazy_name_is_that_of_a_module(name: str) -> None:
+    """Importing the module would put it in the place of the function."""
+    homes = getattr(importlib.import_module(name), "_HOMES", {})
+    inside = {m.removeprefix(f"{name}.").partition(".")[0] for m in MODULES if is_within(m, name)}
+    assert not set(homes) & inside
 
 
 def test_lazy_names_are_the_public_names() -> None:

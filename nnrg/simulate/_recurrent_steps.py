@@ -1,0 +1,75 @@
+"""One recurrent network, step by step: its states and one tangent vector for each."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from nnrg.activation_functions import Activation
+
+__all__ = ["Step", "one_network"]
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """z -> keep z + drive (W phi(z) + b) + spread xi."""
+
+    keep: float
+    drive: float
+    spread: float
+
+
+def one_network(
+    phi: Activation,
+    weights: Array,
+    biases: Array,
+    step: Step,
+    n_states: int,
+    burn_in: int,
+    duration: int,
+    lags: npt.NDArray[np.int64],
+    generator: np.random.Generator,
+) -> tuple[Array, float]:
+    """Return c at each lag, in steps, and the mean growth of the tangent vectors' logarithm.
+
+    States and tangent vectors go through the weights together, as one matrix.
+    """
+    n, m = len(weights), n_states
+    z = generator.standard_normal((n, m))
+    tangent = generator.standard_normal((n, m))
+    tangent /= np.linalg.norm(tangent, axis=0)
+    drive, shift = step.drive * weights, step.drive * biases
+    states = np.empty((duration, n * m))
+    both = np.empty((n, 2 * m))
+    growth = 0.0
+    with np.errstate(over="ignore", invalid="ignore"):
+        for t in range(burn_in + duration):
+            both[:, :m] = phi.function(z)
+            both[:, m:] = phi.first(z) * tangent
+            moved = drive @ both
+            z = step.keep * z + moved[:, :m] + shift
+            if step.spread:
+                z += step.spread * generator.standard_normal((n, m))
+            tangent = step.keep * tangent + moved[:, m:]
+            size = np.sqrt((tangent * tangent).sum(axis=0))
+            if not size.all():
+                # A perturbation that nothing answers any more: all derivatives are zero.
+                return _correlation(states, lags), -math.inf
+            tangent /= size
+            if t >= burn_in:
+                states[t - burn_in] = z.ravel()
+                growth += float(np.log(size).mean())
+        return _correlation(states, lags), growth / duration
+
+
+def _correlation(states: Array, lags: npt.NDArray[np.int64]) -> Array:
+    out = np.empty(len(lags))
+    for i, lag in enumerate(lags):
+        first, second = states[: len(states) - lag], states[lag:]
+        out[i] = np.vdot(first, second) / first.size
+    return out

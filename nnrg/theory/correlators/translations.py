@@ -1,0 +1,205 @@
+"""Whether connected correlators depend on differences of inputs alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from nnrg.errors import ArgumentError
+from nnrg.simulate._inputs import as_inputs
+from nnrg.stats.estimate import format_value_error
+from nnrg.theory.correlators.architecture import Architecture
+from nnrg.theory.correlators.correlator import shown_number
+from nnrg.theory.correlators.measured import cumulants_at, ensemble_outputs, heavy_tail
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["TranslationTest", "translation_test"]
+
+Floats = npt.NDArray[np.float64]
+
+# Of the largest number: what is less has gone.
+_GONE = 1e-3
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class TranslationTest:
+    """How a connected correlator changes when all inputs are shifted together.
+
+    Attributes
+    ----------
+    architecture : str
+    order, width : int
+    shifts : array of shape (m, d)
+    value, value_error : float
+        G_c^(r) at the points as given, in the unit of the output to the power r.
+    changes, errors : arrays of shape (m,)
+        G_c^(r)(x + a) - G_c^(r)(x) from the formula.
+    measured, measured_errors : arrays of shape (m,)
+        The same from an ensemble, both terms from the same networks; NaN if none was drawn.
+    n_networks : int
+    assumptions : tuple of str
+    measured_flag : str
+        Why the measured numbers should not be trusted; empty if there is no reason.
+    """
+
+    architecture: str
+    order: int
+    width: int
+    shifts: Floats
+    value: float
+    value_error: float
+    changes: Floats
+    errors: Floats
+    measured: Floats
+    measured_errors: Floats
+    n_networks: int
+    assumptions: tuple[str, ...]
+    measured_flag: str = ""
+
+    def __post_init__(self) -> None:
+        for array in (
+            self.shifts, self.changes, self.errors, self.measured, self.measured_errors
+        ):  # fmt: skip
+            array.flags.writeable = False
+
+    @property
+    def is_invariant(self) -> bool:
+        """Whether the formula changes by no more than a thousandth, or its own error."""
+        size = np.maximum(np.abs(self.value), np.abs(self.value + self.changes))
+        return bool(np.all(np.abs(self.changes) <= _GONE * size + 4 * self.errors))
+
+    def sigmas(self) -> Floats:
+        """Return how far each measured change is from none, in its errors."""
+        return np.asarray(self.measured / self.measured_errors)
+
+    def formula_sigmas(self) -> Floats:
+        """Return how far each measured change is from the formula, in its errors."""
+        spread = np.hypot(self.measured_errors, self.errors)
+        return np.asarray((self.measured - self.changes) / spread)
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """Return one row a shift."""
+        import pandas as pd
+
+        columns = {f"shift{axis}": column for axis, column in enumerate(self.shifts.T)}
+        return pd.DataFrame(
+            {
+                **columns,
+                "change": self.changes,
+                "error": self.errors,
+                "measured": self.measured,
+                "measured_error": self.measured_errors,
+            }
+        )
+
+    def __str__(self) -> str:
+        verdict = "invariant" if self.is_invariant else "not invariant"
+        lines = [
+            f"G_c^({self.order}) of {self.architecture}, N = {self.width}: "
+            f"{verdict} under translations",
+            f"  as given {shown_number(self.value, self.value_error)}",
+        ]
+        for at, shift in enumerate(self.shifts[:10]):
+            line = f"  shift {shift.tolist()}: "
+            line += f"change {shown_number(self.changes[at], self.errors[at])}"
+            if self.n_networks:
+                shown = format_value_error(self.measured[at], self.measured_errors[at])
+                line += f", measured {shown} ({self.sigmas()[at]:+.1f} sigma)"
+            lines.append(line)
+        if self.measured_flag:
+            lines.append(f"  flag: {self.measured_flag}")
+        return "\n".join(lines)
+
+
+def translation_test(
+    architecture: Architecture,
+    points: npt.ArrayLike,
+    shifts: npt.ArrayLike,
+    *,
+    n_networks: int | None = None,
+    samples: npt.ArrayLike | None = None,
+    rng: np.random.Generator | int | None = None,
+) -> TranslationTest:
+    """Test whether a connected correlator depends on differences of inputs alone.
+
+    Parameters
+    ----------
+    architecture : Architecture
+    points : array_like of shape (r, d) or (r,)
+        The inputs of the r-point function, r = 2, 4 or 6.
+    shifts : array_like of shape (m, d) or (m,)
+        Vectors a by which all inputs are shifted.
+    n_networks : int, optional
+        Networks to draw and measure; none by default.
+    samples : array_like of shape (n_networks, r (m + 1)), optional
+        Outputs of an ensemble of your own: at the points, then at the points of each shift.
+    rng : numpy.random.Generator, int or None
+        Source of randomness.
+
+    Returns
+    -------
+    TranslationTest
+
+    Raises
+    ------
+    ArgumentError
+        If shapes do not fit.
+    AnalysisError
+        If there are too few networks for the order.
+
+    Notes
+    -----
+    Invariance of the two-point function is not enough: a Gauss-net has that, but not that of its
+    four-point function.
+
+    Examples
+    --------
+    >>> from nnrg.theory.correlators import CosNet, GaussNet, translation_test
+    >>> x = [0.0, 0.5, 1.0, 0.2]
+    >>> translation_test(CosNet(width=8), x, [1.0, 3.0]).is_invariant
+    True
+    >>> translation_test(GaussNet(width=8), x, [1.0, 3.0]).is_invariant
+    False
+    >>> translation_test(GaussNet(width=8), x[:2], [1.0, 3.0]).is_invariant
+    True
+    """
+    base = as_inputs(points, name="points")
+    by = as_inputs(shifts, name="shifts")
+    if by.shape[1] != base.shape[1]:
+        raise ArgumentError(
+            f"shifts must have the dimension of the points, got {by.shape} and {base.shape}"
+        )
+    order = len(base)
+    every = np.concatenate([base, *(base + shift for shift in by)])
+    sets = np.arange(len(every)).reshape(-1, order)
+    found = architecture.cumulant(every[sets], order)
+    changes = found.values[1:] - found.values[0]
+    errors = found.errors[1:] + found.errors[0]
+    outputs = ensemble_outputs(architecture, every, n_networks, samples, rng)
+    measured, measured_flag = np.full((2, len(by)), np.nan), ""
+    if outputs is not None:
+        for at in range(len(by)):
+            pair = cumulants_at(outputs, every, sets[[0, at + 1]])
+            difference = pair.map(lambda row: row[1] - row[0])
+            measured[:, at] = difference.values[0], difference.errors()[0]
+            measured_flag = measured_flag or heavy_tail(difference)
+    return TranslationTest(
+        architecture=architecture.name,
+        order=order,
+        width=architecture.width,
+        shifts=by,
+        value=float(found.values[0]),
+        value_error=float(found.errors[0]),
+        changes=changes,
+        errors=errors,
+        measured=measured[0],
+        measured_errors=measured[1],
+        n_networks=0 if outputs is None else len(outputs),
+        assumptions=architecture.assumptions,
+        measured_flag=measured_flag,
+    )

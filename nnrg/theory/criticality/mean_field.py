@@ -1,0 +1,328 @@
+"""Mean-field theory of one network: fixed points, susceptibilities, depth scales, phase."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from nnrg._validate import as_real
+from nnrg.activation_functions import Activation, Function, as_activation
+from nnrg.errors import ArgumentError
+from nnrg.stats.estimate import format_value_error
+from nnrg.theory.criticality._correlation import correlation_fixed_point, depth_scale
+from nnrg.theory.criticality.fixed_points import MARGINAL, FixedPoint, find_fixed_points, reached
+from nnrg.theory.criticality.lyapunov import Lyapunov, lyapunov
+from nnrg.theory.criticality.trajectory import Trajectory, propagate
+from nnrg.theory.gaussian_averages import moments, selected_moments
+
+__all__ = ["MeanField"]
+
+Array = npt.NDArray[np.float64]
+
+_FAR = 1e8
+
+
+@dataclass(frozen=True)
+class MeanField:
+    """Mean-field theory of a wide feed-forward network with independent Gaussian weights.
+
+    Parameters
+    ----------
+    activation : str, Activation or callable
+        See `nnrg.activation_functions.as_activation`.
+    sigma_w, sigma_b : float, dimensionless
+        W_ij ~ N(0, sigma_w^2 / fan_in), b_i ~ N(0, sigma_b^2).
+    q0 : float
+        Variance of a preactivation in the first layer: `q_star` is what is reached from there.
+
+    Attributes
+    ----------
+    fixed_points : tuple of FixedPoint
+        All of them by increasing q, stable and unstable.
+    q_star, q_star_error : float
+        The one that is reached; NaN where q diverges, for the reason in `divergence`.
+    chi_1, chi_1_error : float, dimensionless
+        sigma_w^2 <phi'^2> at q_star: growth of the square of a small difference per layer, and
+        slope of the correlation map at c = 1. Where q diverges, its limit.
+    chi_par, chi_par_error : float, dimensionless
+        dq_(l+1) / dq_l at q_star, negative if q alternates.
+    c_star, c_star_error : float, dimensionless
+        Attracting correlation of two inputs: 1 in the ordered phase, below 1 in the chaotic one.
+    chi_c, chi_c_error : float, dimensionless
+        Slope of the correlation map at c_star; chi_1 where that is 1.
+    xi_q, xi_c : float, layers
+        -1 / ln |chi_par| and -1 / ln chi_c, infinite at slope 1; `xi_q_error`, `xi_c_error`.
+    phase : {"ordered", "critical", "chaotic"}
+        chi_1 below, at or above 1.
+    divergence : str
+        Why q grows without end from q0, or does not settle; empty if it does.
+    flag : str
+        What these numbers cannot tell.
+    assumptions : tuple of str
+
+    Raises
+    ------
+    ArgumentError
+        If sigma_w or sigma_b is negative, q0 not positive, or the activation unknown.
+
+    Notes
+    -----
+    q_(l+1) = sigma_w^2 <phi(z)^2> + sigma_b^2 with z ~ N(0, q_l), and likewise with two inputs:
+    B. Poole et al., arXiv:1606.05340; S. Schoenholz et al., arXiv:1611.01232; as the saddle of the
+    field theory of K. Grosvenor and R. Jefferson, arXiv:2109.13247. As a power series in c the
+    correlation map has no negative coefficient, so that at most one fixed point lies in 0 <= c < 1,
+    and it exists where chi_1 > 1. chi_1 within 1e-9 of 1, or within its error, is critical.
+
+    Examples
+    --------
+    >>> from nnrg.theory.criticality.mean_field import MeanField
+    >>> chaotic = MeanField("tanh", 2.5, 0.05**0.5)
+    >>> chaotic.phase, round(chaotic.q_star, 8), round(chaotic.c_star, 8), round(chaotic.xi_c, 6)
+    ('chaotic', 4.02677775, 0.07190388, 5.309364)
+    """
+
+    activation: Activation | str | Function
+    sigma_w: float
+    sigma_b: float
+    q0: float = 1.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "activation", as_activation(self.activation))
+        for name in ("sigma_w", "sigma_b"):
+            value = as_real(name, getattr(self, name))
+            if value < 0 or value > 1e50:
+                raise ArgumentError(
+                    f"{name} must be a standard deviation of at least zero, and at most 1e50, got "
+                    f"{value:g}"
+                )
+            object.__setattr__(self, name, value)
+        q0 = as_real("q0", self.q0)
+        if not q0 > 0:
+            raise ArgumentError(f"q0 must be above zero, got {q0:g}; it is a variance, try 1")
+        object.__setattr__(self, "q0", q0)
+
+    @property
+    def phi(self) -> Activation:
+        """The activation."""
+        assert isinstance(self.activation, Activation)
+        return self.activation
+
+    @property
+    def w2(self) -> float:
+        """sigma_w^2."""
+        return self.sigma_w**2
+
+    @property
+    def b2(self) -> float:
+        """sigma_b^2."""
+        return self.sigma_b**2
+
+    @cached_property
+    def scale_free(self) -> bool:
+        """Whether every q is a fixed point: a scale-invariant function at its critical point."""
+        if self.phi.slopes is None or self.b2 > 0:
+            return False
+        a, b = self.phi.slopes
+        return abs(self.w2 * (a * a + b * b) / 2 - 1) <= MARGINAL
+
+    @cached_property
+    def _found(self) -> tuple[tuple[FixedPoint, ...], str, bool]:
+        if self.scale_free:
+            assert self.phi.slopes is not None
+            chi = self.w2 * (self.phi.slopes[0] ** 2 + self.phi.slopes[1] ** 2) / 2
+            error = abs(chi - 1) + 4e-16
+            point = FixedPoint(self.q0, 0.0, 1.0, error, 1.0, error, "marginal")
+            return (point,), "", True
+        return find_fixed_points(self.phi, self.w2, self.b2)
+
+    @property
+    def fixed_points(self) -> tuple[FixedPoint, ...]:
+        """All fixed points of q; those of scale-invariant functions at criticality are q0 alone."""
+        return self._found[0]
+
+    @cached_property
+    def _reached(self) -> tuple[FixedPoint | None, str]:
+        return reached(self._found, self.q0, self.q_map)
+
+    @property
+    def divergence(self) -> str:
+        """Why q has no limit from q0; empty if it has one."""
+        return self._reached[1]
+
+    @property
+    def q_star(self) -> float:
+        """Fixed point of the variance that is reached from q0."""
+        return self._reached[0].q if self._reached[0] else np.nan
+
+    @property
+    def q_star_error(self) -> float:
+        """Error of q_star."""
+        return self._reached[0].q_error if self._reached[0] else np.nan
+
+    @cached_property
+    def _chi(self) -> tuple[float, float, float, float]:
+        point = self._reached[0]
+        if point:
+            return point.chi_1, point.chi_1_error, point.chi_par, point.chi_par_error
+        m = moments(self.phi, [_FAR / 10, _FAR])
+        values = []
+        for name in ("slope_square", "first"):
+            less, value = self.w2 * getattr(m, name)
+            error = self.w2 * m.errors[name][1] + abs(value - less)
+            known = np.isfinite(error) and "alternates" not in self.divergence
+            values += [float(value), float(error)] if known else [np.nan, np.nan]
+        return values[0], values[1], values[2], values[3]
+
+    @property
+    def chi_1(self) -> float:
+        """sigma_w^2 <phi'^2> at q_star."""
+        return self._chi[0]
+
+    @property
+    def chi_1_error(self) -> float:
+        """Error of chi_1."""
+        return self._chi[1]
+
+    @property
+    def chi_par(self) -> float:
+        """Slope of the map of q at q_star."""
+        return self._chi[2]
+
+    @property
+    def chi_par_error(self) -> float:
+        """Error of chi_par."""
+        return self._chi[3]
+
+    @property
+    def phase(self) -> str:
+        """Ordered, critical or chaotic; unknown if q alternates or has no finite average."""
+        if not np.isfinite(self.chi_1):
+            return "unknown"
+        if abs(self.chi_1 - 1) <= max(MARGINAL, self.chi_1_error):
+            return "critical"
+        return "ordered" if self.chi_1 < 1 else "chaotic"
+
+    @cached_property
+    def _correlation(self) -> tuple[float, float, float, float]:
+        if not self.q_star > 0:
+            return np.nan, np.nan, np.nan, np.nan
+        if self.phase != "chaotic":
+            return 1.0, 0.0, self.chi_1, self.chi_1_error
+        return correlation_fixed_point(self.phi, self.w2, self.b2, self.q_star, self.q_star_error)
+
+    @property
+    def c_star(self) -> float:
+        """Attracting fixed point of the correlation of two inputs."""
+        return self._correlation[0]
+
+    @property
+    def c_star_error(self) -> float:
+        """Error of c_star."""
+        return self._correlation[1]
+
+    @property
+    def chi_c(self) -> float:
+        """Slope of the correlation map at c_star."""
+        return self._correlation[2]
+
+    @property
+    def chi_c_error(self) -> float:
+        """Error of chi_c."""
+        return self._correlation[3]
+
+    @property
+    def xi_q(self) -> float:
+        """Layers in which a deviation of q decays by e."""
+        return depth_scale(self.chi_par, self.chi_par_error)[0]
+
+    @property
+    def xi_q_error(self) -> float:
+        """Error of xi_q."""
+        return depth_scale(self.chi_par, self.chi_par_error)[1]
+
+    @property
+    def xi_c(self) -> float:
+        """Layers in which a deviation of c decays by e."""
+        return depth_scale(self.chi_c, self.chi_c_error)[0]
+
+    @property
+    def xi_c_error(self) -> float:
+        """Error of xi_c."""
+        return depth_scale(self.chi_c, self.chi_c_error)[1]
+
+    @property
+    def flag(self) -> str:
+        """What these numbers cannot tell."""
+        if self.divergence:
+            return f"q has no limit: {self.divergence}"
+        if self.q_star == 0:
+            return "q* = 0: signals die out, and no correlation of them is attracting"
+        if self.scale_free:
+            return "q keeps the value it starts from: every q is a fixed point"
+        stability = next(p.stability for p in self.fixed_points if p.q == self.q_star)
+        return f"q* is {stability}" if stability != "stable" else ""
+
+    @property
+    def assumptions(self) -> tuple[str, ...]:
+        """What the theory takes for granted."""
+        return (
+            "width infinite: corrections of order depth / width are left out",
+            "weights and biases independent, Gaussian, of one variance in all layers, untrained",
+            "feed-forward: the weights of a layer are drawn anew",
+            *((f"{self.phi.name}: {self.phi.note}",) if self.phi.note else ()),
+        )
+
+    def q_map(self, q: float) -> float:
+        """Return sigma_w^2 <phi^2>_q + sigma_b^2, the variance one layer on."""
+        square = selected_moments(self.phi, np.array(q), ("square",))[0]["square"]
+        return self.w2 * float(square) + self.b2
+
+    def lyapunov(self, kind: str = "annealed", *, width: int | None = None) -> Lyapunov:
+        """Return the largest Lyapunov exponent per layer; see `Lyapunov`.
+
+        Raises
+        ------
+        ArgumentError
+            If the kind is unknown, or the width below two.
+        """
+        m = moments(self.phi, self.q_star if self.q_star > 0 else 1e-20)
+        return lyapunov(
+            self.chi_1, self.chi_1_error, m, kind, width, exact=self.phi.slopes is not None
+        )
+
+    def propagate(self, depth: int, *, c0: float | None = None) -> Trajectory:
+        """Return q and c layer by layer from q0 and c0; see `Trajectory`.
+
+        Raises
+        ------
+        ArgumentError
+            If the depth is below one, or c0 not within -1 to 1.
+        """
+        return propagate(self.phi, self.w2, self.b2, self.q0, depth, c0)
+
+    def __str__(self) -> str:
+        def row(name: str, value: float, error: float, unit: str = "") -> str:
+            number = f"{value:g}" if not np.isfinite(value) else format_value_error(value, error)
+            return f"  {name:<8s}{number}{unit}"
+
+        exponent = self.lyapunov()
+        lines = [
+            f"mean field of {self.phi}, sigma_w = {self.sigma_w:.10g}, sigma_b = "
+            f"{self.sigma_b:.10g}: {self.phase}",
+            row("q*", self.q_star, self.q_star_error),
+            row("chi_1", self.chi_1, self.chi_1_error),
+            row("chi_par", self.chi_par, self.chi_par_error),
+            row("c*", self.c_star, self.c_star_error),
+            row("chi_c*", self.chi_c, self.chi_c_error),
+            row("xi_q", self.xi_q, self.xi_q_error, " layers"),
+            row("xi_c", self.xi_c, self.xi_c_error, " layers"),
+            row("Lambda", exponent.value, exponent.error, " per layer (largest Lyapunov)"),
+            "fixed points of q: "
+            + (", ".join(f"{p.q:.8g} {p.stability}" for p in self.fixed_points) or "none"),
+            *([f"flag: {self.flag}"] if self.flag else []),
+            *(f"assumed: {line}" for line in self.assumptions),
+        ]
+        return "\n".join(lines)

@@ -1,0 +1,93 @@
+"""A reconstructed action as text and as a table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nnrg.rg.cumulants import align
+from nnrg.stats.estimate import Estimate, format_value_error
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from nnrg.theory.edgeworth.result import ReconstructedAction
+
+__all__ = ["frame", "shown_estimate", "table"]
+
+_LABELS = {"action": "action", "1PI": "1PI (tree)", "schwinger-dyson": "Schwinger-Dyson"}
+# Errors of rounding are not worth their digits.
+_EXACT = 1e-8
+
+
+def frame(found: ReconstructedAction) -> pd.DataFrame:
+    """Return the local couplings, one row for each kind and r."""
+    import pandas as pd
+
+    kernel = found.cumulants.inverse.kernel
+    variance = float(np.trace(kernel) / len(kernel))
+    rows = []
+    for kind in found.kinds:
+        for r in found.legs(kind):
+            g, unit = found.local(r, kind=kind), variance ** (r / 2)
+            rows.append(
+                {
+                    "coupling": f"g{r}",
+                    "kind": kind,
+                    "value": g.value,
+                    "error": g.error,
+                    "scaled": g.value * unit,
+                    "scaled_error": g.error * unit,
+                    "last_term": found.last_term(r) if kind == "action" else float("nan"),
+                    "n_samples": g.n_samples,
+                    "flag": g.flag,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def table(found: ReconstructedAction) -> str:
+    """Return the local couplings of every kind side by side, and what they are worth."""
+    inverse, n = found.cumulants.inverse, found.cumulants.n_samples
+    source = "given correlators" if np.isnan(n) else f"{n:.0f} samples"
+    lines = [["g_r(x, .., x)", *(_LABELS[k] for k in found.kinds), "last term"]]
+    for r in found.legs():
+        cells = [
+            shown_estimate(found.local(r, kind=k)) if r in found.legs(k) else "-"
+            for k in found.kinds
+        ]
+        last = found.last_term(r)
+        lines.append([f"g{r}", *cells, "-" if np.isnan(last) else f"{last:.2g}"])
+    worth = found.validity
+    parts = [
+        f"action to eps^{found.order} from {source}: {inverse}",
+        align(lines, left=(0,)),
+        f"largest lambda_4 {shown_estimate(worth.excess)}, "
+        + f"loops change G^-1 by {shown_estimate(worth.loop_ratio)}",
+    ]
+    if found.locality is not None:
+        parts.append(str(found.locality))
+        parts += [f"! {flag}" for flag in [found.locality.flag] if flag]
+    if found.couplings is not None:
+        parts.append(f"lattice action by the Schwinger-Dyson equations:\n{found.couplings}")
+    parts += [f"! {flag}" for flag in found.flags]
+    if found.recommended == "schwinger-dyson":
+        parts.append("the series is not to be trusted: use the Schwinger-Dyson action")
+    elif found.recommended == "none":
+        parts.append("the series is not to be trusted" + _way_out(found))
+    return "\n".join(parts)
+
+
+def shown_estimate(number: Estimate) -> str:
+    """Return a number with its error, or alone where that is no more than rounding."""
+    if number.error <= _EXACT * abs(number.value):
+        return f"{number.value:.8g}"
+    return format_value_error(number.value, number.error)
+
+
+def _way_out(found: ReconstructedAction) -> str:
+    """Say what else could be done where there is no other action either."""
+    if found.polynomial is None:
+        return ": give samples of a few modes for the Schwinger-Dyson action"
+    return ", nor is any action of a field without a smooth density"
