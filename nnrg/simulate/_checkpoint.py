@@ -11,6 +11,7 @@ import os
 import zipfile
 import zlib
 from collections.abc import Mapping
+from os import PathLike
 from pathlib import Path
 from typing import IO, Any
 
@@ -18,9 +19,9 @@ import numpy as np
 import numpy.typing as npt
 
 from nnrg._validate import shown
-from nnrg.errors import FormatError, SourceError
+from nnrg.errors import ArgumentError, FormatError, SourceError
 
-__all__ = ["Arrays", "load", "save"]
+__all__ = ["Arrays", "as_path", "load", "require_same", "save"]
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -99,3 +100,22 @@ def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
         raise ValueError(f"array format {version}")
     shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
     return tuple(shape), bool(fortran), dtype
+
+
+def as_path(checkpoint: object) -> Path | None:
+    """Return a path, or None for none."""
+    if checkpoint is None or isinstance(checkpoint, str | PathLike):
+        return None if checkpoint is None else Path(checkpoint)
+    raise ArgumentError(f"checkpoint must be a path or None, got {shown(checkpoint)}")
+
+
+def require_same(path: Path, known: Mapping[str, object], wanted: Mapping[str, object]) -> None:
+    """Raise ArgumentError if a checkpoint is of a run with other arguments, naming one."""
+    # As JSON gives them back: tuples are lists there.
+    other = [key for key, value in wanted.items() if known.get(key) != value]
+    if other:
+        key = other[0]
+        raise ArgumentError(
+            f"checkpoint {path} is of another run: {key} was {shown(known.get(key))}, got "
+            f"{shown(wanted[key])}; give the same arguments or another file"
+        )

@@ -12,20 +12,14 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from nnrg._validate import shown
-from nnrg.errors import ArgumentError
-from nnrg.progress import Progress
 from nnrg.simulate import _checkpoint
+from nnrg.simulate._telling import Told, reporter
 
-__all__ = ["SWEEPS_A_CALL", "Chain", "MetropolisChain", "Told", "run"]
-
-Told = Callable[[int, int], None]
+__all__ = ["SWEEPS_A_CALL", "Chain", "MetropolisChain", "run"]
 
 # A run writes its checkpoint so often, in seconds, and spends at most this share of time on it.
 _EVERY = 60.0
 _SHARE = 0.02
-# Shorter runs show nothing.
-_PATIENCE = 2.0
 SWEEPS_A_CALL = 25
 """Sweeps of one call of a kernel: an interrupt waits for no more."""
 _TUNING_SWEEPS = 25
@@ -157,7 +151,7 @@ def run(
     progress : callable or None
         Called with (configurations done, `n_samples`); None shows a bar on a terminal.
     """
-    path = _path(checkpoint)
+    path = _checkpoint.as_path(checkpoint)
     chain = begin(seed)
     whole: dict[str, object] = {**identity, "seed": [str(seed.entropy), *map(str, seed.spawn_key)]}
     first = chain.configuration()
@@ -166,7 +160,7 @@ def run(
         known, arrays = _checkpoint.load(path, {**chain.state(), "samples": first[None]})
         if not seeded:
             whole["seed"] = known.get("seed")
-        _check_same(path, known, whole)
+        _checkpoint.require_same(path, known, whole)
         found = arrays.pop("samples")
         chain.restore(arrays)
     done = min(len(found), n_samples)
@@ -178,7 +172,7 @@ def run(
     # State and count change in one step: whatever interrupts, they belong together.
     position = (chain.state(), done)
     saved, cost = time.monotonic(), 0.0
-    told, close = _reporter(str(identity["sampler"]), progress)
+    told, close = reporter(str(identity["sampler"]), progress)
     try:
         while done < n_samples:
             if thermalising := chain.thermalised < thermalise:
@@ -211,33 +205,3 @@ def _save(
 ) -> None:
     state, done = position
     _checkpoint.save(path, identity, {**state, "samples": out[:done]})
-
-
-def _path(checkpoint: object) -> Path | None:
-    if checkpoint is None or isinstance(checkpoint, str | PathLike):
-        return None if checkpoint is None else Path(checkpoint)
-    raise ArgumentError(f"checkpoint must be a path or None, got {shown(checkpoint)}")
-
-
-def _check_same(path: Path, known: Mapping[str, object], wanted: Mapping[str, object]) -> None:
-    # As JSON gives them back: tuples are lists there.
-    other = [key for key, value in wanted.items() if known.get(key) != value]
-    if other:
-        key = other[0]
-        raise ArgumentError(
-            f"checkpoint {path} is of another chain: {key} was {shown(known.get(key))}, got "
-            f"{shown(wanted[key])}; give the same arguments or another file"
-        )
-
-
-def _reporter(label: str, progress: Told | None) -> tuple[Told, Callable[[], None]]:
-    """Return what to tell of each configuration, and what to do at the end."""
-    if progress is not None:
-        return progress, lambda: None
-    bar, start = Progress(), time.monotonic()
-
-    def tell(done: int, total: int) -> None:
-        if time.monotonic() - start > _PATIENCE:
-            bar(label, done, total)
-
-    return tell, bar.close

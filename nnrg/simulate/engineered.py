@@ -15,7 +15,8 @@ from nnrg._validate import as_count, shown
 from nnrg.errors import ArgumentError
 from nnrg.simulate._engineered_target import ModeTarget, NetworkTarget
 from nnrg.simulate._hamiltonian import DIAGNOSTICS, Chains, Target
-from nnrg.simulate._markov import Told, run
+from nnrg.simulate._markov import run
+from nnrg.simulate._telling import Told
 from nnrg.simulate._trajectories import Trajectories
 from nnrg.simulate.engineered_network import EngineeredNetwork
 from nnrg.simulate.engineered_sample import EngineeredSample, LimitSample, node_fields

@@ -17,7 +17,6 @@ from nnrg.errors import ArgumentError, FormatError
 from nnrg.provenance import describe_run, utc_now
 from nnrg.simulate import _checkpoint
 from nnrg.simulate._convolution_law import ConvolutionLawSampler
-from nnrg.simulate._markov import Told, _check_same, _path, _reporter
 from nnrg.simulate._network_arguments import (
     checked_inputs,
     checked_keep,
@@ -29,6 +28,7 @@ from nnrg.simulate._network_law import LawSampler
 from nnrg.simulate._network_result import RandomNetworks
 from nnrg.simulate._network_statistics import NetworkStatistics
 from nnrg.simulate._network_weights import WeightSampler
+from nnrg.simulate._telling import Told, reporter
 from nnrg.simulate.architectures import ConvolutionalNetwork, DenseNetwork
 
 __all__ = ["random_networks"]
@@ -129,7 +129,7 @@ def random_networks(
     order = as_count("order", order, 2, 6)
     by_law = takes_law(architecture, method, len(x))
     kept = checked_keep(keep, checkpoint)
-    seed, path, started = as_seed(rng), _path(checkpoint), utc_now()
+    seed, path, started = as_seed(rng), _checkpoint.as_path(checkpoint), utc_now()
     layers = architecture.n_hidden + 1
     positions = architecture.positions if isinstance(architecture, ConvolutionalNetwork) else 0
     statistics = NetworkStatistics(len(x), layers, architecture.n_outputs, order, positions)
@@ -200,7 +200,7 @@ def _draw(
         samples["outputs"] = np.empty((last - first, net.n_outputs, len(x)))
     sampler = _sampler(net, x, seed, by_law)
     size = max(1, min(sampler.members, _NUMBERS // (layers * pairs)))
-    told, close = _reporter("random networks", progress)
+    told, close = reporter("random networks", progress)
     position = (statistics.state(), first) if path is not None else None
     saved = time.monotonic()
     try:
@@ -254,7 +254,7 @@ def _restored(
     known, arrays = _checkpoint.load(path, like)
     if not seeded:
         identity["seed"] = known.get("seed")
-    _check_same(path, known, identity)
+    _checkpoint.require_same(path, known, identity)
     done = int(arrays.pop("done")[0])
     if done > n_networks:
         raise ArgumentError(

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from nnrg._random import as_seed
 from nnrg._validate import as_count, as_real, shown
 from nnrg.errors import AnalysisError, ArgumentError
-from nnrg.simulate._markov import Told, _reporter
+from nnrg.simulate._telling import Told, reporter
 from nnrg.stats.fits import FitResult, correlated_fit
 from nnrg.stats.replicates import Replicates
 
@@ -185,7 +185,7 @@ def _densities(
 
     key = seed.generate_state(1, np.uint64)[0]
     out = np.empty((n_runs, kept.size))
-    told, close = _reporter("directed percolation", progress)
+    told, close = reporter("directed percolation", progress)
     try:
         for start in range(0, n_runs, _RUNS_A_CALL):
             stop = min(start + _RUNS_A_CALL, n_runs)

@@ -16,7 +16,8 @@ from nnrg.errors import ArgumentError
 from nnrg.fields import Lattice, SynapticField
 from nnrg.simulate._checkpoint import Arrays
 from nnrg.simulate._lattice import even_lattice
-from nnrg.simulate._markov import Told, run
+from nnrg.simulate._markov import run
+from nnrg.simulate._telling import Told
 
 __all__ = ["ising"]
 

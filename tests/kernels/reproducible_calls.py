@@ -11,6 +11,7 @@ import numpy as np
 
 from nnrg_kernels.clusters import flip_signs
 from nnrg_kernels.correlation_pairing import correlations, greedy_pairs, sums_of_pairs
+from nnrg_kernels.directed_percolation import decay
 from nnrg_kernels.graph_blocks import moments_by_kind, scaled_by_kind, sum_runs
 from nnrg_kernels.graph_components import components
 from nnrg_kernels.graph_contraction import contract
@@ -21,6 +22,7 @@ from nnrg_kernels.graph_rewiring import swap_edges
 from nnrg_kernels.graph_schwinger_dyson import GraphTerm, Neighbours, accumulate_on_graph
 from nnrg_kernels.ising import flip_clusters, heat_bath
 from nnrg_kernels.lanczos import Lanczos
+from nnrg_kernels.layer_law import member_normals, propagate
 from nnrg_kernels.metropolis import merge_colours, split_colours, sweep
 from nnrg_kernels.pyramid import PyramidStream, pyramid
 from nnrg_kernels.schwinger_dyson import Term, accumulate
@@ -226,10 +228,32 @@ def lattices(rng):
     yield "lattice_momenta", lattice_momenta((24, 36))
 
 
+def networks(rng):
+    normals = np.empty((5, 333))
+    member_normals(KEY, 0, 1, normals)
+    yield "member_normals", normals
+    counts = np.empty((3, 40), np.int64)
+    decay(500, 2769000000, KEY, 0, counts)
+    yield "decay", counts
+    for code, k, carry, short in product(range(11), (1, 3), (0.0, 0.7), (False, True)):
+        widths = np.array([70, 70] if carry else [70, 300, 9])
+        depth = widths.size
+        constants = np.zeros((depth, 6))
+        constants[:, :2] = {0: (1.0, 1.0), 2: (0.2, 1.1)}.get(code, (0.0, 1.0))
+        constants[:, 2:4] = 1.7, 0.1
+        constants[1:, 4] = constants[:-1, 5] = carry
+        inputs = rng.normal(size=(k, 5))
+        metrics = np.empty((40, depth + 1, k * (k + 1) // 2))
+        metrics[:, 0] = (inputs @ inputs.T / 5)[np.tril_indices(k)]
+        outputs = np.empty((40, k, 3))
+        propagate(widths, np.full(depth, code), constants, short, KEY, 0, metrics, outputs)
+        yield f"propagate {code} {k} {carry} {short}", [metrics, outputs]
+
+
 def main(path):
     rng = np.random.default_rng(5)
     found = {}
-    for calls in (pyramids, actions, graphs, lattices):
+    for calls in (pyramids, actions, graphs, lattices, networks):
         for name, result in calls(rng):
             for i, array in enumerate(everything(result)):
                 found[f"{name} [{i}]"] = np.frombuffer(array.tobytes(), np.uint8)

@@ -246,7 +246,7 @@ def test_an_interrupted_run_goes_on_with_the_same_numbers(sampler, tmp_path):
     np.testing.assert_array_equal(again, whole)
     assert told == [(n, 8) for n in range(4, 9)]
     np.testing.assert_array_equal(values(10, checkpoint=path), values(10, rng=1))
-    with pytest.raises(ArgumentError, match="another chain: seed"):
+    with pytest.raises(ArgumentError, match="another run: seed"):
         values(rng=2, checkpoint=path)
 
 
@@ -254,7 +254,7 @@ def test_a_checkpoint_of_another_density_is_refused(tmp_path):
     path = tmp_path / "chain.npz"
     assert draw(checkpoint=path).seed == ("1",)
     assert draw(checkpoint=path, rng=None).seed == ()
-    with pytest.raises(ArgumentError, match="another chain: network"):
+    with pytest.raises(ArgumentError, match="another run: network"):
         sample_engineered(small(coupling=4.0), 8, n_chains=20, burn_in=12, rng=1, checkpoint=path)
     path.write_bytes(b"x" * 100)
     with pytest.raises(FormatError, match="no checkpoint"):

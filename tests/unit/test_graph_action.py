@@ -249,7 +249,7 @@ def test_phi4_chains_restart(tmp_path):
     phi4_graph(graph, 5, **options, checkpoint=path)
     np.testing.assert_array_equal(phi4_graph(graph, 12, **options, checkpoint=path), whole)
     other = graph_of(nx.random_regular_graph(3, 40, seed=3))
-    with pytest.raises(ArgumentError, match="another chain: graph"):
+    with pytest.raises(ArgumentError, match="another run: graph"):
         phi4_graph(other, 12, **options, checkpoint=path)
 
 

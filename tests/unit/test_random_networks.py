@@ -394,7 +394,7 @@ def test_other_checkpoints_are_refused(tmp_path):
     path = tmp_path / "networks.npz"
     random_networks(NET, X, 40, rng=1, checkpoint=path)
     for options, what in (({"rng": 2}, "seed"), ({"method": "weights"}, "method")):
-        with pytest.raises(ArgumentError, match=f"another chain: {what}"):
+        with pytest.raises(ArgumentError, match=f"another run: {what}"):
             random_networks(NET, X, 40, checkpoint=path, **options)
     with pytest.raises(ArgumentError, match="more than the 30"):
         random_networks(NET, X, 30, checkpoint=path)

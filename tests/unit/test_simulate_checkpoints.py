@@ -104,7 +104,7 @@ def test_without_a_seed_that_of_the_checkpoint_is_used(draw, tmp_path):
     path = tmp_path / "chain.npz"
     draw(3, checkpoint=path, rng=77)
     np.testing.assert_array_equal(draw(checkpoint=path, rng=None), draw(rng=77))
-    with pytest.raises(ArgumentError, match="another chain: seed"):
+    with pytest.raises(ArgumentError, match="another run: seed"):
         draw(checkpoint=path, rng=78)
 
 
@@ -114,7 +114,7 @@ def test_a_checkpoint_of_another_chain_is_refused(draw, option, tmp_path):
     path = tmp_path / "chain.npz"
     draw(3, checkpoint=path)
     before = path.read_bytes()
-    with pytest.raises(ArgumentError, match=f"another chain: {next(iter(option))}"):
+    with pytest.raises(ArgumentError, match=f"another run: {next(iter(option))}"):
         draw(checkpoint=path, **option)
     assert path.read_bytes() == before
 
@@ -253,7 +253,7 @@ def test_a_bar_is_shown_on_a_terminal_once_a_run_has_lasted(draw, monkeypatch):
     monkeypatch.setattr("sys.stderr", stream)
     draw()
     assert stream.getvalue() == ""
-    monkeypatch.setattr(_markov, "_PATIENCE", -1.0)
+    monkeypatch.setattr(_telling, "_PATIENCE", -1.0)
     draw()
     assert "6/6" in stream.getvalue() and stream.getvalue().endswith("\r\x1b[K")
 
