@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from nnrg.errors import ArgumentError, FormatError, SourceError
-from nnrg.simulate import _markov, ising, phi4, phi4_lattice, spins
+from nnrg.simulate import _markov, _telling, ising, phi4, phi4_lattice, spins
 from nnrg.simulate._checkpoint import save
 
 
