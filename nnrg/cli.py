@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from nnrg._theory_command.words import add_theory
 from nnrg._unit_rules import UNIT_RULES
 from nnrg._version import __version__
 from nnrg.errors import NNRGError
@@ -94,6 +95,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _add_compare(compare)
+    add_theory(commands, shared, model, EXIT_CODES)
 
     completion = commands.add_parser(
         "completion",

@@ -30,8 +30,6 @@ PARTS: dict[str, set[str]] = {
         "nnrg._flow_command",
         "nnrg._json",
         "nnrg._theory_command",
-        "nnrg._theory_parser",
-        "nnrg._theory_record",
         "nnrg.cli",
     },
     "pipeline": {

@@ -1,0 +1,1 @@
+"""``nnrg theory``: its words, what each theory does with them, what is printed and written."""
