@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["completion", "inspect", "open_run", "plot", "say"]
 
-_PATHS = ("MODEL", "RUN", "FIG")
+_PATHS = ("MODEL", "RUN", "FIG", "SAMPLES")
 
 
 def say(arguments: argparse.Namespace, text: str) -> None:
@@ -33,14 +33,18 @@ def completion(arguments: argparse.Namespace) -> int:
     """Print the completion script of a shell."""
     import shtab
 
-    top = parser()
-    commands = next(a for a in top._actions if isinstance(a, argparse._SubParsersAction))
-    for command in commands.choices.values():
+    def mark(command: argparse.ArgumentParser) -> None:
         for action in command._actions:
-            if action.metavar in _PATHS:
-                action.complete = shtab.FILE
+            if isinstance(action, argparse._SubParsersAction):
+                for inner in action.choices.values():
+                    mark(inner)
+            elif action.metavar in _PATHS:
+                action.complete = shtab.FILE  # type: ignore[attr-defined]
             elif action.metavar == "DIR":
-                action.complete = shtab.DIRECTORY
+                action.complete = shtab.DIRECTORY  # type: ignore[attr-defined]
+
+    top = parser()
+    mark(top)
     sys.stdout.write(shtab.complete(top, shell=arguments.shell) + "\n")
     return 0
 

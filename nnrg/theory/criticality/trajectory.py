@@ -105,7 +105,7 @@ def propagate(
             continue
         value, error = (float(x) for x in decorrelation(phi, q[i], e[i]))
         e[i + 1] = min(w2 * value / q[i + 1], 2.0) if q[i + 1] else np.nan
-        if e[i] > 0 and value > 0:
+        if e[i] > 0 and value > 0 and q[i + 1] > 0:
             relative = e_error[i] / e[i] + error / value + 2 * q_error[i + 1] / q[i + 1] + 4e-16
             e_error[i + 1] = relative * e[i + 1]
         else:
