@@ -77,6 +77,28 @@ def test_moments_and_cumulants_are_inverse():
 # eight errors from six shifts (5 degrees of freedom): one in 2000 would fail, with other seeds.
 
 
+def test_outputs_that_do_not_fluctuate_are_said_to():
+    text = str(measured_correlators(np.ones((100, 2))))
+    assert "3 of 3 numbers are the same in all networks" in text
+    assert "nan" not in text
+
+
+@pytest.mark.parametrize("x", [1.0, 2.0, 3.0])
+def test_activations_that_grow_fast_are_followed_to_where_their_average_is(x):
+    # <exp(z)^r> = exp(r^2 x^2 / 2): at 12 standard deviations for x = 3.
+    found = OneHiddenLayer(np.exp, width=8).cumulant4([x] * 4)
+    exact = 3 / 8 * (np.exp(8 * x**2) - np.exp(4 * x**2))
+    assert abs(float(found) - exact) <= found.errors + 1e-14 * exact
+    assert found.errors < 1e-9 * exact
+
+
+def test_averages_that_no_rule_reaches_have_no_error_that_could_be_trusted():
+    points = 5 * np.random.default_rng(0).normal(size=(4, 2))
+    found = OneHiddenLayer(np.exp, width=8).cumulant4(points)
+    assert np.isinf(found.errors)
+    assert "not converged" in found.flag
+
+
 @pytest.mark.parametrize("rank", [1, 2])
 @pytest.mark.parametrize("order", [4, 6])
 def test_products_of_erf_by_signs_and_by_the_trapezoidal_rule(rank, order):

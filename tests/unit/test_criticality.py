@@ -151,6 +151,15 @@ def test_slope_at_c_star_is_the_rate_of_approach():
     assert rates[-1] == pytest.approx(field.chi_c, rel=1e-4)
 
 
+def test_fixed_points_beyond_the_search_are_not_called_critical():
+    # q* = 1e61 and 1e60 are finite, but not looked for.
+    steep, biased = MeanField("tanh", 10**30.5, 0.1), MeanField("tanh", 1, 1e30)
+    assert "where the search for fixed points ends" in steep.divergence
+    assert "where the search for fixed points ends" in biased.divergence
+    assert steep.phase == "unknown"
+    assert biased.phase == "ordered"
+
+
 def test_trajectory_of_a_diverging_variance_stops():
     trajectory = MeanField("relu", 1e30, 0.0).propagate(10)
     assert np.isnan(trajectory.q[-1])
@@ -227,6 +236,13 @@ def test_critical_line_says_where_there_is_no_point():
     assert (line.q[1], line.flags[1:]) == (0, ("", ""))
     assert line.to_dataframe().shape == (3, 10)
     assert "unstable" in critical_line("gelu", sigma_b=[0.1]).flags[0]
+
+
+def test_a_function_flat_at_zero_is_not_critical_there():
+    line = critical_line(np.square, sigma_b=[0.0, 0.1])
+    assert np.isnan(line.sigma_w[0])
+    assert line.solutions[0] == 0
+    assert_allclose(line.sigma_w[1], 2.5, rtol=1e-9)  # sigma_w^2 = 1 / 4q, sigma_b^2 = q / 4
 
 
 def test_critical_line_without_any_point_is_refused():

@@ -411,6 +411,8 @@ def test_locality_of_tensors_that_do_not_fit_is_refused():
         locality_residual(np.eye(2), np.zeros((3,) * 4))
     with pytest.raises(AnalysisError, match="vanishes"):
         locality_residual(np.eye(2), np.zeros((2,) * 4))
+    with pytest.raises(NonFiniteError, match="finite"):
+        locality_residual(np.eye(2), np.full((2,) * 4, np.nan))
 
 
 # -- flags and refusals ---------------------------------------------------------------------------

@@ -20,6 +20,35 @@ from nnrg.theory.loops.widths import width_scan
 TANH = ("tanh", 1.3, 0.05**0.5)
 
 
+@pytest.mark.parametrize("width", [10**5, 2**31])
+def test_exact_log_growth_of_wide_layers_is_its_expansion(width):
+    # psi(m / 2) of a binomial m: -5 / (2 n) next to ln 1, then O(1 / n^2).
+    assert exact_log_growth("relu", 2**0.5, width) == pytest.approx(
+        -2.5 / width, abs=20 / width**2 + 1e-14
+    )
+
+
+def test_deep_layers_repeat_the_law_of_the_fixed_point():
+    shallow, deep = (finite_width(*TANH, 32, depth) for depth in (120, 1000))
+    rate = np.diff(shallow.first["log_tangent"])[-1]
+    assert np.diff(deep.first["log_tangent"])[-1] == pytest.approx(rate, rel=1e-12)
+
+
+def test_a_metric_without_limit_is_no_number():
+    found = quenched_exponent("relu", 1.9, 0.5, 64)
+    assert np.isnan(found.metric)
+    assert "no limit" in found.flag
+    assert found.infinite == pytest.approx(np.log(1.9**2 / 2), rel=1e-12)
+    gap, self_energy = (o_n_dictionary("relu", 2, 0.3).entries[i] for i in (3, 8))
+    assert np.isnan(gap.value)
+    assert np.isnan(self_energy.value)
+
+
+def test_averages_that_overflow_are_not_called_flat():
+    with pytest.raises(AnalysisError, match="beyond double precision"):
+        finite_width(np.exp, 1.2, 0.3, 64, 5)
+
+
 def test_first_order_is_the_recursion_that_is_stated():
     activation, sigma_w, sigma_b = TANH
     phi, widths, q0 = as_activation(activation), (20, 30, 40, 50, 60), 1.1

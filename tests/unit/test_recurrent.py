@@ -10,11 +10,40 @@ from nnrg.errors import AnalysisError, ArgumentError
 from nnrg.simulate.linear_recurrent import linear_recurrent_growth
 from nnrg.simulate.recurrent import recurrent_networks
 from nnrg.theory import recurrent
+from nnrg.theory.criticality import MeanField, critical_line
 from nnrg.theory.gaussian_averages import pair_average
+from nnrg.theory.layer_kernel import kernel
 from nnrg.theory.recurrent._overlap import Overlap, overlaps
 from nnrg.theory.recurrent._schroedinger import lowest_level
 
 SMALL = {"width": 16, "n_networks": 3, "duration": 8.0}
+
+
+@pytest.mark.parametrize("distance", [-1e-3, -1e-5, 1e-5, 1e-3])
+def test_overlap_of_two_states_next_to_the_transition(distance):
+    # With 2 gamma = 1 the equations for q and c are those of the layers of a deep network.
+    gain = float(critical_line("tanh", sigma_b=[0.3]).sigma_w[0]) * (1 + distance)
+    found = recurrent.continuous_feed_forward("tanh", gain, 0.3, decay=0.5)
+    deep = MeanField("tanh", gain, 0.3)
+    c, error = found.overlap.value / found.variance.value, found.overlap.error / deep.q_star
+    assert abs(c - deep.c_star) <= 4 * (error + deep.c_star_error) + 1e-14
+    assert error < 1e-8
+
+
+def test_an_unstable_fixed_point_is_flagged():
+    gain = float(critical_line("tanh", sigma_b=[0.3]).sigma_w[0]) * (1 + 1e-5)
+    found = recurrent.rnn_dmft("tanh", gain, 0.3)
+    assert found.lyapunov.value > 0
+    assert found.phase == "chaotic" or "unstable" in found.flag
+
+
+@pytest.mark.parametrize("name", ["tanh", "gelu"])
+def test_overlap_of_two_noisy_states_solves_its_equation(name):
+    found = recurrent.continuous_feed_forward(name, 1.1, 0.3, noise=0.4)
+    q, c = found.variance.value, found.overlap.value
+    value, _ = kernel(name, q, q, c / q)
+    assert 0 < c < q
+    assert 1.21 * value + 0.09 == pytest.approx(2 * c, rel=1e-10)
 
 
 @pytest.mark.parametrize("name", ["tanh", "relu", "gelu", "leaky_relu:0.2"])

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from nnrg.activation_functions import Activation
 from nnrg.theory.correlators._orthants import homogeneous_products, is_regular
-from nnrg.theory.correlators._refinement import quasi_random, refined
+from nnrg.theory.correlators._refinement import quasi_random, refined, share_at_edge
 from nnrg.theory.correlators._rules import MOST_HOMOGENEOUS, MOST_SMOOTH
 from nnrg.theory.correlators._set_partitions import even_partitions
 from nnrg.theory.correlators._sign_products import erf_products
@@ -26,6 +26,8 @@ _SINGULAR = 1e-14
 _ROUNDING = 4e-16
 # Relative error of a product rule above which quasi-random numbers are tried.
 _COARSE = 1e-5
+# Share of the outermost standard deviation beyond which an average is not known.
+_UNSEEN = 1e-3
 
 
 def product_averages(
@@ -138,7 +140,15 @@ def _by_rules(
     """Refine a rule of few dimensions; where it takes too many nodes, do without."""
     rank, order = rows.shape[1], tuples.shape[1]
     homogeneous = activation.slopes is not None
+    beyond = 0.0 if homogeneous else share_at_edge(activation, rows, tuples)
+    if beyond > quadrature.tolerance and (rank == 1 or order == 2):
+        adaptive = _one_variable if rank == 1 else _two_variables
+        return adaptive(activation, rows, tuples, quadrature.tolerance)
     values, errors, size = refined(activation, rows, tuples, quadrature)
+    if beyond > _UNSEEN:
+        # Nothing bounds what lies further out.
+        return values, np.full(len(tuples), np.inf), f"{rank}-dimensional quadrature"
+    errors = errors + beyond * size
     enough = quadrature.tolerance if order == 2 else max(_COARSE, quadrature.tolerance)
     if homogeneous or np.all(errors <= enough * size):
         return values, errors, f"{max(rank - homogeneous, 0)}-dimensional quadrature"

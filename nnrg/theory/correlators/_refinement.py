@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from nnrg.activation_functions import Activation
 from nnrg.theory.correlators._rules import (
+    edge,
     homogeneous_rule,
     n_homogeneous_levels,
     product_rule,
@@ -29,6 +30,8 @@ _LEAST_FACTOR = 0.02
 # Of the step squared: error of a product rule where there are kinks.
 _CORNER = 0.02
 _CHUNK = 2_000_000
+# Step 1/2: coarse, and at most 400 000 nodes in four dimensions.
+_EDGE_LEVEL = 2
 
 
 def refined(
@@ -69,6 +72,26 @@ def refined(
     if not np.isfinite(accuracy):  # not even two levels
         return values[: len(tuples)], np.full(len(tuples), np.inf), scale[: len(tuples)]
     return values[: len(tuples)], accuracy * scale[: len(tuples)], scale[: len(tuples)]
+
+
+def share_at_edge(activation: Activation, rows: Floats, tuples: Tuples) -> float:
+    """Return what the outermost standard deviation of a product rule adds, relative to the whole.
+
+    A function that grows fast has its average where the rule no longer looks, and all levels of the
+    rule agree about the rest.
+    """
+    if activation.code >= 0 or not rows.shape[1]:
+        return 0.0  # none that is known by name grows faster than its argument
+    every = _with_diagonals(tuples, len(rows))
+    rule = product_rule(rows.shape[1], _EDGE_LEVEL, _CHUNK)
+    assert rule is not None
+    nodes, weights = rule
+    outer = np.linalg.norm(nodes, axis=1) > edge(rows.shape[1]) - 1
+    with np.errstate(over="ignore", invalid="ignore"):
+        _, whole = _weighted_products(activation, rows, every, nodes, weights)
+        _, part = _weighted_products(activation, rows, every, nodes[outer], weights[outer])
+        share = np.divide(part, whole, out=np.zeros_like(whole), where=whole != 0)
+    return float(np.max(np.nan_to_num(share, nan=1.0, posinf=1.0)))
 
 
 def _with_diagonals(tuples: Tuples, k: int) -> Tuples:

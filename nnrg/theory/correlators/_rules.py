@@ -11,6 +11,7 @@ import numpy.typing as npt
 __all__ = [
     "MOST_HOMOGENEOUS",
     "MOST_SMOOTH",
+    "edge",
     "homogeneous_rule",
     "n_homogeneous_levels",
     "product_rule",
@@ -27,6 +28,11 @@ MOST_HOMOGENEOUS = 3
 # Beyond the edge even sixth powers of z have less than 1e-10 of the average.
 _EDGE = {1: 9.6, 2: 9.6, 3: 8.4, 4: 8.4}
 _ANGULAR = (10, 16, 26, 42)
+
+
+def edge(dimension: int) -> float:
+    """Return how far from zero the nodes of `product_rule` reach."""
+    return _EDGE[dimension]
 
 
 def product_rule(dimension: int, level: int, max_nodes: int) -> Rule | None:

@@ -140,13 +140,16 @@ class MeasuredCorrelators:
                 expected = shown_number(
                     self.predicted[order - 1][at], self.predicted_errors[order - 1][at]
                 )
-                lines.append(
-                    f"    {where:<12} {shown}  predicted {expected}, {sigmas[at]:.1f} sigma"
-                )
+                against = f"  predicted {expected}, {sigmas[at]:.1f} sigma"
+                unknown = np.isnan(self.predicted[order - 1][at])
+                lines.append(f"    {where:<12} {shown}{'' if unknown else against}")
             places = [self.cumulants.place(*row) for row in rows.tolist()]
             flag = self.cumulants.flag(order) or heavy_tail(
                 self.cumulants.replicates.select(places)
             )
+            still = int(np.count_nonzero(self.errors(order) == 0))
+            if still and not flag:
+                flag = f"{still} of {sigmas.size} numbers are the same in all networks: no error"
             lines += [f"    flag: {flag}"] if flag else []
         return "\n".join(lines)
 

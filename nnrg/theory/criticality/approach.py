@@ -8,7 +8,7 @@ import numpy as np
 
 from nnrg._validate import as_real
 from nnrg.activation_functions import Activation, Function
-from nnrg.errors import AnalysisError
+from nnrg.errors import AnalysisError, ArgumentError
 from nnrg.stats.estimate import format_value_error
 from nnrg.theory.criticality.fixed_points import limit_moments
 from nnrg.theory.criticality.mean_field import MeanField
@@ -125,6 +125,8 @@ def approach_to_criticality(
 
     Raises
     ------
+    ArgumentError
+        If an argument is out of range.
     AnalysisError
         If chi_1 is not 1 there: the approach is exponential then, see `MeanField.xi_c`.
 
@@ -144,9 +146,11 @@ def approach_to_criticality(
     >>> law.exponent, round(law.amplitude, 9)  # 9 pi^2 / 2
     (-2.0, 44.413219805)
     """
+    slack = as_real("tolerance", tolerance)
+    if not slack > 0:
+        raise ArgumentError(f"tolerance must be above zero, got {slack:g}; try 1e-6")
     field = MeanField(activation, sigma_w, sigma_b, q0=q0)
     distance = abs(field.chi_1 - 1)
-    slack = as_real("tolerance", tolerance)
     if field.divergence or not distance <= slack:
         raise AnalysisError(
             f"power laws hold where chi_1 = 1, got chi_1 = {field.chi_1:.9g}"

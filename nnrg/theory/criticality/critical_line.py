@@ -164,7 +164,8 @@ def critical_line(
             f"{name} must be finite numbers {'above' if name == 'q' else 'of at least'} zero, got "
             f"{shown(grids[name])}"
         )
-    limit = as_real("tolerance", tolerance)
+    if not (limit := as_real("tolerance", tolerance)) > 0:
+        raise ArgumentError(f"tolerance must be above zero, got {limit:g}; try 1e-9")
     if phi.slopes is not None:
         line = _single_point(phi, name, grid)
     elif name == "q":
@@ -238,7 +239,7 @@ def _inverted(phi: Activation, name: str, targets: Array) -> tuple[Array, npt.ND
         solutions[i] = len(order)
         if len(order):
             q[i] = roots[order[0]]
-        if at_zero and at_zero["slope_square"] > 0:
+        if at_zero and at_zero["slope_square"] > 1e-16:  # else phi is flat at zero
             wanted = 0.0 if name == "sigma_b" else 1 / at_zero["slope_square"]
             if abs(target - wanted) <= 1e-12 * wanted + 1e-300:
                 solutions[i] += 1
@@ -262,9 +263,8 @@ def _rows(
     if len(some):
         at = q[some]
         w2, b2, w2_error, b2_error = line_at(phi, at)
-        step = 1e-4
-        ends = [line_at(phi, at * (1 + s * step)) for s in (-1, 1)]
-        dw2, db2 = ((ends[1][k] - ends[0][k]) / (2 * step * at) for k in (0, 1))
+        ends = [line_at(phi, at * (1 + shift)) for shift in (-1e-4, 1e-4)]
+        dw2, db2 = ((ends[1][k] - ends[0][k]) / (2e-4 * at) for k in (0, 1))
         with np.errstate(divide="ignore", invalid="ignore"):
             q_error = {
                 "sigma_b": b2_error / np.abs(db2) + 1e-15 * at,
@@ -306,9 +306,9 @@ def _rows(
 
 
 def _depth_scales(chi_par: Array) -> Array:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        scale = -1 / np.log(np.abs(chi_par))
     size = np.abs(chi_par)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scale = -1 / np.log(size)
     return np.where(size < 1 - 1e-9, scale, np.where(size <= 1 + 1e-9, np.inf, np.nan))
 
 

@@ -166,6 +166,8 @@ def reached(
 
 def _growth(phi: Activation, w2: float, b2: float, q: float) -> str:
     """Say how q grows without end."""
+    if phi.slopes is None and q >= 0.999 * _BEYOND:
+        return f"q exceeds {_BEYOND:g}, where the search for fixed points ends"
     if phi.slopes is not None:
         factor = w2 * (phi.slopes[0] ** 2 + phi.slopes[1] ** 2) / 2
     else:

@@ -23,6 +23,8 @@ __all__ = ["MeanField"]
 Array = npt.NDArray[np.float64]
 
 _FAR = 1e8
+# Errors of chi_1 above which it is not critical but unknown.
+_TOLD = 1e-3
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class MeanField:
         Slope of the correlation map at c_star; chi_1 where that is 1.
     xi_q, xi_c : float, layers
         -1 / ln |chi_par| and -1 / ln chi_c, infinite at slope 1; `xi_q_error`, `xi_c_error`.
-    phase : {"ordered", "critical", "chaotic"}
+    phase : {"ordered", "critical", "chaotic", "unknown"}
         chi_1 below, at or above 1.
     divergence : str
         Why q grows without end from q0, or does not settle; empty if it does.
@@ -198,11 +200,11 @@ class MeanField:
 
     @property
     def phase(self) -> str:
-        """Ordered, critical or chaotic; unknown if q alternates or has no finite average."""
+        """Ordered, critical or chaotic; unknown if q alternates, or chi_1 is not known."""
         if not np.isfinite(self.chi_1):
             return "unknown"
         if abs(self.chi_1 - 1) <= max(MARGINAL, self.chi_1_error):
-            return "critical"
+            return "critical" if self.chi_1_error <= _TOLD else "unknown"
         return "ordered" if self.chi_1 < 1 else "chaotic"
 
     @cached_property

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from nnrg.errors import AnalysisError, ArgumentError
+from nnrg.errors import AnalysisError, ArgumentError, NonFiniteError
 from nnrg.stats.estimate import Estimate
 from nnrg.theory.edgeworth._table import shown_estimate
 
@@ -94,6 +94,8 @@ def locality_residual(
     ------
     ArgumentError
         If the shapes do not fit.
+    NonFiniteError
+        If a number is NaN or infinite.
     AnalysisError
         If the four-point function vanishes.
 
@@ -120,6 +122,8 @@ def locality_residual(
             f"a kernel of shape (n, n) and a four-point function of (n, n, n, n) are needed, got "
             f"{g.shape} and {full.shape}"
         )
+    if not (np.isfinite(g).all() and np.isfinite(full).all()):
+        raise NonFiniteError("kernel and four-point function must be finite, got NaN or infinity")
     size = float(np.sqrt(np.sum(full**2)))
     if not size > 0:
         raise AnalysisError("the connected four-point function vanishes: there is no interaction")

@@ -23,11 +23,14 @@ _SLOW = 1e-6
 class Stationary:
     """Averages at K* and stationary corrections times n: shift, variance, squared alignment.
 
+    ``limit`` is what the metric tends to. A scale-invariant network may have none (NaN), or zero:
+    nothing else here depends on it, and ``metric`` is 1.
     ``ratio`` is <phi'^4> / <phi'^2>^2; ``log_slope`` and ``log_bend`` are the derivatives of
     ln chi_1 with respect to K; ``growth_variance`` is the growth of Var ln D a layer, times n.
     """
 
     metric: float
+    limit: float
     chi_1: float
     chi_par: float
     curvature: float
@@ -60,7 +63,7 @@ def stationary(phi: Activation, sigma_w: float, sigma_b: float, start: float = 1
     AnalysisError
         If the metric diverges, or tends to its fixed point more slowly than exponentially.
     """
-    k = _metric(phi, sigma_w, sigma_b, start)
+    k, limit = _metric(phi, sigma_w, sigma_b, start)
     law, error = tangent_layer(phi, sigma_w, sigma_b, k, 0.0, 1)
     chi, chi_par = (_rounded(float(x)) for x in (law.h[0][2], law.h[1][0, 0]))
     if not chi > 0:
@@ -85,6 +88,7 @@ def stationary(phi: Activation, sigma_w: float, sigma_b: float, start: float = 1
         growth_variance += slope**2 * variance + 2 * slope * together
     out = Stationary(
         k,
+        limit,
         chi,
         chi_par,
         curvature,
@@ -110,10 +114,10 @@ def _rounded(chi: float) -> float:
     return 1.0 if abs(chi - 1) < _MARGINAL else chi
 
 
-def _metric(phi: Activation, sigma_w: float, sigma_b: float, start: float) -> float:
+def _metric(phi: Activation, sigma_w: float, sigma_b: float, start: float) -> tuple[float, float]:
     mean_field = MeanField(phi, sigma_w, sigma_b, q0=start)
     if phi.slopes and (mean_field.divergence or not mean_field.q_star > 0):
-        return 1.0  # nothing that is used of a scale-invariant network depends on K
+        return 1.0, mean_field.q_star
     if mean_field.divergence:
         raise AnalysisError(
             f"the metric of {phi.name} at sigma_w={sigma_w:g}, sigma_b={sigma_b:g} has no limit: "
@@ -125,4 +129,4 @@ def _metric(phi: Activation, sigma_w: float, sigma_b: float, start: float) -> fl
             f"{mean_field.q_star:.3g} with chi_par = {mean_field.chi_par:.6g}, more slowly than "
             "exponentially; take critical_slopes, or finite_width at a depth"
         )
-    return max(mean_field.q_star, _ZERO)
+    return max(mean_field.q_star, _ZERO), mean_field.q_star

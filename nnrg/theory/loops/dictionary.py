@@ -130,6 +130,7 @@ def _entries(at: Stationary | None, sigma_w: float, sigma_b: float) -> tuple[Dic
     def of(name: str) -> float:
         return nan if at is None else float(getattr(at, name))
 
+    shift = nan if np.isnan(of("limit")) else of("shift")
     return (
         DictionaryEntry("field varphi_i, i = 1 .. N", "z_i and response z~_i, i = 1 .. n"),
         DictionaryEntry("'t Hooft coupling lambda", "sigma_w^2", sigma_w**2),
@@ -137,13 +138,13 @@ def _entries(at: Stationary | None, sigma_w: float, sigma_b: float) -> tuple[Dic
         DictionaryEntry(
             "gap equation m^2 = m_0^2 + (lambda/2) int G",
             "K = sigma_w^2 <phi^2>_K + sigma_b^2",
-            of("metric"),
+            of("limit"),
         ),
         DictionaryEntry("cactus diagrams", "resummed in K"),
         DictionaryEntry("bubble", "chi_par = sigma_w^2 d<phi^2>/dK", of("chi_par")),
         DictionaryEntry("bubble chain, sigma propagator", "1 / (1 - chi_par)", chain),
         DictionaryEntry("<sigma sigma>, order 1/N", "n V, variance of the metric", of("variance")),
-        DictionaryEntry("self-energy, order 1/N", "n K_1, shift of its mean", of("shift")),
+        DictionaryEntry("self-energy, order 1/N", "n K_1, shift of its mean", shift),
         DictionaryEntry(
             "mass gap of a pair", "-ln chi_1", nan if at is None else -np.log(at.chi_1)
         ),

@@ -33,7 +33,8 @@ class QuenchedExponent:
     sigma_w, sigma_b : float
     width : int
     metric, chi_1, chi_par, ratio : float
-        K*, both susceptibilities and r = <phi'^4> / <phi'^2>^2, at infinite width.
+        K* (NaN if the metric has no limit), both susceptibilities and r = <phi'^4> / <phi'^2>^2, at
+        infinite width.
     infinite : float
         ln chi_1.
     terms : dict of str to float
@@ -200,12 +201,14 @@ def quenched_exponent(
         flags.append(f"order 1/n^2 not computed: the metric remembers more than {_DEEPEST} layers")
     elif abs(second) > RATIO_LIMIT * abs(first):
         flags.append(f"not to be trusted: order 1/n^2 over 1/n is {second / first:+.2g}")
+    if np.isnan(at.limit):
+        flags.append("the metric has no limit; growth of a scale-invariant network needs none")
     return QuenchedExponent(
         phi.name,
         sigma_w,
         sigma_b,
         width,
-        at.metric,
+        at.limit,
         at.chi_1,
         at.chi_par,
         at.ratio,
@@ -259,7 +262,9 @@ def exact_log_growth(
     if min(abs(s) for s in phi.slopes) > 0:
         active, weight = np.array([float(n)]), np.ones(1)
     else:
-        active = np.arange(1.0, n + 1)
+        # Beyond twelve standard deviations nothing is left of the weight.
+        reach = 6 * n**0.5
+        active = np.arange(max(1.0, n // 2 - ceil(reach)), min(n, n // 2 + ceil(reach)) + 1)
         weight = binom.pmf(active, n, 0.5)
         weight /= weight.sum()
     growth = digamma(active / 2) + log(2 * (sigma_w * slope) ** 2 / n)

@@ -12,7 +12,7 @@ from nnrg.activation_functions import Activation, as_activation
 from nnrg.errors import AnalysisError, ArgumentError
 from nnrg.simulate.tangents import as_widths
 from nnrg.theory.loops._layer import tangent_layer
-from nnrg.theory.loops._system_size import Moments, next_moments
+from nnrg.theory.loops._system_size import LayerLaw, Moments, next_moments
 from nnrg.theory.loops.expansion import QUANTITIES, FiniteWidth
 
 __all__ = ["finite_width"]
@@ -21,6 +21,8 @@ Array = npt.NDArray[np.float64]
 
 # Sixth powers of the field must be double precision.
 _SMALLEST, _LARGEST = 1e-40, 1e40
+# Layers before the last whose law is kept.
+_REMEMBERED = 3
 
 
 def finite_width(
@@ -116,6 +118,7 @@ def finite_width(
     c, log_d, worst = alignment * np.sqrt(k), 0.0, 0.0
     at = Moments.zero()
     rows = []
+    laws: dict[tuple[float, float], tuple[LayerLaw, float]] = {}
     for t in range(depth):
         if not _SMALLEST < k < _LARGEST:
             raise AnalysisError(
@@ -125,10 +128,19 @@ def finite_width(
         rows.append((*_terms(k, log_d, at), (c * c + 2 * c * at.first[1] + at.second[1, 1]) / k))
         if t == depth - 1:
             break
-        law, error = tangent_layer(phi, sigma_w, sigma_b, k, c, order)
+        if (k, c) not in laws:
+            laws[k, c] = tangent_layer(phi, sigma_w, sigma_b, k, c, order)
+        law, error = laws[k, c]
+        # At its fixed point K alternates between neighbouring numbers, if it moves at all.
+        laws = {(k, c): laws[k, c], **dict(list(laws.items())[:_REMEMBERED])}
         worst = max(worst, error)
         at = next_moments(law, at, widths[t])
         k, c, growth = law.h[0]
+        if not np.isfinite((k, growth)).all():
+            raise AnalysisError(
+                f"averages of {phi.name} and its slope are beyond double precision in layer "
+                f"{t + 1}: the signal diverges at sigma_w = {sigma_w:g}"
+            )
         if not growth > 0:
             raise AnalysisError(f"{phi.name} has slope zero throughout layer {t + 1}")
         # D is kept at 1: v has no scale.

@@ -125,10 +125,13 @@ class Overlap:
             phi = self.activation
             function = phi.function if which == "value" else phi.first
             for n in self._points:
-                angle = (np.pi / 4) * (1 + chebyshev.chebpts1(n)) + negative * np.pi / 2
+                nodes = chebyshev.chebpts1(n)
+                angle = (np.pi / 4) * (1 + nodes) + negative * np.pi / 2
                 q = np.full(n, self.variance)
                 values = overlaps(function, phi.kinks, q, q, np.cos(angle))
-                series = chebyshev.chebfit(chebyshev.chebpts1(n), values, n - 1)
+                # Orthogonality on these nodes; a least-squares fit of them takes most of the time.
+                series = chebyshev.chebvander(nodes, n - 1).T @ values * (2 / n)
+                series[0] /= 2
                 if np.abs(series[-4:]).max() <= _ENOUGH * np.abs(series).max():
                     break
             self._series[key] = np.asarray(series, dtype=np.float64)

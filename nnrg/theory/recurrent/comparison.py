@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -134,8 +135,11 @@ def compare_recurrent(
     method: Method = "exponential",
     step: float = 0.1,
     rng: np.random.Generator | np.random.SeedSequence | int | None = None,
+    burn_in: float | None = None,
+    tau: npt.ArrayLike | None = None,
+    n_states: int = 4,
     workers: int = 1,
-    **options: Any,
+    progress: Callable[[int, int], None] | None = None,
 ) -> RecurrentComparison:
     """Solve the mean-field theory of recurrent networks and measure the same numbers.
 
@@ -153,10 +157,8 @@ def compare_recurrent(
     method : {"exponential", "euler", "discrete"}
     step : float
     rng : numpy.random.Generator, SeedSequence, int or None
-    workers : int
-    **options
-        ``burn_in``, ``tau``, ``n_states`` and ``progress`` of
-        `nnrg.simulate.recurrent.recurrent_networks`.
+    burn_in, tau, n_states, workers, progress
+        As of `nnrg.simulate.recurrent.recurrent_networks`.
 
     Returns
     -------
@@ -213,14 +215,16 @@ def compare_recurrent(
             noise=noise,
             method=method,
             step=step,
+            burn_in=burn_in,
+            tau=tau,
+            n_states=n_states,
             rng=seed,
             workers=workers,
-            **options,
+            progress=progress,
         )
         for n, seed in zip(sizes, seeds, strict=True)
     )
-    tau = runs[0].tau
-    lags = np.round(tau / h).astype(np.int64)
+    lags = np.round(runs[0].tau / h).astype(np.int64)
     predicted = np.concatenate([theory.correlation_at(lags), [theory.lyapunov.value / h]])
     predicted.flags.writeable = False
     flags = [theory.flag] if theory.flag else []
@@ -232,7 +236,7 @@ def compare_recurrent(
         theory=theory,
         continuous=continuous,
         ensembles=runs,
-        tau=tau,
+        tau=runs[0].tau,
         predicted=predicted,
         fits=fits,
         assumptions=(*theory.assumptions, "finite width acts as 1/N"),

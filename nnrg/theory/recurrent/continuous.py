@@ -282,6 +282,8 @@ def _result(
     flags = [remark] if remark else []
     if abs(lyapunov.value) <= 3 * lyapunov.error:
         flags.append("at the transition within the error: the phase cannot be told")
+    elif constant and lyapunov.value > 0:
+        flags.append("the fixed point is unstable, and the chaos beside it too weak to be resolved")
     if residuals[2] > _POOR:
         flags.append("the activation is not resolved by the quadrature at this variance")
     if residuals[1] > 1e-5:

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+from scipy.optimize import brentq
 
 from nnrg.activation_functions import Activation, Function
 from nnrg.errors import AnalysisError
 from nnrg.stats.estimate import Estimate
+from nnrg.theory.criticality._correlation import correlation_fixed_point
 from nnrg.theory.gaussian_averages import gaussian_average
 from nnrg.theory.recurrent._overlap import Overlap, overlaps
 from nnrg.theory.recurrent._solve import first_root
@@ -138,7 +140,7 @@ def continuous_feed_forward(
 
     least = (b * b + d) / (2 * gamma)
     if least == 0 and float(phi(0.0)) == 0 and drift(_FAINT) <= 0:
-        q, spread, overlap = 0.0, 0.0, 0.0
+        q, spread = 0.0, 0.0
         slope = float(np.mean(phi.derivative(np.array([-1e-12, 1e-12])) ** 2))
         error = 1e-15
     else:
@@ -154,18 +156,14 @@ def continuous_feed_forward(
         gradient = abs(drift(q + step) - drift(q)) / step
         error = w * w * float(quadrature) + abs(w * w * float(square) + b * b + d - 2 * gamma * q)
         spread = error / gradient if gradient else float("inf")
-        curve = Overlap(phi, q)
-        overlap = 0.0
-        for _ in range(20000):
-            # From independent states, to the lowest fixed point.
-            again = min((w * w * float(curve.value(overlap)) + b * b) / (2 * gamma), q)
-            if abs(again - overlap) < 1e-13 * q:
-                break
-            overlap = again
         value, fault = gaussian_average(lambda z: phi.derivative(z) ** 2, q, kinks=phi.kinks)
         slope, error = float(value), float(fault) + spread
     growth = Estimate(w * w * slope - 2 * gamma, w * w * error + 1e-15 * gamma)
     near = abs(growth.value) <= 3 * growth.error
+    overlap = Estimate(0.0, 0.0)
+    if q > 0:
+        scaled = w * w / (2 * gamma), b * b / (2 * gamma)
+        overlap = _overlap(phi, *scaled, Estimate(q, spread), d > 0, growth)
     return ContinuousFeedForward(
         activation=phi,
         sigma_w=w,
@@ -175,7 +173,31 @@ def continuous_feed_forward(
         variance=Estimate(q, spread),
         growth=growth,
         lyapunov=Estimate(growth.value / 2, growth.error / 2),
-        overlap=Estimate(overlap, spread + 1e-12 * q),
+        overlap=overlap,
         assumptions=("infinite width", "weights and biases drawn anew at every instant (Ito)"),
         flag="at the transition within the error" if near else "",
     )
+
+
+def _overlap(
+    phi: Activation, w2: float, b2: float, variance: Estimate, noisy: bool, growth: Estimate
+) -> Estimate:
+    """Return the stable covariance of two states, w2 <phi phi> + b2 = c; theirs is not the noise.
+
+    Its approach is slow near the transition: the equation is solved, not iterated.
+    """
+    q, spread = variance.value, variance.error
+    if not noisy:
+        if growth.value <= growth.error:
+            return Estimate(q, spread)
+        c, error, _, _ = correlation_fixed_point(phi, w2, b2, q, spread)
+        return Estimate(q * c, q * error + spread)
+    curve = Overlap(phi, q)
+
+    def gap(c: float) -> float:
+        return w2 * float(curve.value(c)) + b2 - c
+
+    # A convex map that stays below c at q crosses it once.
+    root = brentq(gap, 0.0, q, xtol=1e-15 * q, rtol=1e-14) if gap(0.0) > 1e-13 * q else 0.0
+    rest = max(1 - w2 * float(curve.slope(root)), 1e-12)
+    return Estimate(root, (spread + 1e-12 * q) / rest)
