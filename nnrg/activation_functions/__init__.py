@@ -23,6 +23,7 @@ Function = Callable[[Array], Array]
 _GELU = math.sqrt(2 / math.pi)
 _CUBIC = 0.044715
 _LEAK = 0.01
+_STEEPEST = 1e50
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +205,8 @@ def _leaky(name: str, slope: str) -> Activation:
             f"the slope of leaky_relu must be a finite number, as in leaky_relu:0.1, got "
             f"{shown(name)}"
         ) from None
+    if abs(below) > _STEEPEST:
+        raise ArgumentError(f"the slope of leaky_relu must be within {_STEEPEST:g}, got {below:g}")
     return Activation(
         name,
         lambda z: np.where(z >= 0, z, below * z),
@@ -279,6 +282,11 @@ def _from_callable(function: Function, kinks: tuple[float, ...]) -> Activation:
         raise ArgumentError(
             f"activation must be {want}, but {name} returned {values.dtype} of {values.shape} for "
             f"{probe.shape}; try np.vectorize"
+        )
+    if values.dtype.kind == "f" and values.dtype.itemsize < 8:
+        raise ArgumentError(
+            f"activation must return float64, but {name} returned {values.dtype}, which is too "
+            "coarse for averages with an error; let it compute in the type that it is given"
         )
     if not np.isfinite(values).all():
         where = probe[~np.isfinite(values)].flat[0]

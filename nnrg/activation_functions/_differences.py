@@ -18,6 +18,8 @@ Function = Callable[[Array], Array]
 # The grid on which kinks are sought; a power of two, so that zero stays one of its points.
 _MESH = 1 / 128
 _HALVINGS = 32
+# A kink between two points of the grid at most doubles; sqrt |z| grows by sqrt 2 at each halving.
+_STEEPER = 4
 
 
 def find_kinks(phi: Function, name: str) -> list[float]:
@@ -36,10 +38,10 @@ def find_kinks(phi: Function, name: str) -> list[float]:
         best = size.argmax(axis=1)
         rows = np.arange(len(place))
         place, top = around[rows, best], size[rows, best]
-        if halving == 12 and (jump := top > 100 * start).any():
+        if halving == 12 and (jump := top > _STEEPER * start).any():
             raise ArgumentError(
-                f"activation must be continuous, but {name} jumps at {place[jump][0]:.3f}; its "
-                "derivative there has no square"
+                f"activation must be continuous with a finite slope, but {name} is not at "
+                f"{place[jump][0]:.3f}; the mean square of its derivative may not exist"
             )
         # A kink keeps at least half, wherever between grid points it is; a bend loses it all.
         stays = top > 0.3 * start

@@ -23,6 +23,10 @@ __all__ = ["EngineeredNetwork"]
 Floats = npt.NDArray[np.float64]
 
 
+# (cutoff * box / pi)^d; more do not fit in memory with their fields.
+_MOST_WAVES = 2e4
+
+
 class _Constants(NamedTuple):
     norm: float
     volume: float
@@ -131,6 +135,12 @@ class EngineeredNetwork:
             raise ArgumentError(
                 f"the box must hold half a wave of the cutoff, cutoff * box >= pi, got "
                 f"{self.cutoff * self.box:.3g}; take a larger box"
+            )
+        waves = (self.cutoff * self.box / pi) ** dimension
+        if waves > _MOST_WAVES:
+            raise ArgumentError(
+                f"the box must hold at most {_MOST_WAVES:g} waves of the cutoff, got {waves:.3g}; "
+                "take a smaller box or cutoff"
             )
 
     def __str__(self) -> str:

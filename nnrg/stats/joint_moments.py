@@ -106,7 +106,7 @@ class JointMoments:
             return
         if self._shift is None:
             self._shift = x.mean(axis=0)
-            spread = x.std(axis=0) if len(x) > 1 else np.abs(self._shift)
+            spread = np.abs(x - self._shift).max(axis=0) if len(x) > 1 else np.abs(self._shift)
             self._scale = np.where(spread > 1e-300, spread, 1.0)
         tile = max(1, _TILE // self._sums.shape[1])
         start = 0

@@ -133,7 +133,10 @@ def test_an_activation_passes_through():
         (lambda z: float(z), "raised"),
         (lambda z: z + 0j, "returned"),
         (lambda z: np.log(z), "finite"),
-        (np.sign, "jumps at -?0.000"),
+        (np.sign, "finite slope, but sign is not at -?0.000"),
+        (lambda z: np.abs(z) ** 0.5, "finite slope"),
+        (lambda z: np.abs(z - 0.3) ** 0.7, "finite slope"),
+        (lambda z: np.tanh(z).astype(np.float32), "float64"),
         (lambda z: z / np.abs(z).sum(), "mixes"),
     ],
 )

@@ -9,6 +9,7 @@ from scipy.stats import norm
 from nnrg.activation_functions import as_activation
 from nnrg.errors import AnalysisError, ArgumentError, NonFiniteError
 from nnrg.simulate.shallow import one_hidden_layer, one_hidden_layer_neurons
+from nnrg.stats._set_partitions import even_partitions, partitions
 from nnrg.stats.joint_cumulants import joint_cumulants
 from nnrg.theory.correlators import (
     CosNet,
@@ -29,12 +30,7 @@ from nnrg.theory.correlators import (
 from nnrg.theory.correlators._gaussian_products import product_averages
 from nnrg.theory.correlators._refinement import quasi_random
 from nnrg.theory.correlators._rules import homogeneous_rule, product_rule
-from nnrg.theory.correlators._set_partitions import (
-    cumulant_weight,
-    even_partitions,
-    partitions,
-    sum_over_partitions,
-)
+from nnrg.theory.correlators._set_partitions import cumulant_weight, sum_over_partitions
 from nnrg.theory.correlators._sign_products import erf_products
 from nnrg.theory.gaussian_averages import pair_average
 
@@ -567,3 +563,8 @@ def test_bad_arguments(call, message):
 def test_bad_numbers(call, kind, message):
     with pytest.raises(kind, match=message):
         call()
+
+
+def test_an_output_that_vanishes_has_no_correlation_to_fall_off():
+    with pytest.raises(AnalysisError, match="constant at one of the first two points"):
+        cluster_test(ReLUNet(width=16), [1.0, 2.0])

@@ -15,12 +15,11 @@ from nnrg.rg.cross_check._cumulant_tensors import (
     moment_sums,
     monomials,
     multiplicities,
-    multisets,
-    ranks,
     symmetric_entries,
 )
 from nnrg.rg.cross_check.edgeworth import edgeworth_series
 from nnrg.simulate.chain import phi4_chain
+from nnrg.stats._multisets import multisets, ranks
 from nnrg.theory.edgeworth import (
     CumulantTensors,
     feynman,

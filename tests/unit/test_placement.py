@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import nnrg
-from nnrg.errors import AnalysisError, ArgumentError
+from nnrg.errors import AnalysisError, ArgumentError, NonFiniteError
 from nnrg.theory.placement import block_flow, depth_flow, layer_scales, place_network
 from nnrg.theory.placement.layers import bias_of, dense_chain, layer_matrix, placeable
 
@@ -154,8 +154,15 @@ def test_bad_layers_are_named(rng):
         place_network(nnrg.load({"norm.weight": np.ones(5)}), activation="tanh")
     with pytest.raises(AnalysisError, match="all weights are zero"):
         layer_scales(np.zeros((3, 3)))
-    with pytest.raises(AnalysisError, match="NaN"):
+    with pytest.raises(NonFiniteError, match="NaN"):
         layer_scales([[1.0, np.nan], [1.0, 2.0]])
+    with pytest.raises(NonFiniteError, match="layer 1 holds NaN"):
+        depth_flow([([[1.0, np.nan], [1.0, 2.0]], None)], "tanh")
+    with pytest.raises(ArgumentError, match="one for each of 1 layers"):
+        depth_flow([(np.ones((3, 2)), None)], "tanh", names=["a", "b"])
+    for wrong in (np.full((2, 2), "w"), np.ones((2, 2)) * 1j):
+        with pytest.raises(ArgumentError, match="real numbers"):
+            layer_scales(wrong)
     with pytest.raises(ArgumentError, match="4 numbers for 3 units"):
         layer_scales(np.ones((3, 3)), np.ones(4))
     with pytest.raises(ArgumentError, match="shape"):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from nnrg.errors import ArgumentError
+from nnrg.errors import AnalysisError, ArgumentError
 from nnrg.simulate._inputs import as_inputs
 from nnrg.stats.estimate import format_value_error
 from nnrg.theory.correlators.architecture import Architecture
@@ -164,7 +164,8 @@ def cluster_test(
     ArgumentError
         If shapes do not fit or separations are not in order.
     AnalysisError
-        If there are too few networks for the order.
+        If there are too few networks for the order, or the output at one of the first two points is
+        constant.
 
     Notes
     -----
@@ -231,5 +232,11 @@ def _correlation(architecture: Architecture, sets: Floats) -> Floats:
     out = []
     for one in sets:
         kernel = np.asarray(architecture.kernel(one[:2])) - architecture.output_sigma_b**2
-        out.append(kernel[0, 1] / np.sqrt(kernel[0, 0] * kernel[1, 1]))
+        scale = np.sqrt(kernel[0, 0] * kernel[1, 1])
+        if not scale > 0:
+            raise AnalysisError(
+                "the output is constant at one of the first two points, where no correlation can "
+                "fall off; a ReLU-net without biases vanishes at the origin: give other points"
+            )
+        out.append(kernel[0, 1] / scale)
     return np.array(out)

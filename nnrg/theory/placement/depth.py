@@ -12,7 +12,8 @@ import numpy.typing as npt
 from nnrg._random import as_seed
 from nnrg._validate import as_count, as_real
 from nnrg.activation_functions import Activation, Function, as_activation
-from nnrg.errors import AnalysisError, ArgumentError
+from nnrg.errors import AnalysisError, ArgumentError, NonFiniteError
+from nnrg.stats._arrays import real_array
 from nnrg.stats.estimate import format_value_error
 from nnrg.theory.criticality.trajectory import propagate
 
@@ -144,7 +145,9 @@ def depth_flow(
     Raises
     ------
     ArgumentError
-        If shapes do not fit one another.
+        If shapes do not fit one another, or names are not one for each layer.
+    NonFiniteError
+        If a weight or bias is NaN or infinite.
     AnalysisError
         If preactivations overflow.
 
@@ -165,6 +168,8 @@ def depth_flow(
     """
     phi = as_activation(activation)
     chain = _checked(layers)
+    if names is not None and len(names) != len(chain):
+        raise ArgumentError(f"names must be one for each of {len(chain)} layers, got {len(names)}")
     pairs, draws = as_count("pairs", pairs, 2), as_count("draws", draws, 3)
     c0 = as_real("correlation", correlation)
     if not -1 < c0 < 1:
@@ -218,14 +223,16 @@ def _checked(
 ) -> list[tuple[Array, Array]]:
     chain: list[tuple[Array, Array]] = []
     for number, (weights, biases) in enumerate(layers, 1):
-        w = np.asarray(weights, dtype=np.float64)
+        w = real_array(f"layer {number}", weights)
         if w.ndim != 2 or min(w.shape) < 2:
             raise ArgumentError(
                 f"layer {number}: weights must have shape (units, inputs), got {w.shape}"
             )
-        b = np.zeros(w.shape[0]) if biases is None else np.asarray(biases, np.float64).reshape(-1)
+        b = np.zeros(w.shape[0]) if biases is None else real_array("biases", biases).reshape(-1)
         if b.size != w.shape[0]:
             raise ArgumentError(f"layer {number}: {b.size} biases for {w.shape[0]} units")
+        if not (np.isfinite(w).all() and np.isfinite(b).all()):
+            raise NonFiniteError(f"layer {number} holds NaN or infinity")
         if chain and chain[-1][0].shape[0] != w.shape[1]:
             raise ArgumentError(
                 f"layer {number} takes {w.shape[1]} inputs and gets {chain[-1][0].shape[0]}; "

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from nnrg.errors import AnalysisError, ArgumentError
+from nnrg.errors import AnalysisError, ArgumentError, NonFiniteError
+from nnrg.stats._arrays import real_array
 from nnrg.stats.estimate import Estimate
 
 __all__ = ["LayerScales", "layer_scales"]
@@ -95,8 +96,10 @@ def layer_scales(
     ------
     ArgumentError
         If the shapes do not fit.
+    NonFiniteError
+        If a number is NaN or infinite.
     AnalysisError
-        If a number is not finite, or all weights are zero.
+        If all weights are zero.
 
     Notes
     -----
@@ -116,14 +119,13 @@ def layer_scales(
     >>> print(layer_scales(w).sigma_w)
     1.4974(31)
     """
-    w = np.asarray(weights)
+    w = real_array(name, weights)
     if w.ndim != 2 or min(w.shape) < 2:
         raise ArgumentError(
             f"{name}: weights must have shape (units, fan_in), two of each at least, got {w.shape}"
         )
-    w = w.astype(np.float64)
     if not np.isfinite(w).all():
-        raise AnalysisError(f"{name} holds NaN or infinity; load the network without them")
+        raise NonFiniteError(f"{name} holds NaN or infinity: there is no sigma_w")
     units, fan_in = w.shape
     size = float(w.size)
     square = w * w
@@ -172,11 +174,11 @@ def layer_scales(
 def _sigma_b(biases: npt.ArrayLike | None, units: int, name: str) -> Estimate:
     if biases is None:
         return Estimate(0.0, 0.0)
-    b = np.asarray(biases, dtype=np.float64).reshape(-1)
+    b = real_array(name, biases).reshape(-1)
     if b.size != units:
         raise ArgumentError(f"{name} has {b.size} numbers for {units} units")
     if not np.isfinite(b).all():
-        raise AnalysisError(f"{name} holds NaN or infinity; load the network without them")
+        raise NonFiniteError(f"{name} holds NaN or infinity: there is no sigma_b")
     square = b * b
     value = math.sqrt(square.mean())
     if not value > 0:

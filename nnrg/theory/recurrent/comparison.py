@@ -27,6 +27,9 @@ __all__ = ["RecurrentComparison", "compare_recurrent"]
 
 Array = npt.NDArray[np.float64]
 
+# Errors over fewer networks are too uncertain themselves for sigmas to be those of a normal law.
+_FEW = 12
+
 
 @dataclass(frozen=True)
 class RecurrentComparison:
@@ -228,6 +231,11 @@ def compare_recurrent(
     predicted = np.concatenate([theory.correlation_at(lags), [theory.lyapunov.value / h]])
     predicted.flags.writeable = False
     flags = [theory.flag] if theory.flag else []
+    if n_networks < _FEW:
+        flags.append(
+            f"{n_networks} networks of each width: sigmas of so few have wide tails; "
+            f"take {_FEW} or more"
+        )
     fits = None
     if len(sizes) > 2:
         fits = _limit(runs, "variance"), _limit(runs, "lyapunov")

@@ -1,0 +1,400 @@
+"""Hamiltonian networks: what is refused and why, what results carry, how they print."""
+
+import networkx as nx
+import numpy as np
+import pytest
+
+import nnrg
+from nnrg.errors import AnalysisError, ArgumentError, NonFiniteError
+from nnrg.graph.connection_graph import ConnectionGraph
+from nnrg.theory import hamiltonian
+from nnrg.theory.hamiltonian import (
+    CayleyStep,
+    DiracLattice,
+    FieldHistory,
+    GaugeLinks,
+    GaugeTensors,
+    HamiltonianNet,
+    KleinGordonLattice,
+    clifford_check,
+    covariance_residual,
+    fit_dispersion,
+    majorana_matrices,
+    measure_dispersion,
+    mode_frequencies,
+    read_network,
+    read_weights,
+    square_matrices,
+    symplectic_check,
+)
+
+
+def some_weights(n=32, seed=1):
+    return np.random.default_rng(seed).normal(size=(n, n))
+
+
+def test_every_public_name_is_there():
+    for name in hamiltonian.__all__:
+        assert getattr(hamiltonian, name) is not None
+    assert dir(hamiltonian) == sorted(hamiltonian.__all__)
+    with pytest.raises(AttributeError):
+        hamiltonian.nothing  # noqa: B018
+
+
+# Dynamics.
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"dt": 0.0, "steps": 5}, "dt must be above 0"),
+        ({"dt": 0.1, "steps": 0}, "steps must be an integer"),
+        ({"dt": 0.1, "steps": 5, "every": 6}, "every must be an integer from 1 to 5"),
+        ({"dt": 0.1, "steps": 5, "scheme": "both"}, "scheme must be one of"),
+    ],
+)
+def test_run_refuses(options, words):
+    with pytest.raises(ArgumentError, match=words):
+        HamiltonianNet.linear(np.eye(2)).run([1, 0], [0, 0], **options)
+
+
+def test_weights_that_are_not_square_are_refused():
+    for call in (HamiltonianNet.linear, lambda w: mode_frequencies(w, dt=0.1), read_weights):
+        with pytest.raises(ArgumentError, match=r"square matrix, got shape \(20, 30\)"):
+            call(np.ones((20, 30)))
+    with pytest.raises(NonFiniteError):
+        HamiltonianNet.linear([[1.0, np.nan], [0.0, 1.0]])
+    with pytest.raises(ArgumentError, match="matrix of real numbers"):
+        HamiltonianNet.linear([["a", "b"], ["c", "d"]])
+
+
+def test_activations_must_fit():
+    net = HamiltonianNet.linear(np.eye(3))
+    with pytest.raises(ArgumentError, match=r"phi must have shape \(3,\), got \(2,\)"):
+        net.run([1, 2], [0, 0, 0], dt=0.1, steps=3)
+    with pytest.raises(NonFiniteError, match="beta holds NaN"):
+        net.run([1, 2, 3], [0, np.inf, 0], dt=0.1, steps=3)
+
+
+@pytest.mark.parametrize(
+    ("matrix", "dt", "scheme", "words"),
+    [
+        (np.eye(2), 3.0, "alternate", "the largest stable one is 2"),
+        (np.eye(2), 3.0, "simultaneous", "try scheme='alternate'"),
+        (-np.eye(2), 0.5, "alternate", "no waves"),
+    ],
+)
+def test_divergence_names_step_and_bound(matrix, dt, scheme, words):
+    with pytest.raises(AnalysisError, match=rf"not finite at step \d+.*{words}"):
+        HamiltonianNet.linear(matrix).run([1, 0], [0, 0], dt=dt, steps=10_000, scheme=scheme)
+    curved = HamiltonianNet(lambda b: b, lambda x: x**3)
+    with pytest.raises(AnalysisError, match="smaller dt"):
+        curved.run([5.0], [0.0], dt=2.0, steps=100)
+
+
+def test_energy_is_not_known_without_one():
+    run = HamiltonianNet.linear([[1.0, 0.5], [0.0, 1.0]]).run([1, 0], [0, 0], dt=0.1, steps=3)
+    assert np.isnan(run.energy).all() and np.isnan(run.drift)
+    assert not run.phi.flags.writeable
+
+
+def test_results_print():
+    net = HamiltonianNet.linear(np.eye(2))
+    assert "modified energy" in str(net.run([1, 0], [0, 0], dt=0.1, steps=3))
+    assert "det J = 1" in str(symplectic_check(net, [1, 0], [0, 0], dt=0.1))
+    assert "growing" in str(mode_frequencies(np.eye(2), dt=0.1))
+    with pytest.raises(ArgumentError, match="scheme"):
+        symplectic_check(net, [1, 0], [0, 0], dt=0.1, scheme="no")
+
+
+# Lattices.
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"shape": (2, 2, 2, 2)}, "one to three lengths"),
+        ({"shape": 1}, "of at least 2"),
+        ({"shape": "ab"}, "one to three lengths"),
+        ({"shape": 8, "mass": -1.0}, "mass must be at least 0"),
+        ({"shape": 8, "spacing": 0.0}, "spacing must be above 0"),
+        ({"shape": 8, "dt": 1.0}, "beyond the stability limit 0.894427"),
+        ({"shape": 8, "mass": 0.0, "dt": 1.0}, "beyond the stability limit 1 "),
+        ({"shape": (1 << 20, 1 << 20)}, "sites; take fewer"),
+    ],
+)
+def test_klein_gordon_refuses(options, words):
+    with pytest.raises(ArgumentError, match=words):
+        KleinGordonLattice(**options)
+
+
+def test_odd_lattices_have_their_own_limit():
+    assert KleinGordonLattice(3, mass=0.0).stability_limit == pytest.approx(2 / 3**0.5)
+
+
+def test_lattice_fields_must_fit():
+    lattice = KleinGordonLattice((4, 4))
+    with pytest.raises(ArgumentError, match=r"shape \(4, 4\), got \(4, 5\)"):
+        lattice.advance(np.ones((4, 5)), np.ones((4, 4)), 3)
+    field = np.ones((4, 4))
+    lattice.advance(field, field, 3)
+    assert np.array_equal(field, np.ones((4, 4)))  # what was passed in is not overwritten
+
+
+def test_dirac_refuses():
+    lattice = DiracLattice(8, mass=0.1)
+    with pytest.raises(ArgumentError, match="method must be one of"):
+        lattice.advance(np.ones((2, 8)), 3, method="euler")
+    with pytest.raises(ArgumentError, match=r"shape \(2, 8\)"):
+        lattice.advance(np.ones(16), 3)
+    with pytest.raises(ArgumentError, match=r"links must be those of \(8,\)"):
+        lattice.weights(GaugeLinks.free(9))
+    with pytest.raises(ArgumentError, match="dimension must be"):
+        majorana_matrices(4)
+    assert "corners are as light" in str(lattice.doublers())
+
+
+def test_cayley_refuses_what_does_not_keep_the_norm():
+    with pytest.raises(ArgumentError, match="Hermitian part"):
+        CayleyStep(np.eye(3), 0.1)
+    with pytest.raises(ArgumentError, match="must be square"):
+        CayleyStep(np.ones((2, 3)), 0.1)
+    with pytest.raises(ArgumentError, match="square matrix"):
+        CayleyStep([1.0, 2.0], 0.1)
+    step = CayleyStep(np.zeros((3, 3)), 0.1)
+    with pytest.raises(ArgumentError, match=r"psi must have shape \(3,\)"):
+        step(np.ones(4))
+
+
+def test_cayley_steps_of_complex_spinors():
+    turn = np.array([[0.0, 1.0], [-1.0, 0.0]])
+    psi = np.array([1.0 + 2j, 3.0 - 1j])
+    found = CayleyStep(turn, 0.3)(psi, 4)
+    step = np.linalg.solve(np.eye(2) - 0.15 * turn, np.eye(2) + 0.15 * turn)
+    np.testing.assert_allclose(found, np.linalg.matrix_power(step, 4) @ psi, atol=1e-14)
+
+
+def test_clifford_check_refuses():
+    with pytest.raises(ArgumentError, match="shape"):
+        clifford_check(np.ones((2, 2)), np.ones((2, 2)))
+    with pytest.raises(ArgumentError, match="not all of them zero"):
+        clifford_check(np.zeros((1, 2, 2)), np.zeros((2, 2)))
+    assert "Clifford" in str(clifford_check(*majorana_matrices(2)))
+
+
+# Links.
+
+
+def test_links_refuse():
+    with pytest.raises(ArgumentError, match="modulus 1"):
+        GaugeLinks(np.full((1, 4), 2.0))
+    with pytest.raises(ArgumentError, match="d axes of space"):
+        GaugeLinks(np.ones((2, 4)))
+    with pytest.raises(ArgumentError, match=r"time must have shape \(4,\)"):
+        GaugeLinks(np.ones((1, 4)), np.ones(5))
+    with pytest.raises(ArgumentError, match="needs two axes"):
+        GaugeLinks.uniform_flux((4, 4, 4), 1)
+    with pytest.raises(ArgumentError, match="labelling must be one of"):
+        GaugeLinks.free(4).tensors("mine")
+    with pytest.raises(ArgumentError, match="labelling must be one of"):
+        GaugeLinks.from_tensors(GaugeTensors(np.ones(4), np.ones((1, 4)), "mine"))
+    with pytest.raises(ArgumentError, match="multiple of 4 rows"):
+        covariance_residual(lambda links: np.eye(5), GaugeLinks.free(4), np.zeros(4))
+    assert "arXiv" in str(GaugeLinks.free(4).tensors("paper"))
+
+
+# Dispersion.
+
+
+def history(n=64, noise=0.0):
+    t = 0.1 * np.arange(n)
+    wave = np.cos(2 * np.pi * np.arange(8) / 8)
+    values = np.cos(3 * t)[:, None, None] * wave
+    rng = np.random.default_rng(1)
+    return FieldHistory(values + noise * rng.normal(size=values.shape), 0.1)
+
+
+def test_dispersion_refuses():
+    with pytest.raises(ArgumentError, match="must hold at least 64 records"):
+        measure_dispersion(history(60))
+    with pytest.raises(ArgumentError, match="numbers of waves"):
+        measure_dispersion(history(), [[9]])
+    with pytest.raises(ArgumentError, match="integers of shape"):
+        measure_dispersion(history(), [[0.5]])
+    with pytest.raises(ArgumentError, match="history must have values"):
+        measure_dispersion(FieldHistory(np.ones((64, 8)), 0.1))
+    with pytest.raises(NonFiniteError):
+        measure_dispersion(FieldHistory(np.full((64, 1, 8), np.nan), 0.1))
+
+
+def test_modes_that_tell_nothing_are_flagged():
+    found = measure_dispersion(history(), [1])
+    assert found.flags == ("",) and found.omega[0] == pytest.approx(3, abs=1e-10)
+    quiet = measure_dispersion(FieldHistory(np.zeros((64, 1, 8)), 0.1), [1])
+    assert quiet.flags == ("the mode is not excited",)
+    assert (
+        measure_dispersion(FieldHistory(np.ones((64, 1, 8)), 0.1), [0]).flags[0].startswith("few")
+    )
+    t = 0.1 * np.arange(200)
+    two = (np.cos(3 * t) + np.cos(5 * t))[:, None, None] * np.ones(8)
+    assert "one frequency" in measure_dispersion(FieldHistory(two, 0.1), [0]).flags[0]
+
+
+def test_fit_needs_modes():
+    with pytest.raises(AnalysisError, match="modes without a flag"):
+        fit_dispersion(measure_dispersion(history(), [1]))
+
+
+def test_dispersion_prints_and_tabulates():
+    found = measure_dispersion(history(noise=0.01), [1, 2], expected=lambda k: 3 + 0 * k[0])
+    frame = found.to_dataframe()
+    assert frame.columns.tolist()[:4] == ["k:0", "omega", "omega_error", "expected"]
+    assert abs(frame["omega"][0] - 3) < 6 * frame["omega_error"][0] < 0.1
+    assert "2 modes over 64 times" in str(found)
+
+
+# Reading.
+
+
+@pytest.mark.parametrize(
+    ("matrix", "options", "error", "words"),
+    [
+        (some_weights(8), {}, AnalysisError, "24 of them at least"),
+        (np.ones((32, 32)), {}, AnalysisError, "all weights are equal"),
+        (some_weights(33), {"components": 2}, AnalysisError, "whole sites"),
+        (some_weights(), {"draws": 1}, ArgumentError, "draws must be"),
+        (some_weights(), {"levels": 9}, ArgumentError, "levels must be"),
+        (some_weights(), {"factor": 1}, ArgumentError, "factor must be"),
+        (some_weights() * np.nan, {}, NonFiniteError, "NaN"),
+    ],
+)
+def test_read_weights_refuses(matrix, options, error, words):
+    with pytest.raises(error, match=words):
+        read_weights(matrix, **options)
+
+
+def test_fields_of_several_samples_are_refused():
+    lattice = nnrg.Lattice((32, 32))
+    field = nnrg.SynapticField(np.stack([some_weights()] * 3), lattice, name="gates")
+    with pytest.raises(ArgumentError, match="3 samples"):
+        read_weights(field)
+    single = nnrg.SynapticField(some_weights(), lattice, name="one")
+    same = read_weights(single, draws=4, rng=1).values
+    np.testing.assert_array_equal(same, read_weights(some_weights(), draws=4, rng=1).values)
+
+
+def test_seed_decides_the_nulls():
+    first, again, other = (read_weights(some_weights(), draws=4, rng=s) for s in (1, 1, 2))
+    for null in first.nulls:
+        np.testing.assert_array_equal(first.nulls[null], again.nulls[null])
+        assert not np.allclose(first.nulls[null][:, 1, 0], other.nulls[null][:, 1, 0])
+
+
+def test_remainders_are_left_out_with_a_note():
+    reading = read_weights(some_weights(37), draws=4, rng=1)
+    assert reading.scales == (1, 2) and reading.n_neurons == (37, 18)
+    assert any("left out: 1 at b = 2" in note for note in reading.notes)
+
+
+def test_mean_is_flagged_where_it_is_left_in():
+    shifted = some_weights() + 1
+    assert "demean=True" in read_weights(shifted, demean=False, draws=4, rng=1).flags[0]
+    taken = read_weights(shifted, draws=4, rng=1)
+    assert 0.3 < taken.mean_share < 0.7
+    np.testing.assert_allclose(
+        taken.values[0], read_weights(some_weights(), draws=4, rng=1).values[0], rtol=1e-9
+    )
+
+
+def test_transposition_turns_the_antisymmetric_part_only():
+    one, other = (read_weights(w, draws=4, rng=1) for w in (some_weights(), some_weights().T))
+    np.testing.assert_allclose(one.values, other.values, rtol=1e-9)
+
+
+def test_reading_prints_tabulates_and_answers():
+    reading = read_weights(some_weights(), draws=4, rng=1)
+    frame = reading.to_dataframe()
+    assert len(frame) == len(reading.scales) * len(reading.quantities) * 3
+    assert set(frame["null"]) == {"independent", "relabelled", "unaligned"}
+    text = str(reading)
+    assert len(text.splitlines()) < 40 and "same" in text
+    assert reading.estimate("symmetric").n_samples == 32
+    for bad in (("mass", 1, "independent"), ("symmetric", 3, "independent"), ("symmetric", 1, "x")):
+        with pytest.raises(ArgumentError, match="is not one of"):
+            reading.estimate(*bad)
+
+
+def test_graph_of_a_ring_finds_what_the_order_hides():
+    n = 64
+    lattice = KleinGordonLattice(n, mass=0.5, dt=0.1).weights().toarray()
+    order = np.random.default_rng(3).permutation(n)
+    hidden = lattice[np.ix_(order, order)]
+    ring = ConnectionGraph.from_networkx(nx.cycle_graph(n)).permuted(order)
+    plain = read_weights(hidden, demean=False, draws=8, rng=1)
+    guided = read_weights(hidden, graph=ring, demean=False, draws=8, rng=1)
+    assert plain.estimate("klein_gordon").value < 0.9
+    assert guided.estimate("klein_gordon").value == pytest.approx(1, abs=1e-12)
+    assert guided.estimate("stiffness").value == pytest.approx(1, abs=1e-12)
+    assert np.isnan(guided.estimate("dirac").value)
+    assert guided.z("klein_gordon", 1, "relabelled") > 10
+    with pytest.raises(ArgumentError, match="ConnectionGraph of 32 nodes"):
+        read_weights(some_weights(), graph=ring)
+    with pytest.raises(ArgumentError, match="need an order of sites"):
+        read_weights(hidden, graph=ring, components=2)
+
+
+def recurrent_network():
+    rng = np.random.default_rng(4)
+    return nnrg.load(
+        {
+            "fc1.weight": rng.normal(size=(32, 32)),
+            "fc2.weight": rng.normal(size=(10, 32)),
+            "rnn.weight_hh_l0": rng.normal(size=(96, 32)),
+            "rnn.weight_ih_l0": rng.normal(size=(96, 8)),
+        }
+    )
+
+
+def test_only_matrices_of_one_population_are_read():
+    net = recurrent_network()
+    found, refused = square_matrices(net)
+    assert len(found) == 3 and {m.population for m in found} == {"rnn.l0:hidden"}
+    stored = np.asarray(net.tensors["rnn.weight_hh_l0"])
+    for gate, matrix in enumerate(found):
+        assert np.array_equal(matrix.values, stored[32 * gate : 32 * gate + 32])
+    reasons = {r.name: r.reason for r in refused}
+    assert "two populations in orders of their own" in reasons["fc1.weight"]
+    assert "rectangular" in reasons["fc2.weight"]
+    reading = read_network(net, draws=4, rng=1)
+    assert len(reading.readings) == 3 and "refused fc1.weight" in str(reading)
+    assert set(reading.to_dataframe()["name"]) == {m.name for m in found}
+
+
+def test_caller_may_know_better():
+    joins = [(("fc1.weight", "out"), ("fc1.weight", "in"))]
+    net = nnrg.load({"fc1.weight": some_weights()})
+    with pytest.raises(AnalysisError, match="two populations"):
+        read_network(net, rng=1)
+    assert [m.name for m in square_matrices(net, joins=joins)[0]] == ["fc1.weight"]
+
+
+def test_query_and_key_make_one_matrix_of_the_stream():
+    rng = np.random.default_rng(5)
+    names = [f"encoder.layer.0.attention.self.{w}.weight" for w in ("query", "key", "value")]
+    arrays = {name: rng.normal(size=(24, 32)) for name in names}
+    arrays["encoder.layer.0.attention.output.dense.weight"] = rng.normal(size=(32, 24))
+    net = nnrg.load(arrays)
+    (product,), refused = square_matrices(net)
+    expected = arrays[names[0]].T @ arrays[names[1]]
+    np.testing.assert_allclose(product.values, expected, rtol=1e-12)
+    assert len(refused) == 2
+    heads, _ = square_matrices(net, heads=4)
+    assert len(heads) == 4
+    np.testing.assert_allclose(sum(h.values for h in heads), expected, rtol=1e-9)
+
+
+def test_network_reading_refuses_other_things():
+    with pytest.raises(ArgumentError, match="expected a Network"):
+        read_network(some_weights())
+    with pytest.raises(ArgumentError, match="no trained tensor"):
+        read_network(recurrent_network(), ["nothing"])
