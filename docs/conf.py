@@ -122,16 +122,11 @@ def _escaped(line):
     return "".join(parts)
 
 
-# Names of two classes each: of a measured flow, and of one beside theory.
-_TWICE = {"DepthFlow"}
-
-
 def unlink_words(app, doctree):
     """Link the classes in the type of a parameter, not words that are attributes elsewhere."""
     for node in list(doctree.findall(pending_xref)):
         target = node.get("reftarget", "")
-        word = (target[:1].islower() and "." not in target) or target in _TWICE
-        if node.get("reftype") == "class" and word:
+        if node.get("reftype") == "class" and target[:1].islower() and "." not in target:
             node.replace_self(node.children)
 
 

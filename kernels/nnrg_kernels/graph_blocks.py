@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,7 @@ def sum_runs(values: npt.NDArray[Any], starts: Ints, axis: int) -> Floats:
     [[1.0, 6.0], [8.0, 48.0]]
     """
     before, length, after = values.shape[:axis], values.shape[axis], values.shape[axis + 1 :]
-    rows, width = int(np.prod(before)), int(np.prod(after))
+    rows, width = prod(before), prod(after)
     out = np.empty((*before, starts.size - 1, *after))
     to = out.reshape(rows, starts.size - 1, width)
     _sum_runs(values.reshape(rows, length, width), starts, to)

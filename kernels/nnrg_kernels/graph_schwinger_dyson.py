@@ -22,6 +22,7 @@ from nnrg_kernels._graph_sums import TILE, fill_sums, turn_lines
 from nnrg_kernels._stencil import KINDS, build_stencil
 from nnrg_kernels._user_rows import compile_site
 from nnrg_kernels.graph_neighbours import empty_columns
+from nnrg_kernels.graph_rows import add_neighbours
 from nnrg_kernels.schwinger_dyson import SERIAL, Sums, collect
 
 __all__ = ["GraphTerm", "Neighbours", "accumulate_on_graph"]
@@ -36,6 +37,8 @@ TASK = 1 << 15  # values of a task, at least
 TASKS = 64
 # From so many tiles of lines on threads take some of them each, else they share the columns of one.
 FEW_TILES = 4
+# Nodes whose numbers in a few dozen lines fit the second cache.
+MOST_BY_ROWS = 1024
 # Powers of the neighbours that are summed over.
 _POWERS = {"quadratic": (1,), "quartic": (2,), "cubic": (1, 3)}
 
@@ -179,6 +182,7 @@ class _Work:
                 weighted = term.kind == "quadratic" and neighbours[term.near].weights.size > 0
                 of_channel[c] = sums.setdefault((term.near, weighted, p), len(sums))
         self._lists, self._powers = build_lists(list(sums), neighbours, across)
+        self._by_rows = self._n <= MOST_BY_ROWS and not self._lists.across.any()
         kinds = np.array([KINDS.index(t.kind) for t in terms], np.int64)
         self._loops = [compile_site(*t.function) if t.function else None for t in terms]
         calls = np.array([loop.address if loop else 0 for loop in self._loops], np.int64)
@@ -263,12 +267,25 @@ class _Work:
         turned = self._room() if turned is None else turned
         for start in range(low, high, step):
             at = start, min(start + step, high), left, right
-            fill_sums(lines, self._length, self._lists, *at, ready, turned, sums)
+            if self._by_rows and not ready:
+                self._fill_by_rows(lines, *at[:2], sums)
+            else:
+                fill_sums(lines, self._length, self._lists, *at, ready, turned, sums)
             sum_lines(
                 lines[0], self._length, self._lists, sums, self._channels, self._window, group,
                 self._columns, *at, scratch, *out,
             )  # fmt: skip
         return first, out
+
+    def _fill_by_rows(self, lines: Floats, low: int, high: int, out: Floats) -> None:
+        """Do as `fill_sums` with the numbers of a node next to one another: neighbours are rows."""
+        lists = self._lists
+        rows = [np.ascontiguousarray(power[low:high].T) for power in lines]
+        found = np.empty((self._n, high - low))
+        for q, (power, first) in enumerate(zip(lists.power, lists.first, strict=False)):
+            indptr = lists.indptr[first : first + self._n + 1]
+            add_neighbours(indptr, lists.indices, lists.weights, rows[power], found)
+            out[q, : high - low] = found.T
 
     def collect(self, sites: Ints, products: Floats, second: Floats, edge: Floats) -> Sums:
         """Return the sums by kind of product."""

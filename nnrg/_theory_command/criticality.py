@@ -273,7 +273,7 @@ def _placement_pages(placed: Placement, activation: str) -> dict[str, list[Calla
     if placed.depth is not None:
         depth = placed.depth
         first += [
-            lambda ax, q=q: plot.depth_flow(depth, q, ax=ax)
+            lambda ax, q=q: plot.signal_flow(depth, q, ax=ax)
             for q in ("q", "c")
         ]  # fmt: skip
     pages = {"": first} if first else {}

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from nnrg.plot._information_flow import kernel_mode_flow as kernel_mode_flow
     from nnrg.plot._information_flow import sigma_flow as sigma_flow
     from nnrg.plot._placement import block_flow as block_flow
-    from nnrg.plot._placement import depth_flow as depth_flow
+    from nnrg.plot._placement import signal_flow as signal_flow
     from nnrg.plot._recurrent import lyapunov_exponent as lyapunov_exponent
     from nnrg.plot._recurrent import recurrent_correlation as recurrent_correlation
     from nnrg.plot._theory_panels import page as page
@@ -42,7 +42,7 @@ _HOMES = {
     "block_flow": "_placement",
     "cluster_decomposition": "_finite_width",
     "correlation_decay": "_decay",
-    "depth_flow": "_placement",
+    "signal_flow": "_placement",
     "depth_scales": "_criticality",
     "engineered_coupling": "_action",
     "finite_width": "_finite_width",
@@ -67,7 +67,6 @@ __all__ = [
     "correlation",
     "correlation_decay",
     "couplings",
-    "depth_flow",
     "depth_scales",
     "engineered_coupling",
     "figure",
@@ -82,6 +81,7 @@ __all__ = [
     "recurrent_correlation",
     "save",
     "sigma_flow",
+    "signal_flow",
     "style",
     "summary",
     "variance",

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from nnrg.theory.placement.blocks import BlockFlow
-    from nnrg.theory.placement.depth import DepthFlow
+    from nnrg.theory.placement.signal import SignalFlow
 
-__all__ = ["block_flow", "depth_flow"]
+__all__ = ["block_flow", "signal_flow"]
 
 Array = npt.NDArray[np.float64]
 
@@ -93,12 +93,12 @@ def block_flow(flow: BlockFlow, quantity: str = "variance", *, ax: Axes | None =
     return ax
 
 
-def depth_flow(flow: DepthFlow, quantity: str = "q", *, ax: Axes | None = None) -> Axes:
+def signal_flow(flow: SignalFlow, quantity: str = "q", *, ax: Axes | None = None) -> Axes:
     """Plot variance or correlation of preactivations along a network, with mean field under it.
 
     Parameters
     ----------
-    flow : DepthFlow
+    flow : SignalFlow
     quantity : {"q", "c"}
     ax : Axes, optional
         Drawn into; by default those of a new figure.
@@ -117,10 +117,10 @@ def depth_flow(flow: DepthFlow, quantity: str = "q", *, ax: Axes | None = None) 
     Examples
     --------
     >>> import numpy as np, nnrg
-    >>> from nnrg.theory.placement import depth_flow
+    >>> from nnrg.theory.placement import signal_flow
     >>> rng = np.random.default_rng(1)
     >>> layers = [(rng.normal(0, 0.1, (100, 100)), None) for _ in range(3)]
-    >>> ax = nnrg.plot.depth_flow(depth_flow(layers, "tanh", draws=16, rng=2))
+    >>> ax = nnrg.plot.signal_flow(signal_flow(layers, "tanh", draws=16, rng=2))
     """
     if quantity not in _DEPTH:
         raise ArgumentError(f"quantity must be one of {', '.join(_DEPTH)}, got {quantity!r}")

@@ -2,7 +2,8 @@
 
 `criticality` and `recurrent` are mean-field theory, `loops` its corrections at finite width,
 `correlators`, `edgeworth` and `engineering` are ensembles of networks as field theories,
-`information_flow` are flows in the space of laws, `placement` puts a trained network beside them.
+`information_flow` are flows in the space of laws, `hamiltonian` takes learning as Hamilton's
+equations, `placement` puts a trained network beside theory.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from nnrg.theory import criticality as criticality
     from nnrg.theory import edgeworth as edgeworth
     from nnrg.theory import engineering as engineering
+    from nnrg.theory import hamiltonian as hamiltonian
     from nnrg.theory import information_flow as information_flow
     from nnrg.theory import loops as loops
     from nnrg.theory import placement as placement
@@ -25,6 +27,7 @@ __all__ = [
     "criticality",
     "edgeworth",
     "engineering",
+    "hamiltonian",
     "information_flow",
     "loops",
     "placement",

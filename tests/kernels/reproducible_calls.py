@@ -21,6 +21,7 @@ from nnrg_kernels.graph_neighbours import block_means, block_sums, neighbour_sum
 from nnrg_kernels.graph_rewiring import swap_edges
 from nnrg_kernels.graph_schwinger_dyson import GraphTerm, Neighbours, accumulate_on_graph
 from nnrg_kernels.ising import flip_clusters, heat_bath
+from nnrg_kernels.klein_gordon import advance
 from nnrg_kernels.lanczos import Lanczos
 from nnrg_kernels.layer_law import member_normals, propagate
 from nnrg_kernels.metropolis import merge_colours, split_colours, sweep
@@ -221,6 +222,10 @@ def lattices(rng):
         stack = np.empty(phi.size + 1, np.uint64)
         after = flip_clusters(spins, 5, np.uint64(2**62), KEY, np.uint64(9), stack)
         yield f"spins {shape}", [spins, after]
+    for shape in ((1, 1, 64), (24, 1, 36), (6, 6, 8)):
+        phi, beta = rng.normal(size=(2, *shape))
+        advance(phi, beta, 0.3, 1.0, 0.1, 7)
+        yield f"klein_gordon {shape}", [phi, beta]
     field = rng.normal(size=(24, 36))
     edges = np.array([0.1, 1.0, 3.0, 8.0])
     yield "radial_power", radial_power(np.fft.rfft2(field), (24, 36), edges, 3)

@@ -290,10 +290,12 @@ def test_norm_is_kept_for_a_hundred_thousand_steps(checked):
     lattice = DiracLattice(8, mass=0.5, dt=0.4)
     psi = np.random.default_rng(15).normal(size=16)
     after = CayleyStep(lattice.weights(), 0.4)(psi, 100_000)
-    checked(SPINORS, "|psi|^2 after 1e5 Cayley steps / before", 1.0, (after @ after) / (psi @ psi))
+    checked(
+        SPINORS, "squared norm after 1e5 Cayley steps, relative", 1.0, (after @ after) / (psi @ psi)
+    )
     history = lattice.evolve(psi.reshape(2, 8), records=101, every=1000, method="exponential")
     norms = np.sum(history.values**2, axis=(1, 2))
-    checked(SPINORS, "|psi|^2 after 1e5 exact steps / before", 1.0, norms[-1] / norms[0])
+    checked(SPINORS, "squared norm after 1e5 exact steps, relative", 1.0, norms[-1] / norms[0])
 
 
 def test_euler_steps_grow():
@@ -441,15 +443,15 @@ def test_shuffled_weights_have_the_expected_fraction_at_each_scale(checked):
 
 @pytest.mark.slow
 def test_errors_of_independent_weights_are_root_two_too_large():
-    """The mean of 60 errors, known to some 5 %, beside the spread of the 60 values, to 9 %."""
+    """Each pair of neurons is left out twice; 300 matrices tell the ratio to 4 %, 4.5 errors."""
     values, errors = [], []
-    for seed in range(60):
-        w = np.random.default_rng(100 + seed).normal(size=(64, 64))
-        reading = read_weights(w, draws=4, rng=1, spectrum=False)
+    for seed in range(300):
+        w = np.random.default_rng(1000 + seed).normal(size=(64, 64))
+        reading = read_weights(w, draws=4, levels=0, rng=1, spectrum=False)
         values.append(reading.values[0, 0])
         errors.append(reading.errors[0, 0])
     ratio = np.sqrt(np.mean(np.square(errors))) / np.std(values, ddof=1)
-    assert 0.8 * np.sqrt(2) < ratio < 1.4 * np.sqrt(2)
+    assert ratio == pytest.approx(np.sqrt(2), rel=0.18)
 
 
 def test_klein_gordon_weights_are_recognised():
@@ -490,9 +492,9 @@ def test_relabelling_destroys_the_flow():
     smooth = np.exp(-((x[:, None] - x) ** 2) / 0.02)
     w = 0.5 * smooth + np.random.default_rng(24).normal(size=(128, 128))
     reading = read_weights(w, draws=40, rng=1, spectrum=False)
-    assert reading.estimate("symmetric", 16).value > reading.estimate("symmetric").value + 0.2
+    assert reading.estimate("symmetric", 8).value > reading.estimate("symmetric").value + 0.1
     assert reading.z("symmetric", 4, "relabelled") > 5
-    assert reading.z("variance", 16, "relabelled") > 10
+    assert reading.z("variance", 8, "relabelled") > 10
 
 
 @pytest.mark.slow

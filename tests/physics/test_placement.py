@@ -6,7 +6,7 @@ import pytest
 import nnrg
 import nnrg.data
 from nnrg.theory.criticality.mean_field import MeanField
-from nnrg.theory.placement import block_flow, depth_flow, layer_scales, place_network
+from nnrg.theory.placement import block_flow, layer_scales, place_network, signal_flow
 
 SIGMA_W, SIGMA_B = 1.5, 0.2
 
@@ -94,12 +94,12 @@ def test_block_flow_of_correlated_weights_is_their_own():
     assert flow.sigmas[1] > 20 and flow.p < 1e-10
 
 
-def test_depth_flow_sees_training_and_not_chance():
+def test_signal_flow_sees_training_and_not_chance():
     """A network with one layer made low-rank differs; 30 random ones give t of 47 degrees."""
     rng = np.random.default_rng(14)
     numbers = []
     for i in range(30):
-        flow = depth_flow(list(layers(rng, width=48, depth=3)), "tanh", rng=100 + i)
+        flow = signal_flow(list(layers(rng, width=48, depth=3)), "tanh", rng=100 + i)
         numbers.append(np.concatenate([flow.sigmas["q", "gaussian"], flow.sigmas["c", "gaussian"]]))
     spread = np.std(numbers, axis=0)
     # s.d. of t with 47 degrees 1.02, of 30 values 13 %: 4.5 s.d., six numbers, 4e-5.
@@ -109,7 +109,7 @@ def test_depth_flow_sees_training_and_not_chance():
     outputs = np.tanh(rng.normal(size=(2000, 48)) @ chain[0][0].T + chain[0][1])
     leading = np.linalg.svd(outputs, full_matrices=False)[2][0]
     spike = 2 * np.outer(rng.normal(size=48), leading)
-    flow = depth_flow([chain[0], (weights + spike, biases), chain[2]], "tanh", rng=15)
+    flow = signal_flow([chain[0], (weights + spike, biases), chain[2]], "tanh", rng=15)
     assert max(np.abs(values).max() for values in flow.sigmas.values()) > 4.5
 
 

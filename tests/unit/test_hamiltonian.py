@@ -343,6 +343,19 @@ def test_graph_of_a_ring_finds_what_the_order_hides():
         read_weights(hidden, graph=ring, components=2)
 
 
+def test_graph_of_the_same_numbers_is_refused():
+    net = recurrent_network()
+    population = "rnn.l0:hidden"
+    names = ["rnn.weight_hh_l0"]
+    ring = ConnectionGraph.from_networkx(nx.cycle_graph(32))
+    reading = read_network(net, names, graphs={population: ring}, draws=4, rng=1)
+    assert np.isnan(reading.readings[0].estimate("dirac").value)
+    (source,) = square_matrices(net, names)[0][0].sources
+    same = ConnectionGraph.from_sparse(ring.to_sparse(), sources=[source])
+    refused = read_network(net, names, graphs={population: same}, draws=4, rng=1).refused
+    assert len(refused) == 3 and all("which is what is measured" in r.reason for r in refused)
+
+
 def recurrent_network():
     rng = np.random.default_rng(4)
     return nnrg.load(

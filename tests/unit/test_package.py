@@ -74,7 +74,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "results": _MEASURED - {"results"},
     "rg": {"networks", *_FIELDS},
     "networks": _FIELDS,
-    "simulate": _FIELDS,
+    "simulate": {"networks", *_FIELDS},
     "fields": {"graph", "stats", "foundations", "kernels"},
     "graph": {"stats", "foundations", "kernels"},
     "stats": {"foundations", "kernels"},

@@ -8,7 +8,7 @@ import pytest
 
 import nnrg
 from nnrg.errors import AnalysisError, ArgumentError, NonFiniteError
-from nnrg.theory.placement import block_flow, depth_flow, layer_scales, place_network
+from nnrg.theory.placement import block_flow, layer_scales, place_network, signal_flow
 from nnrg.theory.placement.layers import bias_of, dense_chain, layer_matrix, placeable
 
 
@@ -114,7 +114,7 @@ def test_same_seed_same_numbers(rng):
 
 def test_nulls_keep_what_they_say(rng):
     weights, biases = rng.normal(1, 2, (40, 30)), rng.normal(size=40)
-    flow = depth_flow([(weights, biases)], "linear", draws=6, rng=1)
+    flow = signal_flow([(weights, biases)], "linear", draws=6, rng=1)
     # One linear layer of inputs of mean square 1: q = |W|^2 / units + <b^2> within its spread.
     assert flow.q_theory[0] == pytest.approx(30 * (weights**2).mean() + (biases**2).mean())
     assert flow.q_nulls["gaussian"].shape == (6, 1)
@@ -157,9 +157,9 @@ def test_bad_layers_are_named(rng):
     with pytest.raises(NonFiniteError, match="NaN"):
         layer_scales([[1.0, np.nan], [1.0, 2.0]])
     with pytest.raises(NonFiniteError, match="layer 1 holds NaN"):
-        depth_flow([([[1.0, np.nan], [1.0, 2.0]], None)], "tanh")
+        signal_flow([([[1.0, np.nan], [1.0, 2.0]], None)], "tanh")
     with pytest.raises(ArgumentError, match="one for each of 1 layers"):
-        depth_flow([(np.ones((3, 2)), None)], "tanh", names=["a", "b"])
+        signal_flow([(np.ones((3, 2)), None)], "tanh", names=["a", "b"])
     for wrong in (np.full((2, 2), "w"), np.ones((2, 2)) * 1j):
         with pytest.raises(ArgumentError, match="real numbers"):
             layer_scales(wrong)
@@ -168,10 +168,10 @@ def test_bad_layers_are_named(rng):
     with pytest.raises(ArgumentError, match="shape"):
         layer_scales(np.ones(3))
     with pytest.raises(ArgumentError, match="takes 4 inputs and gets 3"):
-        depth_flow([(np.ones((3, 2)), None), (np.ones((2, 4)), None)], "tanh")
+        signal_flow([(np.ones((3, 2)), None), (np.ones((2, 4)), None)], "tanh")
     with pytest.raises(AnalysisError, match="overflow"):
-        depth_flow([(np.full((3, 2), 1e200), None)] * 1, "linear", rng=1)
+        signal_flow([(np.full((3, 2), 1e200), None)] * 1, "linear", rng=1)
     with pytest.raises(ArgumentError, match="between -1 and 1"):
-        depth_flow([(np.ones((3, 2)), None)], "tanh", correlation=1.0)
+        signal_flow([(np.ones((3, 2)), None)], "tanh", correlation=1.0)
     with pytest.raises(AnalysisError, match="constant"):
         block_flow(nnrg.SynapticField(np.ones((5, 64)), nnrg.Lattice(64)))

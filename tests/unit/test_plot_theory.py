@@ -19,7 +19,7 @@ from nnrg.theory.criticality import MeanField, critical_line, uniformity_line
 from nnrg.theory.edgeworth import reconstruct_action
 from nnrg.theory.information_flow import gaussian_modes, sigma_flow, wilsonian_flow
 from nnrg.theory.loops import two_input_finite_width, width_scan
-from nnrg.theory.placement import block_flow, depth_flow, layer_scales
+from nnrg.theory.placement import block_flow, layer_scales, signal_flow
 from nnrg.theory.recurrent import chaos_transition, compare_recurrent, rnn_dmft
 
 STYLES = ["aps", "nature"]
@@ -92,7 +92,7 @@ def placed():
     weights = rng.normal(size=(100, 64))
     field = nnrg.SynapticField(weights + 0.3 * np.roll(weights, 1, axis=1), nnrg.Lattice(64))
     chain = [(rng.normal(0, 0.15, (64, 64)), None) for _ in range(4)]
-    return block_flow(field), depth_flow(chain, "tanh", draws=8, rng=SEED)
+    return block_flow(field), signal_flow(chain, "tanh", draws=8, rng=SEED)
 
 
 @cache
@@ -156,8 +156,8 @@ def panels():
         "placed": (
             lambda ax: plot.block_flow(blocks, ax=ax),
             lambda ax: plot.block_flow(blocks, "ratio", ax=ax),
-            lambda ax: plot.depth_flow(depth, ax=ax),
-            lambda ax: plot.depth_flow(depth, "c", ax=ax),
+            lambda ax: plot.signal_flow(depth, ax=ax),
+            lambda ax: plot.signal_flow(depth, "c", ax=ax),
         ),
         "information": (
             lambda ax: plot.kernel_mode_flow(modes, ax=ax),
@@ -316,7 +316,7 @@ def test_sigmas_stand_below_scales_and_layers():
     assert ticks[0] == "1\n-"
     for tick, b, s in zip(ticks[1:], blocks.scales[1:], blocks.sigmas[1:], strict=True):
         assert tick == (f"{b:g}\n{s:+.1f}" if np.isfinite(s) else f"{b:g}\n-")
-    ax = plot.depth_flow(depth, "c")
+    ax = plot.signal_flow(depth, "c")
     ticks = [t.get_text().partition("\n")[2] for t in ax.get_xticklabels()]
     assert ticks == [f"{s:+.1f}" for s in depth.sigmas["c", "gaussian"]]
     theory = next(x for x in ax.lines if x.get_label() == "mean field")
@@ -362,7 +362,7 @@ def test_bad_arguments_are_named():
         (lambda: plot.action_curve([]), "no comparison"),
         (lambda: plot.lyapunov_exponent([]), "no exponent"),
         (lambda: plot.block_flow(blocks, "x"), "quantity must be"),
-        (lambda: plot.depth_flow(depth, "x"), "quantity must be"),
+        (lambda: plot.signal_flow(depth, "x"), "quantity must be"),
         (lambda: plot.kernel_mode_flow(modes, "x"), "quantity must be"),
         (lambda: plot.sigma_flow(sigma, "x"), "quantity must be"),
     ):

@@ -1,7 +1,7 @@
 """Where a network lies among random ones: (sigma_w, sigma_b), phase, and flows beside theory.
 
-`place_network` does it for a network from a file; `layer_scales`, `block_flow` and `depth_flow` for
-arrays.
+`place_network` does it for a network from a file; `layer_scales`, `block_flow` and `signal_flow`
+for arrays.
 """
 
 from __future__ import annotations
@@ -12,36 +12,36 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from nnrg.theory.placement.blocks import BlockFlow as BlockFlow
     from nnrg.theory.placement.blocks import block_flow as block_flow
-    from nnrg.theory.placement.depth import DepthFlow as DepthFlow
-    from nnrg.theory.placement.depth import depth_flow as depth_flow
     from nnrg.theory.placement.phase import LayerPhase as LayerPhase
     from nnrg.theory.placement.place import Placement as Placement
     from nnrg.theory.placement.place import place_network as place_network
     from nnrg.theory.placement.scales import LayerScales as LayerScales
     from nnrg.theory.placement.scales import layer_scales as layer_scales
+    from nnrg.theory.placement.signal import SignalFlow as SignalFlow
+    from nnrg.theory.placement.signal import signal_flow as signal_flow
 
 _HOMES = {
     "BlockFlow": "blocks",
-    "DepthFlow": "depth",
+    "SignalFlow": "signal",
     "LayerPhase": "phase",
     "LayerScales": "scales",
     "Placement": "place",
     "block_flow": "blocks",
-    "depth_flow": "depth",
+    "signal_flow": "signal",
     "layer_scales": "scales",
     "place_network": "place",
 }
 
 __all__ = [
     "BlockFlow",
-    "DepthFlow",
     "LayerPhase",
     "LayerScales",
     "Placement",
+    "SignalFlow",
     "block_flow",
-    "depth_flow",
     "layer_scales",
     "place_network",
+    "signal_flow",
 ]
 
 

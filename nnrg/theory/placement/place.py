@@ -17,9 +17,9 @@ from nnrg.provenance import describe_run, utc_now
 from nnrg.stats.estimate import Estimate, format_value_error
 from nnrg.stats.multiple_testing import adjust_p_values
 from nnrg.theory.placement.blocks import BlockFlow, block_flow
-from nnrg.theory.placement.depth import DepthFlow, depth_flow
 from nnrg.theory.placement.layers import dense_chain, layer_matrix, placeable, scales_of
 from nnrg.theory.placement.phase import LayerPhase, layer_phase
+from nnrg.theory.placement.signal import SignalFlow, signal_flow
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,7 +49,7 @@ class Placement:
         The flow of each layer's block averages against that of independent weights.
     chances : array of shape (n_layers,)
         p of each of these flows, for all layers together (Holm).
-    depth : DepthFlow or None
+    depth : SignalFlow or None
         Flow of q and c with depth, where the layers are one chain.
     notes, assumptions : tuple of str
     attrs : mapping
@@ -61,7 +61,7 @@ class Placement:
     layers: tuple[LayerPhase, ...]
     blocks: tuple[BlockFlow, ...]
     chances: np.ndarray
-    depth: DepthFlow | None
+    depth: SignalFlow | None
     notes: tuple[str, ...] = ()
     assumptions: tuple[str, ...] = _ASSUMED
     attrs: Mapping[str, Any] = field(default_factory=dict)
@@ -241,7 +241,7 @@ def place_network(
     follow = dense_chain(network, kept if chain is None else chain)
     depth = None
     if follow:
-        depth = depth_flow(
+        depth = signal_flow(
             [(layer_matrix(network, w), network.tensors[b] if b else None) for w, b in follow],
             phi,
             names=[w for w, _ in follow],

@@ -20,7 +20,7 @@ from nnrg.theory.criticality.trajectory import propagate
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["NULLS", "DepthFlow", "depth_flow"]
+__all__ = ["NULLS", "SignalFlow", "signal_flow"]
 
 Array = npt.NDArray[np.float64]
 
@@ -33,7 +33,7 @@ _FEWEST_DRAWS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class DepthFlow:
+class SignalFlow:
     """q_l and c_l of preactivations; arrays of shape (depth,), first layer first.
 
     Attributes
@@ -111,7 +111,7 @@ class DepthFlow:
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
 
 
-def depth_flow(
+def signal_flow(
     layers: Sequence[tuple[npt.ArrayLike, npt.ArrayLike | None]],
     activation: str | Activation | Function,
     *,
@@ -120,7 +120,7 @@ def depth_flow(
     correlation: float = 0.5,
     draws: int = 48,
     rng: object = None,
-) -> DepthFlow:
+) -> SignalFlow:
     r"""Follow pairs of random inputs through a chain of dense layers.
 
     Parameters
@@ -140,7 +140,7 @@ def depth_flow(
 
     Returns
     -------
-    DepthFlow
+    SignalFlow
 
     Raises
     ------
@@ -162,7 +162,7 @@ def depth_flow(
     >>> import numpy as np
     >>> rng = np.random.default_rng(1)
     >>> layers = [(rng.normal(0, 0.1, (100, 100)), None) for _ in range(3)]
-    >>> flow = depth_flow(layers, "tanh", draws=16, rng=2)
+    >>> flow = signal_flow(layers, "tanh", draws=16, rng=2)
     >>> bool(abs(flow.sigmas["q", "gaussian"]).max() < 5)
     True
     """
@@ -201,7 +201,7 @@ def depth_flow(
                     (measured - values.mean(axis=0)) / spread,
                     np.nan,
                 )
-    return DepthFlow(
+    return SignalFlow(
         names=tuple(names) if names else tuple(f"layer {i + 1}" for i in range(len(chain))),
         activation=str(phi),
         q=q,
