@@ -180,15 +180,16 @@ def measured(
         field = replace(field, notes=(*field.notes, f"neighbourhoods: {placed.why}"))
     if policy.standardise:
         field = field.standardised()
-    flow = renormalize(field, placed.blocks, policy.levels, policy.rescale, errors=policy.errors)
-    del field, placed
     key = (*policy.seed.spawn_key, *name.encode("utf-8", "surrogatepass"))
-    return Measurement(
-        *measure(
-            flow,
-            basis=policy.basis,
-            nulls=policy.nulls,
-            rng=np.random.SeedSequence(policy.seed.entropy, spawn_key=key),
-            progress=progress,
-        )
+    seed = np.random.SeedSequence(policy.seed.entropy, spawn_key=key)
+    blocks = placed.blocks
+    del placed
+    flow = renormalize(field, blocks, policy.levels, policy.rescale, errors=policy.errors)
+    del field
+    # Not kept here: block fields are given up once they have been fitted.
+    handed = [flow]
+    del flow
+    found = measure(
+        handed.pop(), basis=policy.basis, nulls=policy.nulls, rng=seed, progress=progress
     )
+    return Measurement(*found)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from nnrg._random import as_seed
 from nnrg.errors import ArgumentError
+from nnrg.rg._null_numbers import numbers_of_draws, numbers_of_flows, units
 from nnrg.rg.basis import Basis
 from nnrg.rg.couplings import Couplings
 from nnrg.rg.cumulants import Cumulants, assemble
@@ -19,7 +20,6 @@ from nnrg.rg.moments import observe
 from nnrg.rg.nulls import Nulls, chosen_nulls, measure_nulls
 from nnrg.rg.record import describe_flow, flag_groups
 from nnrg.rg.renormalize import with_errors
-from nnrg.rg.rescaling import rescaling_factors
 from nnrg.stats.jackknife import Jackknife, jackknife_bias
 
 __all__ = ["fit_couplings", "measure"]
@@ -109,30 +109,21 @@ def measure(
     seed = as_seed(rng)
     fits = [fit_level(flow, level, on) for level in range(len(flow))]
     tick(1, total)
-    numbers = partial(_null_numbers, fits=fits, basis=on, order=order)
-    flow, drawn = measure_nulls(flow, nulls, seed, numbers, lambda done, of: tick(1 + done, 1 + of))
+    of_field = numbers_of_draws(flow, fits, on, order) if total > 1 else None
+    if of_field is not None:
+        # Neither draws nor results look at the block fields, which take more memory than the field.
+        flow = replace(flow, means=flow.means[:1])
+    flow, drawn = measure_nulls(
+        flow,
+        nulls,
+        seed,
+        numbers_of_flows(fits, on, order),
+        lambda done, of: tick(1 + done, 1 + of),
+        of_field=of_field,
+    )
     kappa = {name: np.stack([k for k, _ in pairs]) for name, pairs in drawn.items()}
     couplings = {name: np.stack([g for _, g in pairs]) for name, pairs in drawn.items()}
     return assemble(flow, order, kappa, seed), _couplings(flow, on, fits, couplings, seed)
-
-
-def _null_numbers(
-    null: Flow, *, fits: list[LevelFit], basis: Basis, order: int
-) -> tuple[Array, Array]:
-    """Return cumulants and couplings of one null draw, each of shape (n_scales, n_names)."""
-    kappa = observe(null.statistics, order, replicates=False)
-    g = np.stack([fit_level(null, k, basis, like=fit).whole for k, fit in enumerate(fits)])
-    return kappa[0], g * _units(null, basis, kappa[:, :, 1])[0]
-
-
-def _units(flow: Flow, basis: Basis, variances: Array) -> Array:
-    """Return the factors that turn couplings of the block mean into those of the rescaled field.
-
-    Shape (n_variances, n_scales, n_operators): phi' = f phi gives g' = g / f^n.
-    """
-    factors = rescaling_factors(flow.rescale, flow.lengths, variances, flow.field.sites.dimension)
-    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        return np.asarray(factors[..., None] ** -basis.fields)
 
 
 def _couplings(
@@ -143,7 +134,7 @@ def _couplings(
     seed: np.random.SeedSequence,
 ) -> Couplings:
     variances = observe(flow.statistics, 2, replicates=True)[:, :, 1]
-    numbers = np.stack([f.solutions for f in fits], axis=1) * _units(flow, basis, variances)
+    numbers = np.stack([f.solutions for f in fits], axis=1) * units(flow, basis, variances)
     tests = sorted({test for fit in fits for test in fit.residuals})
     kinds = ["chi2", "dof", "p", "condition", "sites", "spread_samples", "spread_sites"]
     series = {

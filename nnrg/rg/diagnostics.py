@@ -76,11 +76,12 @@ def variance_spread(
     if length < 4 or values.size // length < 4:
         return 0.0, 0.0
     sample = thinned(values)
-    scale = float(sample.std()) or 1.0
-    centred = ((values - sample.mean().astype(np.float32)) / np.float32(scale)).astype(np.float32)
+    mean, scale = np.float32(sample.mean()), np.float32(float(sample.std()) or 1.0)
+    lead = (slice(None),) * axis
+    # One half at a time, and in place: of a large field its copies are most of the memory.
     first, second = (
-        _mean_square(np.take(centred, part, axis=axis), over)
-        for part in (range(length // 2), range(length - length // 2, length))
+        _mean_square(values[(*lead, part)], mean, scale, over)
+        for part in (slice(length // 2), slice(length - length // 2, length))
     )
     if first.size < 4 or not first.mean() * second.mean() > 0:
         return 0.0, 0.0
@@ -88,6 +89,10 @@ def variance_spread(
     return float(products.mean()), float(products.std(ddof=1) / np.sqrt(products.size))
 
 
-def _mean_square(values: npt.NDArray[np.float32], over: str) -> Array:
+def _mean_square(values: npt.NDArray[Any], mean: np.float32, scale: np.float32, over: str) -> Array:
+    centred = values - mean
+    centred /= scale
+    centred = centred.astype(np.float32, copy=False)
+    centred *= centred
     axes = tuple(range(1, values.ndim)) if over == "samples" else (0,)
-    return np.asarray(np.mean(values * values, axis=axes, dtype=np.float64)).ravel()
+    return np.asarray(np.mean(centred, axis=axes, dtype=np.float64)).ravel()

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from itertools import combinations, combinations_with_replacement
+from itertools import combinations
 from math import comb, factorial
 
 import numpy as np
 import numpy.typing as npt
+
+from nnrg.stats._multisets import multisets, ranks
 
 __all__ = [
     "cumulants_from_moments",
@@ -20,8 +22,6 @@ __all__ = [
     "moment_sums",
     "monomials",
     "multiplicities",
-    "multisets",
-    "ranks",
     "symmetric_entries",
     "transformed",
 ]
@@ -31,27 +31,6 @@ Index = npt.NDArray[np.intp]
 
 # Samples whose monomials are held at a time.
 _CHUNK = 8192
-
-
-@lru_cache(maxsize=64)
-def multisets(m: int, d: int) -> Index:
-    """Return the multisets of d of m variables, each ascending; shape (C(m + d - 1, d), d)."""
-    every = list(combinations_with_replacement(range(m), d))
-    index = np.array(every, dtype=np.intp).reshape(len(every), d)
-    out = np.empty_like(index)
-    out[ranks(index)] = index
-    out.flags.writeable = False
-    return out
-
-
-def ranks(index: Index) -> Index:
-    """Return where each ascending multiset, along the last axis, stands in `multisets`."""
-    d = index.shape[-1]
-    rank = np.zeros(index.shape[:-1], dtype=np.intp)
-    for k in range(d):
-        rising = np.array([comb(i + k, k + 1) for i in range(int(index.max(initial=0)) + 1)])
-        rank += rising[index[..., k]]
-    return rank
 
 
 @lru_cache(maxsize=64)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from nnrg_kernels.graph_blocks import moments_by_kind, scaled_by_kind
 
-__all__ = ["equalised"]
+__all__ = ["equalised", "equalising", "kinds_of_sizes"]
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -39,22 +39,35 @@ def equalised(means: Floats, sizes: tuple[Ints, ...]) -> Floats:
     rows, columns = (np.ones(1, np.int64), *sizes)[-2:]
     if rows.min() == rows.max() and columns.min() == columns.max():
         return means
-    lengths, row_kind, row_count = _kinds(rows)
-    widths, column_kind, column_count = _kinds(columns)
+    lengths, row_kind, row_count = kinds_of_sizes(rows)
+    widths, column_kind, column_count = kinds_of_sizes(columns)
     size, count = np.outer(lengths, widths), np.outer(row_count, column_count) * means.shape[0]
     flat = np.ascontiguousarray(means).reshape(-1, rows.size, columns.size)
     shift = float(flat.mean())
     sums, squares = moments_by_kind(flat, shift, row_kind, column_kind, size.shape)
-    weight = size * count
-    above = float((size * sums).sum() / weight.sum())
-    squares += above * (above * count - 2 * sums)
-    variance = _variance_of_size(size, count, squares)
-    common = float((weight * variance).sum() / weight.sum())
-    factor = np.sqrt(common / variance)
+    above, factor = equalising(size, count, sums, squares)
     return scaled_by_kind(flat, shift + above, row_kind, column_kind, factor).reshape(means.shape)
 
 
-def _kinds(sizes: Ints) -> tuple[Ints, Ints, Ints]:
+def equalising(size: Ints, count: Ints, sums: Floats, squares: Floats) -> tuple[float, Floats]:
+    """Return the mean of the field, and the factor of deviations from it for each kind of block.
+
+    Parameters
+    ----------
+    size, count : int64 arrays
+        Sites in a block of each kind, and how many such blocks there are in all samples.
+    sums, squares : float64 arrays of the same shape
+        Of the block means of each kind.
+    """
+    weight = size * count
+    mean = float((size * sums).sum() / weight.sum())
+    squares = squares + mean * (mean * count - 2 * sums)
+    variance = _variance_of_size(size, count, squares)
+    common = float((weight * variance).sum() / weight.sum())
+    return mean, np.sqrt(common / variance)
+
+
+def kinds_of_sizes(sizes: Ints) -> tuple[Ints, Ints, Ints]:
     """Return the sizes there are, which of them each block has, and how often they occur."""
     kinds, kind, count = np.unique(sizes, return_inverse=True, return_counts=True)
     return kinds, kind.astype(np.int64), count

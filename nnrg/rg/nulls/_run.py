@@ -9,6 +9,7 @@ from typing import TypeVar
 import numpy as np
 
 from nnrg.errors import AnalysisError
+from nnrg.fields import SynapticField
 from nnrg.rg.flow import Flow
 from nnrg.rg.nulls._defaults import DefaultNulls, Nulls, chosen_nulls
 from nnrg.rg.nulls.model import measure_null
@@ -24,11 +25,14 @@ def measure_nulls(
     seed: np.random.SeedSequence,
     numbers: Callable[[Flow], T],
     tick: Callable[[int, int], None] = lambda done, of: None,
+    *,
+    of_field: Callable[[SynapticField], T] | None = None,
 ) -> tuple[Flow, dict[str, list[T]]]:
     """Return the numbers of all draws of each null model, and the flow with what is to be said.
 
     A null model that was asked for and that the field does not have is an error; one that is run by
-    default is left out with a note. `tick` is called with the draws done and their total.
+    default is left out with a note. `tick` is called with the draws done and their total;
+    `of_field` is as in `measure_null`.
     """
     models = chosen_nulls(nulls, flow)
     asked = nulls is not None and not isinstance(nulls, DefaultNulls)
@@ -39,7 +43,7 @@ def measure_nulls(
     for model in models:
         drawn = []
         try:
-            for one in measure_null(flow, model, seed, numbers):
+            for one in measure_null(flow, model, seed, numbers, of_field):
                 drawn.append(one)
                 tick(done + len(drawn), total)
         except AnalysisError as error:

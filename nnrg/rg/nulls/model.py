@@ -33,6 +33,7 @@ _THREADED = 1 << 14
 # Draws that are made at once take so many bytes at most: block fields of all scales, and copies.
 _MOST_BYTES = 1 << 28
 _BYTES_A_VALUE = 24
+_COPIES = 2  # of the field alone
 _MOST_DRAWS = 1_000_000
 
 
@@ -171,8 +172,11 @@ def measure_null(
     model: NullModel,
     seed: np.random.SeedSequence,
     numbers: Callable[[Flow], T],
+    of_field: Callable[[SynapticField], T] | None = None,
 ) -> Iterator[T]:
     """Yield the numbers of independent draws of a null model, through the same blocks and levels.
+
+    Of draws that are fields `of_field`, if given, returns the same numbers without their flow.
 
     Draws are made on as many threads as Numba is set to, and memory allows, each from a seed of its
     own; their order and their numbers do not depend on the threads.
@@ -183,11 +187,14 @@ def measure_null(
     def one(draw: Draw, child: np.random.SeedSequence) -> T:
         with alone:
             drawn = draw(np.random.default_rng(child))
-        return numbers(drawn if isinstance(drawn, Flow) else repeat_flow(flow, drawn))
+        if isinstance(drawn, Flow):
+            return numbers(drawn)
+        return numbers(repeat_flow(flow, drawn)) if of_field is None else of_field(drawn)
 
     draws, children = model.prepare(flow), seed.spawn(model.draws)
     size = flow.field.values.size
-    at_once = min(numba.get_num_threads(), _MOST_BYTES // (_BYTES_A_VALUE * size))
+    held = _BYTES_A_VALUE if of_field is None else _COPIES * flow.field.values.dtype.itemsize
+    at_once = min(numba.get_num_threads(), _MOST_BYTES // (held * size))
     if size < _THREADED or at_once < 2:
         yield from map(one, draws, children)
         return
