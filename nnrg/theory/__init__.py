@@ -3,7 +3,7 @@
 `criticality` and `recurrent` are mean-field theory, `loops` its corrections at finite width,
 `correlators`, `edgeworth` and `engineering` are ensembles of networks as field theories,
 `information_flow` are flows in the space of laws, `hamiltonian` takes learning as Hamilton's
-equations, `placement` puts a trained network beside theory.
+equations, `synaptic` takes weights as fields whose sources are the data, `placement` puts a trained network beside theory.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from nnrg.theory import loops as loops
     from nnrg.theory import placement as placement
     from nnrg.theory import recurrent as recurrent
+    from nnrg.theory import synaptic as synaptic
 
 __all__ = [
     "correlators",
@@ -32,6 +33,7 @@ __all__ = [
     "loops",
     "placement",
     "recurrent",
+    "synaptic",
 ]
 
 

@@ -9,6 +9,7 @@ from nnrg.activation_functions import ACTIVATION_NAMES, as_activation
 from nnrg.errors import AnalysisError, ArgumentError, NonFiniteError
 from nnrg.lattice import Lattice
 from nnrg.simulate.gaussian import ar1
+from nnrg.simulate.training import MLP, GradientDescent, HeavyBall, RecurrentNet, train
 from nnrg.stats.replicates import Replicates
 from nnrg.theory import synaptic
 from nnrg.theory.synaptic._activation_series import activation_series, squared_error_series
@@ -302,6 +303,14 @@ def test_tail_that_is_not_seen_cannot_be_told():
     )
     power, exponential, law = found.tail()
     assert power is None and exponential is None and law.startswith("cannot be told")
+
+
+def test_a_kernel_of_negative_sum_has_no_range():
+    x = np.array([[1.0, -1.0, 0.0, 0.0], [0.0, 1.0, -1.0, 0.0], [0.0, 0.0, 1.0, -1.0]])
+    data = synaptic.perceptron_vertices(x, activation="linear", order=2)
+    found = synaptic.gradient_expansion(data, reach=1)
+    assert found.mass2.value < 0 and np.isnan(found.correlation_length().value)
+    assert "k_0 -" in str(found)
 
 
 def test_lorentz_report_refuses_and_prints(data):
@@ -647,3 +656,32 @@ def test_comparison_with_trained_fields_prints_and_refuses(data):
     ):
         with pytest.raises(error, match=match):
             bad()
+
+
+def test_records_of_other_training_are_refused(data):
+    x, y = data
+
+    def made(model=None, optimiser=None, x=x, **options):
+        model = MLP((8, 3, 1)) if model is None else model
+        optimiser = HeavyBall(0.01, 0.5) if optimiser is None else optimiser
+        options = {"record": 1, "rng": 1, **options}
+        return train(model, (x, y), optimiser=optimiser, steps=4, **options)
+
+    for record, match in (
+        (made(optimiser=GradientDescent(0.01)), "second order"),
+        (made(optimiser=HeavyBall(0.01, 0.0)), "second order"),
+        (made(batch=10), "mini-batches"),
+        (made(record=2), "record every step"),
+    ):
+        with pytest.raises(AnalysisError, match=match):
+            synaptic.record_action(record, x, y)
+    right = made()
+    with pytest.raises(ArgumentError, match="seed"):
+        synaptic.record_action(right, x, y, seed=1)
+    net = synaptic.recorded_network(right, step=2)
+    assert net.depth == 2 and net.n_parameters == 8 * 3 + 3 + 3 + 1
+    bare = made(MLP((8, 3, 1), bias=False))
+    assert synaptic.record_continuity(bare, x, y).relative_residual < 1e-10
+    recurrent = made(RecurrentNet(1, 3, 1, length=8), x=x[:, :, None])
+    with pytest.raises(ArgumentError, match="multilayer perceptron"):
+        synaptic.record_continuity(recurrent, x, y)

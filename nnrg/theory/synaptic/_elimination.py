@@ -1,0 +1,96 @@
+"""Exact elimination of the modes inside blocks from a quadratic form, and one loop beyond it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from nnrg.errors import AnalysisError
+from nnrg.lattice import Lattice
+
+__all__ = ["Elimination", "block_modes", "eliminate", "inverse_kernel"]
+
+Array = npt.NDArray[np.float64]
+
+# Beyond this the inverse holds fewer than four digits.
+_WORST = 1e12
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Elimination:
+    """What is left of a kernel on N sites for n block modes.
+
+    Attributes
+    ----------
+    kernel : array of shape (n, n)
+        The Schur complement.
+    response : array of shape (N, n)
+        Where the weights lie for a given block field: the field itself and what follows it.
+    fast : array of shape (N, N)
+        Covariance of the eliminated modes, at unit temperature.
+    """
+
+    kernel: Array
+    response: Array
+    fast: Array
+
+    def loop(self, inputs: Array, third: Array, fourth: Array) -> Array:
+        r"""Return the correction of first order in the temperature to the kernel, shape (n, n).
+
+        .. math:: \tfrac12 [V_4 G - V_3 G V_3 G - V_3 G (V_3 G)]
+
+        with two legs open, G the covariance of the eliminated modes; in the last term, a tadpole,
+        both are legs of one vertex.
+        """
+        dressed = inputs @ self.response
+        towards = inputs @ self.fast
+        spread = np.einsum("ai,ai->a", towards, inputs)
+        weights = fourth * spread
+        cubic = bool(np.any(third))
+        if cubic:
+            weights = weights - third * (towards @ (inputs.T @ (third * spread))) / len(inputs)
+        out = (dressed * weights[:, None]).T @ dressed / (2 * len(inputs))
+        if cubic:
+            weighted = dressed * third[:, None]
+            out -= weighted.T @ ((towards @ inputs.T) ** 2 @ weighted) / (2 * len(inputs) ** 2)
+        return np.asarray(out)
+
+
+def block_modes(sites: Lattice, factor: int) -> Array:
+    """Return the orthonormal block modes, shape (n, N): 1 / sqrt(B) on each block of B sites."""
+    labels = np.zeros(sites.shape, dtype=np.intp)
+    for a, n in enumerate(sites.shape):
+        place = (np.arange(n) // factor).reshape(*(-1 if i == a else 1 for i in range(labels.ndim)))
+        labels = labels * (n // factor) + place
+    count = int(labels.max()) + 1
+    out = np.zeros((count, sites.n_sites))
+    out[labels.ravel(), np.arange(sites.n_sites)] = factor ** (-sites.dimension / 2)
+    return out
+
+
+def inverse_kernel(kernel: Array) -> Array:
+    """Return the inverse of a positive kernel.
+
+    Raises
+    ------
+    AnalysisError
+        If the kernel is not positive, or singular to rounding.
+    """
+    values = np.linalg.eigvalsh(kernel)
+    if not values[0] > values[-1] / _WORST:
+        raise AnalysisError(
+            f"modes of curvature {values[0]:.3g} (largest {values[-1]:.3g}) cannot be eliminated; "
+            "give weight_decay, or more samples than inputs"
+        )
+    inverse = np.linalg.inv(kernel)
+    return np.asarray((inverse + inverse.T) / 2)
+
+
+def eliminate(inverse: Array, modes: Array) -> Elimination:
+    """Integrate out all that is orthogonal to the modes, given the inverse of the kernel."""
+    mixed = inverse @ modes.T
+    left = np.linalg.inv(modes @ mixed)
+    response = mixed @ left
+    return Elimination((left + left.T) / 2, response, inverse - response @ mixed.T)
