@@ -119,11 +119,14 @@ __all__ = [
     "sample_engineered",
     "sample_engineered_limit",
     "tangent_networks",
+    "training",
     "weight_law",
 ]
 
 
 def __getattr__(name: str) -> object:
+    if name == "training":
+        return import_module("nnrg.simulate.training")
     if name not in _HOMES:
         raise AttributeError(f"module 'nnrg.simulate' has no attribute {name!r}")
     value = getattr(import_module(f"nnrg.simulate.{_HOMES[name]}"), name)

@@ -10,9 +10,10 @@ import numpy.typing as npt
 
 from nnrg._validate import as_count
 from nnrg.errors import AnalysisError
-from nnrg.simulate._total_cumulance import conditional_cumulants, pairings
+from nnrg.simulate._total_cumulance import conditional_cumulants
 from nnrg.simulate.architectures import ConvolutionalNetwork, DenseNetwork
-from nnrg.stats._joint_result import lonely_groups
+from nnrg.stats._heavy_tails import heavy_tail
+from nnrg.stats._set_partitions import pairings
 from nnrg.stats.estimate import Estimate, format_value_error
 from nnrg.stats.joint_cumulants import JointCumulants
 from nnrg.stats.replicates import Replicates
@@ -127,8 +128,7 @@ class RandomNetworks:
         return self._estimate(pair.map(lambda v: v[1:] / v[:1] ** 2))
 
     def _estimate(self, one: Replicates, flag: str = "", null: float | None = None) -> Estimate:
-        if not flag and lonely_groups(one)[0]:
-            flag = "one group of networks makes half of the error: tails too heavy for it"
+        flag = flag or heavy_tail(one)
         found = one.estimates(n_samples=self.n_networks)[0]
         return Estimate(found.value, found.error, found.n_samples, null=null, flag=flag)
 

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from nnrg._validate import as_real, shown
 from nnrg.activation_functions import Activation
+from nnrg.errors import ArgumentError
 
-__all__ = ["Step", "one_network"]
+__all__ = ["Step", "at_least_zero", "one_network", "step_rule"]
 
 Array = npt.NDArray[np.float64]
 
@@ -22,6 +24,46 @@ class Step:
     keep: float
     drive: float
     spread: float
+
+
+def at_least_zero(name: str, value: float) -> float:
+    """Return a number, or raise an `ArgumentError` if it is below zero."""
+    number = as_real(name, value)
+    if number < 0:
+        raise ArgumentError(f"{name} must be at least zero, got {number:g}")
+    return number
+
+
+def step_rule(decay: float, noise: float, method: str, step: float) -> tuple[Step, float]:
+    """Return the factors of one step, and the time that it takes.
+
+    Raises
+    ------
+    ArgumentError
+        If a number is out of range, or the method unknown.
+    """
+    gamma, spread = as_real("decay", decay), at_least_zero("noise", noise)
+    if not gamma > 0:
+        raise ArgumentError(f"decay must be above zero, got {gamma:g}")
+    if method == "discrete":
+        h, a, drive, variance = 1.0, 1 - gamma, 1.0, spread
+    else:
+        h = as_real("step", step)
+        if not h > 0:
+            raise ArgumentError(f"step must be above zero, got {h:g}")
+        if method == "exponential":
+            a = math.exp(-gamma * h)
+            drive = -math.expm1(-gamma * h) / gamma
+            variance = -spread * math.expm1(-2 * gamma * h) / (2 * gamma)
+        elif method == "euler":
+            a, drive, variance = 1 - gamma * h, h, spread * h
+        else:
+            raise ArgumentError(
+                f"method must be 'exponential', 'euler' or 'discrete', got {shown(method)}"
+            )
+    if a < 0:
+        raise ArgumentError(f"decay * step must be at most 1, got {1 - a:g}; try a smaller step")
+    return Step(a, drive, math.sqrt(variance)), h
 
 
 def one_network(

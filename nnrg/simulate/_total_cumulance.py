@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-
 import numpy as np
 
 from nnrg.stats._multisets import multisets, offset
+from nnrg.stats._set_partitions import pairings
 from nnrg.stats.joint_cumulants import JointCumulants
 
-__all__ = ["conditional_cumulants", "pairings"]
-
-
-def pairings(places: Sequence[int]) -> Iterator[tuple[tuple[int, int], ...]]:
-    """Return all ways to join places in pairs."""
-    if not places:
-        yield ()
-        return
-    first, *rest = places
-    for at, other in enumerate(rest):
-        for pairs in pairings([*rest[:at], *rest[at + 1 :]]):
-            yield ((first, other), *pairs)
+__all__ = ["conditional_cumulants"]
 
 
 def conditional_cumulants(

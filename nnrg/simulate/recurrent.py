@@ -16,7 +16,7 @@ from nnrg._validate import as_count, as_real, shown
 from nnrg.activation_functions import Activation, Function, as_activation
 from nnrg.errors import AnalysisError, ArgumentError
 from nnrg.progress import Progress
-from nnrg.simulate._recurrent_steps import Step, one_network
+from nnrg.simulate._recurrent_steps import at_least_zero, one_network, step_rule
 from nnrg.stats.estimate import Estimate
 
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ def recurrent_networks(
     phi = as_activation(activation)
     n, members = as_count("width", width, 2), as_count("n_networks", n_networks, 2)
     states, threads = as_count("n_states", n_states), as_count("workers", workers)
-    gain, bias = _at_least_zero("sigma_w", sigma_w), _at_least_zero("sigma_b", sigma_b)
+    gain, bias = at_least_zero("sigma_w", sigma_w), at_least_zero("sigma_b", sigma_b)
     rule, length = step_rule(decay, noise, method, step)
     measured = _steps("duration", duration, length)
     warm = measured // 4 if burn_in is None else _steps("burn_in", burn_in, length, 0)
@@ -240,48 +240,9 @@ def recurrent_networks(
     )
 
 
-def step_rule(decay: float, noise: float, method: str, step: float) -> tuple[Step, float]:
-    """Return the factors of one step, and the time that it takes.
-
-    Raises
-    ------
-    ArgumentError
-        If a number is out of range, or the method unknown.
-    """
-    gamma, spread = as_real("decay", decay), _at_least_zero("noise", noise)
-    if not gamma > 0:
-        raise ArgumentError(f"decay must be above zero, got {gamma:g}")
-    if method == "discrete":
-        h, a, drive, variance = 1.0, 1 - gamma, 1.0, spread
-    else:
-        h = as_real("step", step)
-        if not h > 0:
-            raise ArgumentError(f"step must be above zero, got {h:g}")
-        if method == "exponential":
-            a = math.exp(-gamma * h)
-            drive = -math.expm1(-gamma * h) / gamma
-            variance = -spread * math.expm1(-2 * gamma * h) / (2 * gamma)
-        elif method == "euler":
-            a, drive, variance = 1 - gamma * h, h, spread * h
-        else:
-            raise ArgumentError(
-                f"method must be 'exponential', 'euler' or 'discrete', got {shown(method)}"
-            )
-    if a < 0:
-        raise ArgumentError(f"decay * step must be at most 1, got {1 - a:g}; try a smaller step")
-    return Step(a, drive, math.sqrt(variance)), h
-
-
 def _over_networks(values: Array) -> Estimate:
     n = len(values)
     return Estimate(float(values.mean()), float(values.std(ddof=1)) / math.sqrt(n), n)
-
-
-def _at_least_zero(name: str, value: float) -> float:
-    number = as_real(name, value)
-    if number < 0:
-        raise ArgumentError(f"{name} must be at least zero, got {number:g}")
-    return number
 
 
 def _steps(name: str, value: float, length: float, least: int = 2) -> int:

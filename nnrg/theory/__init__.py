@@ -3,7 +3,8 @@
 `criticality` and `recurrent` are mean-field theory, `loops` its corrections at finite width,
 `correlators`, `edgeworth` and `engineering` are ensembles of networks as field theories,
 `information_flow` are flows in the space of laws, `hamiltonian` takes learning as Hamilton's
-equations, `synaptic` takes weights as fields whose sources are the data, `placement` puts a trained network beside theory.
+equations, `synaptic` weights as fields whose sources are the data, `cosmology` training
+as expansion; `placement` puts a trained network beside theory.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from nnrg.theory import correlators as correlators
+    from nnrg.theory import cosmology as cosmology
     from nnrg.theory import criticality as criticality
     from nnrg.theory import edgeworth as edgeworth
     from nnrg.theory import engineering as engineering
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "correlators",
+    "cosmology",
     "criticality",
     "edgeworth",
     "engineering",

@@ -10,13 +10,10 @@ from scipy import stats
 from scipy.special import ive
 
 import nnrg
-from nnrg.rg.cross_check._cumulant_tensors import (
-    cumulants_from_moments,
-    expand,
-    multisets,
-)
+from nnrg.rg.cross_check._cumulant_tensors import cumulants_from_moments, expand
 from nnrg.simulate.chain import phi4_chain
 from nnrg.simulate.shallow import one_hidden_layer
+from nnrg.stats._multisets import multisets
 from nnrg.theory.correlators import CosNet
 from nnrg.theory.edgeworth import feynman, locality_residual, reconstruct_action
 

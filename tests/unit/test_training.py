@@ -27,6 +27,7 @@ from nnrg.simulate.training import (
     RecurrentNet,
     StepDecay,
     TrainingRecorder,
+    _frames,
     _group,
     _run,
     cost_gradient,
@@ -79,7 +80,7 @@ def test_gradients_are_those_of_complex_steps(name, loss):
     weights = model.initial(np.random.default_rng(1))
     found = cost_gradient(model, weights, x, y, loss=loss)
     for tensor, value in weights.items():
-        for at in list(np.ndindex(value.shape))[:: max(1, value.size // 12)]:
+        for at in list(np.ndindex(value.shape))[:: max(1, value.size // 7)]:
             moved = {k: w.astype(complex) for k, w in weights.items()}
             moved[tensor][at] += 1e-30j
             slope = cost_at(model, moved, x.astype(complex), y, loss).imag / 1e-30
@@ -242,6 +243,20 @@ def test_a_record_that_is_cut_off_goes_on_from_its_last_frame(tmp_path, share, b
     same(whole, made)
     assert told[0][0] > cut.steps[-1]
     same(whole, open_record(path))
+
+
+def test_going_on_leaves_the_frames_that_are_there_alone(tmp_path):
+    path = tmp_path / "run.safetensors"
+    short_run(50, Recording(10, path=path))
+    whole, file = path.read_bytes(), path.stat().st_ino
+    os.truncate(path, len(whole) * 2 // 3)
+    short_run(50, Recording(10, path=path))
+    assert path.read_bytes() == whole and path.stat().st_ino == file
+
+
+def test_a_record_too_large_for_memory_is_named():
+    with pytest.raises(ArgumentError, match="more than there is memory; record fewer steps"):
+        _frames.room(1 << 60)
 
 
 def test_a_frame_of_which_a_byte_is_wrong_is_made_again(tmp_path):

@@ -1,0 +1,132 @@
+"""What the numbers of a run depend on, and whether a file is of the same run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nnrg._validate import shown
+from nnrg.errors import ArgumentError
+from nnrg.provenance import describe_run, utc_now
+from nnrg.simulate.training._frames import Frames, read_frames, read_header
+from nnrg.simulate.training._model import Array, Model
+from nnrg.simulate.training.losses import Loss
+from nnrg.simulate.training.optimisers import Optimiser
+
+__all__ = ["configuration_of", "digest", "kept_frames", "require_same"]
+
+# What may differ between a run and the one that goes on with it.
+_FREE = ("steps", "flags", "diverged", "stability", "provenance")
+
+
+def digest(*arrays: Array) -> str:
+    """Return the SHA-256 of numbers, their types and shapes."""
+    found = hashlib.sha256()
+    for array in arrays:
+        found.update(f"{array.dtype.str}{array.shape}".encode())
+        found.update(np.ascontiguousarray(array).data)
+    return found.hexdigest()
+
+
+def configuration_of(
+    model: Model,
+    optimiser: Optimiser,
+    loss: Loss,
+    x: Array,
+    y: Array,
+    probe: Array | None,
+    start: Mapping[str, Array] | None,
+    batch: int | None,
+    n_seeds: int,
+    steps: int,
+    dtype: str,
+    seed: np.random.SeedSequence,
+) -> dict[str, Any]:
+    """Return a run as JSON."""
+    described = {
+        "model": model.describe(),
+        "optimiser": optimiser.describe(),
+        "loss": loss.name or type(loss).__name__,
+        "data": {"n_samples": len(x), "inputs_sha256": digest(x), "targets_sha256": digest(y)},
+        "probe_sha256": None if probe is None else digest(probe),
+        "initial_sha256": None if start is None else digest(*start.values()),
+        "batch": batch,
+        "n_seeds": n_seeds,
+        "dtype": dtype,
+        "seed": [str(seed.entropy), *map(str, seed.spawn_key)],
+        "steps": steps,
+        "flags": [],
+        "provenance": describe_run("train", utc_now()),
+    }
+    # As JSON gives it back: tuples are lists there.
+    found: dict[str, Any] = json.loads(json.dumps(described))
+    return found
+
+
+def _leaves(tree: Any, name: str = "") -> dict[str, Any]:
+    if not isinstance(tree, dict):
+        return {name: tree}
+    found = {}
+    for key, value in tree.items():
+        found.update(_leaves(value, f"{name}.{key}" if name else key))
+    return found
+
+
+def require_same(
+    path: Path, known: Mapping[str, Any], wanted: Mapping[str, Any], free: Sequence[str] = ()
+) -> None:
+    """Raise ArgumentError if a file is of another run, naming a difference."""
+    skip = {*_FREE, *free}
+    one = _leaves({key: value for key, value in known.items() if key not in skip})
+    other = _leaves({key: value for key, value in wanted.items() if key not in skip})
+    for key in [*other, *one]:
+        if one.get(key) != other.get(key):
+            raise ArgumentError(
+                f"{path} is the record of another run: {key} was {shown(one.get(key))}, got "
+                f"{shown(other.get(key))}; give the same arguments or another file"
+            )
+
+
+def kept_frames(
+    path: Path,
+    configuration: Mapping[str, Any],
+    times: Sequence[int],
+    seed: np.random.SeedSequence,
+    seeded: bool,
+) -> tuple[dict[str, Any], Frames, np.random.SeedSequence, int | None]:
+    """Return what a file says, frames of it that a run goes on from, the run's seed, and a place.
+
+    The place is where frames begin, if the header is that of the whole run.
+
+    Raises
+    ------
+    ArgumentError
+        If it is of another run, or recorded at other steps.
+    """
+    known, frames, planned = read_frames(path)
+    require_same(path, known, configuration, () if seeded else ("seed",))
+    if not seeded:
+        entropy, *key = (int(word) for word in known["seed"])
+        seed = np.random.SeedSequence(entropy, spawn_key=tuple(key))
+    if frames.steps and frames.steps[-1] >= times[-1]:
+        # A shorter run than the one on file: the first part of it.
+        same = tuple(t for t in frames.steps if t <= times[-1])
+        if set(times) <= set(same):
+            return known, Frames(frames.layout, same, frames.raw), seed, None
+    same = tuple(a for a, b in zip(frames.steps, times, strict=False) if a == b)
+    # The last step is recorded whatever the stride is, and need not be one of a longer run.
+    if len(same) < len(frames.steps) - 1:
+        raise ArgumentError(
+            f"{path} is recorded at other steps: step {frames.steps[len(same)]} was recorded, got "
+            f"{times[len(same)] if len(same) < len(times) else 'none'}; give the same or another "
+            "file"
+        )
+    end = len(same) * frames.layout.nbytes
+    whole = planned == tuple(times) and "diverged" not in known
+    place = read_header(path)[3] if whole and same else None
+    return known, Frames(frames.layout, same, frames.raw[:end]), seed, place
