@@ -320,8 +320,8 @@ def test_relative_entropy_of_gaussian_laws(checked):
         return integrate.quad(f, -12, 12, epsabs=1e-13)[0]
 
     q = found.q
-    checked(DEPTH, "D(P_1 || P_0), tanh", entropy(q[1], q[0]), found.consecutive[0], rtol=1e-9)
-    checked(DEPTH, "D(P_5 || P_0), tanh", entropy(q[5], q[0]), found.from_first[4], rtol=1e-9)
+    checked(DEPTH, "D(P_1 : P_0), tanh", entropy(q[1], q[0]), found.consecutive[0], rtol=1e-9)
+    checked(DEPTH, "D(P_5 : P_0), tanh", entropy(q[5], q[0]), found.from_first[4], rtol=1e-9)
 
 
 @pytest.mark.parametrize("sigma_w", [1.0, 1.7609546396**0.5, 2.5])

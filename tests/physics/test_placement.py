@@ -21,7 +21,7 @@ def layers(rng, width=64, depth=2, deviate="normal"):
 
 
 @pytest.mark.parametrize("deviate", ["normal", "uniform"])
-def test_sigmas_of_random_layers_have_honest_errors(deviate, checked):
+def test_sigmas_of_random_layers_have_honest_errors(deviate):
     """200 layers: pulls of mean 0 and s.d. 1; 4.5 s.d. of both, a false alarm in 3e4 of four."""
     rng = np.random.default_rng(31)
     pulls = []
@@ -113,7 +113,7 @@ def test_signal_flow_sees_training_and_not_chance():
     assert max(np.abs(values).max() for values in flow.sigmas.values()) > 4.5
 
 
-def test_the_shipped_network_is_no_random_one(checked):
+def test_the_shipped_network_is_no_random_one():
     placed = place_network(
         nnrg.load(nnrg.data.default_network_path()), activation="relu", draws=8, rng=1
     )
