@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from nnrg.errors import ArgumentError
 
-__all__ = ["paired_arrays", "real_array"]
+__all__ = ["frozen", "paired_arrays", "real_array"]
 
 
 def real_array(name: str, value: npt.ArrayLike) -> npt.NDArray[np.float64]:
@@ -22,6 +22,13 @@ def real_array(name: str, value: npt.ArrayLike) -> npt.NDArray[np.float64]:
             "give real and imaginary parts one by one"
         )
     return np.array(raw, dtype=np.float64)
+
+
+def frozen(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Return a read-only copy in double precision."""
+    array = np.array(values, dtype=np.float64)
+    array.flags.writeable = False
+    return array
 
 
 def paired_arrays(

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nnrg._validate import as_count
+from nnrg.stats._heavy_tails import HEAVY_TAIL, lonely_groups
 from nnrg.stats._multisets import multisets, offset, ranks
 from nnrg.stats.estimate import Estimate, format_value_error
 from nnrg.stats.replicates import Replicates
@@ -17,30 +18,12 @@ from nnrg.stats.replicates import Replicates
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["JointCumulants", "lonely_groups"]
+__all__ = ["JointCumulants"]
 
 Floats = npt.NDArray[np.float64]
 
-
-# With normal deviations of 64 groups one of them has this share once in 1e12 times.
-_LONELY = 0.5
 # Of exponential numbers the error of kappa_4 is too small by 8, 2 and 1.5 at 60, 1000 and 5000.
 _ENOUGH = 20
-_HEAVY = "one group of samples makes half of the error: tails too heavy for it"
-
-
-def lonely_groups(numbers: Replicates) -> list[bool]:
-    """Return whether one group of samples makes most of the variance of each of some numbers.
-
-    Fewer than 32 groups cannot tell.
-    """
-    deviations = numbers.deviations
-    if len(deviations) < 32:
-        return [False] * numbers.values.size
-    top = np.abs(deviations).max(axis=0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        share = 1 / np.sum((deviations / top) ** 2, axis=0)
-    return [bool(s > _LONELY) for s in share]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,7 +89,7 @@ class JointCumulants:
         """Return why each of some numbers of an order should not be trusted."""
         few = self.flag(order)
         lonely = lonely_groups(self.replicates.select(places))
-        return ["; ".join(filter(None, (few, _HEAVY if one else ""))) for one in lonely]
+        return ["; ".join(filter(None, (few, HEAVY_TAIL if one else ""))) for one in lonely]
 
     def flag(self, order: int) -> str:
         """Return why cumulants of an order should not be trusted; empty if there is no reason."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import cache
+from functools import cache, lru_cache
 from math import comb, factorial, prod
 
 import numpy as np
 import numpy.typing as npt
 
+from nnrg.stats._set_partitions import partitions
 from nnrg.stats.kstatistics import kstatistic_terms
 
 __all__ = ["count", "multisets", "offset", "partition_terms", "ranks"]
@@ -26,7 +26,7 @@ def offset(n_variables: int, order: int) -> int:
     return sum(count(n_variables, r) for r in range(1, order))
 
 
-@cache
+@lru_cache(maxsize=64)
 def multisets(n_variables: int, order: int) -> Indices:
     """Return the products of one order, shape (count, order), each with ascending variables.
 
@@ -46,25 +46,17 @@ def multisets(n_variables: int, order: int) -> Indices:
 
 
 def ranks(rows: Indices) -> Indices:
-    """Return the places of products among those of their order; variables ascend along a row."""
+    """Return the places of products among those of their order.
+
+    Variables ascend along the last axis.
+    """
     top = int(rows.max(initial=0)) + 1
-    total = np.zeros(len(rows), dtype=np.intp)
-    for j in range(rows.shape[1]):
+    total = np.zeros(rows.shape[:-1], dtype=np.intp)
+    for j in range(rows.shape[-1]):
         # Combinatorial number system: the j-th variable i has C(i + j, j + 1) rows before it.
         before = np.array([comb(i + j, j + 1) for i in range(top)], dtype=np.intp)
-        total += before[rows[:, j]]
+        total += before[rows[..., j]]
     return total
-
-
-def _set_partitions(items: tuple[int, ...]) -> Iterator[tuple[tuple[int, ...], ...]]:
-    if not items:
-        yield ()
-        return
-    first, rest = items[0], items[1:]
-    for parts in _set_partitions(rest):
-        yield ((first,), *parts)
-        for at, part in enumerate(parts):
-            yield (*parts[:at], (first, *part), *parts[at + 1 :])
 
 
 @cache
@@ -82,7 +74,7 @@ def partition_terms(
         ways = factorial(order) // prod(factorial(part) for part in parts) // same
         shared[parts] = tuple(c / ways for c in coefficients)
     terms = []
-    for blocks in _set_partitions(tuple(range(order))):
+    for blocks in partitions(order):
         shape = tuple(sorted((len(b) for b in blocks), reverse=True))
         if shape[-1] > 1 or order == 1:
             terms.append((blocks, shared[shape]))

@@ -8,7 +8,7 @@ from math import hypot, isfinite, isnan, nan
 
 from nnrg.errors import ArgumentError
 
-__all__ = ["Estimate", "format_value_error"]
+__all__ = ["Estimate", "format_value_error", "shown_number"]
 
 
 def _rounded(number: float, last: int) -> Decimal:
@@ -82,6 +82,23 @@ def format_value_error(value: float, error: float) -> str:
     shown, spread, last = shown.scaleb(-exponent), spread.scaleb(-exponent), last - exponent
     inside = f"{spread:.{-last}f}" if spread >= 1 else f"{spread.scaleb(-last):.0f}"
     return f"{shown:.{-last}f}({inside})" + (f"e{exponent:+03d}" if scientific else "")
+
+
+def shown_number(value: float, error: float) -> str:
+    """Write a number with its error, or nine digits where all of them are right.
+
+    Parameters
+    ----------
+    value, error : float
+
+    Examples
+    --------
+    >>> print(shown_number(0.31498, 0.0072), shown_number(0.1, 1e-17))
+    0.315(7) 0.1
+    """
+    if error <= 1e-10 * abs(value):
+        return f"{value:.9g}"
+    return format_value_error(value, error)
 
 
 @dataclass(frozen=True, slots=True)

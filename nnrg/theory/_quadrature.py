@@ -1,4 +1,4 @@
-"""Adaptive Gauss-Kronrod quadrature of many integrals at once, each with an error estimate.
+"""Quadrature on panels: Gauss-Legendre rules, and adaptive Gauss-Kronrod with error estimates.
 
 `scipy.integrate.quad` takes one integral and a scalar function; maps, critical lines and inner
 integrals need thousands, with the function called on arrays.
@@ -7,11 +7,12 @@ integrals need thousands, with the function called on arrays.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["integrate"]
+__all__ = ["integrate", "legendre_panels"]
 
 Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
@@ -49,6 +50,30 @@ _BISECTIONS = 48
 _CHUNK = 50_000
 _PANELS = 1 << 13
 _STRIKES = 4
+
+
+@cache
+def _legendre(count: int) -> tuple[Array, Array]:
+    return np.polynomial.legendre.leggauss(count)
+
+
+def legendre_panels(edges: npt.ArrayLike, count: int) -> tuple[Array, Array]:
+    """Return nodes and weights of a Gauss-Legendre rule on each panel between edges that follow.
+
+    Parameters
+    ----------
+    edges : array_like of shape (..., n + 1)
+    count : int
+        Nodes of a panel.
+
+    Returns
+    -------
+    nodes, weights : ndarray of shape (..., n, count)
+    """
+    x, w = _legendre(count)
+    ends = np.asarray(edges, dtype=np.float64)
+    half = np.diff(ends)[..., None] / 2
+    return (ends[..., :-1, None] + half) + half * x, half * w
 
 
 def integrate(

@@ -1,4 +1,4 @@
-"""Roots of many functions at once: as `scipy.optimize.elementwise` of newer SciPy releases."""
+"""Roots of many functions at once, and the grids on which their signs are looked at."""
 
 from __future__ import annotations
 
@@ -7,9 +7,15 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["bracketed_roots"]
+__all__ = ["bracketed_roots", "log_grid"]
 
 Array = npt.NDArray[np.float64]
+
+
+def log_grid(low: float, high: float, per_decade: int) -> Array:
+    """Return numbers from low to high, evenly spaced in their logarithm."""
+    start, stop = float(np.log10(low)), float(np.log10(high))
+    return np.logspace(start, stop, int(np.ceil((stop - start) * per_decade)) + 1)
 
 
 def bracketed_roots(
@@ -19,6 +25,7 @@ def bracketed_roots(
 
     Notes
     -----
+    What newer releases of SciPy have as `scipy.optimize.elementwise.find_root`:
     T. R. Chandrupatla, Adv. Eng. Software 28, 145 (1997): inverse quadratic interpolation where it
     is safe, else bisection, to four units in the last place.
     """

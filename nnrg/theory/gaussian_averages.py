@@ -11,8 +11,10 @@ import numpy.typing as npt
 from nnrg._validate import as_real, shown
 from nnrg.activation_functions import Activation, as_activation
 from nnrg.errors import ArgumentError
+from nnrg.stats._arrays import frozen
 from nnrg.theory._averages import Function, averages, pair_averages
 from nnrg.theory._closed_forms import moments as exact_moments
+from nnrg.theory._moment_integrands import INTEGRANDS, difference_errors
 
 __all__ = ["Moments", "gaussian_average", "moments", "pair_average", "selected_moments"]
 
@@ -21,6 +23,7 @@ Array = npt.NDArray[np.float64]
 TOLERANCE = 1e-12
 # Pairs whose inner averages are held in memory at a time.
 _PAIRS = 8
+_EXACT = 8 * np.finfo(np.float64).eps
 
 
 def gaussian_average(
@@ -211,13 +214,13 @@ def moments(
     if not (q > 0).all():
         raise ArgumentError(f"variance must be above zero, got {q.min():g}; try a small one")
 
-    values, errors = selected_moments(phi, q, _NAMES, tolerance=tolerance)
+    values, errors = selected_moments(phi, q, tuple(INTEGRANDS), tolerance=tolerance)
     values["curvature"] = values["first"] - values["slope_square"]
     errors["curvature"] = errors["first"] + errors["slope_square"]
     return Moments(
-        variance=_frozen(q),
-        errors={name: _frozen(array) for name, array in errors.items()},
-        **{name: _frozen(array) for name, array in values.items()},
+        variance=frozen(q),
+        errors={name: frozen(array) for name, array in errors.items()},
+        **{name: frozen(array) for name, array in values.items()},
     )
 
 
@@ -233,7 +236,7 @@ def selected_moments(
 
         def functions(x: Array) -> Array:
             known = phi.function(x), phi.first(x), phi.second(x)
-            return np.stack([_INTEGRANDS[name](x, *known) for name in needed])
+            return np.stack([INTEGRANDS[name](x, *known) for name in needed])
 
         value, error = gaussian_average(functions, q, kinks=phi.kinks, tolerance=tolerance)
         values |= dict(zip(needed, value, strict=True))
@@ -243,49 +246,9 @@ def selected_moments(
         if "second" in needed:
             values["second"] = (values["second"] / q**2 - 3 * values["first"]) / (2 * q)
             errors["second"] = (errors["second"] / q**2 + 3 * errors["first"]) / (2 * q)
-        for name, extra in _difference_errors(phi, q, values).items():
+        for name, extra in difference_errors(phi, q, values).items():
             errors[name] = errors[name] + extra
     return values, errors
-
-
-_EXACT = 8 * np.finfo(np.float64).eps
-_Integrand = Callable[[Array, Array, Array, Array], Array]
-# Of x, phi, phi', phi''; the last two are q d<phi^2>/dqand q^2 (2 q second + 3 first).
-_INTEGRANDS: dict[str, _Integrand] = {
-    "square": lambda x, f, d, b: f**2,
-    "fourth": lambda x, f, d, b: f**4,
-    "slope_square": lambda x, f, d, b: d**2,
-    "slope_fourth": lambda x, f, d, b: d**4,
-    "curvature_square": lambda x, f, d, b: b**2,
-    "first": lambda x, f, d, b: x * f * d,
-    "second": lambda x, f, d, b: x**3 * f * d,
-}
-
-
-_NAMES = tuple(_INTEGRANDS)
-
-
-def _difference_errors(phi: Activation, q: Array, values: dict[str, Array]) -> dict[str, Array]:
-    """Return what errors of the derivatives add, by the Schwarz inequality."""
-    first, second = phi.accuracy
-    added: dict[str, Array] = {}
-    if "first" in values and first:
-        added["first"] = first * np.sqrt(values["square"] / q)
-    if "slope_square" in values:
-        added["slope_square"] = 2 * first * np.sqrt(values["slope_square"])
-    if "slope_fourth" in values:
-        added["slope_fourth"] = 4 * first * values["slope_fourth"] ** 0.75
-    if "curvature_square" in values:
-        added["curvature_square"] = 2 * second * np.sqrt(values["curvature_square"])
-    if "second" in values:
-        added["second"] = first * np.sqrt(1.5 * values["square"] / q) / q
-    return added
-
-
-def _frozen(array: Array) -> Array:
-    array = np.array(array)
-    array.flags.writeable = False
-    return array
 
 
 def _variance(value: npt.ArrayLike) -> Array:

@@ -169,7 +169,13 @@ def test_action_is_stationary_on_recorded_training(trained, checked):
     found = trajectory_action(path, cost, gradient, learning_rates=eta, momenta=mu)
     # Later steps are so short that differences of recorded weights round.
     worst = found.stationarity[:100].max()
-    checked(FRICTION, "largest derivative of the action in training over its terms", 0.0, worst, rtol=1e-11)
+    checked(
+        FRICTION,
+        "largest derivative of the action in training over its terms",
+        0.0,
+        worst,
+        rtol=1e-11,
+    )
     worst = found.relative_energy_residual
     checked(FRICTION, "residual of the energy law over its terms", 0.0, worst, rtol=1e-11)
     energy = found.energy
@@ -830,7 +836,9 @@ def test_recorded_training_obeys_action_energy_and_friction(record, checked):
     made, x, y = record
     found = record_action(made, x, y, seed=1)
     worst = found.stationarity.max()
-    checked(FRICTION, "derivative of the action of a recorded 5-6-4-2 network", 0.0, worst, rtol=1e-10)
+    checked(
+        FRICTION, "derivative of the action of a recorded 5-6-4-2 network", 0.0, worst, rtol=1e-10
+    )
     worst = found.relative_energy_residual
     checked(FRICTION, "energy law of a recorded 5-6-4-2 network", 0.0, worst, rtol=1e-10)
     # The friction of the history is what multiplies the velocity: fitted to the record.

@@ -234,7 +234,7 @@ def test_critical_line_says_where_there_is_no_point():
     assert np.isnan(line.q[0])
     assert "no fixed point" in line.flags[0]
     assert (line.q[1], line.flags[1:]) == (0, ("", ""))
-    assert line.to_dataframe().shape == (3, 10)
+    assert line.to_dataframe().shape == (3, 12)
     assert "unstable" in critical_line("gelu", sigma_b=[0.1]).flags[0]
 
 

@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from nnrg.activation_functions import Activation
+from nnrg.stats._set_partitions import pairings
 from nnrg.theory.correlators._orthants import homogeneous_products, is_regular
 from nnrg.theory.correlators._refinement import quasi_random, refined, share_at_edge
 from nnrg.theory.correlators._rules import MOST_HOMOGENEOUS, MOST_SMOOTH
-from nnrg.theory.correlators._set_partitions import even_partitions
 from nnrg.theory.correlators._sign_products import erf_products
 from nnrg.theory.correlators.quadrature import Quadrature
 from nnrg.theory.gaussian_averages import gaussian_average, pair_average
@@ -112,12 +112,11 @@ def _factor(covariance: Floats) -> Floats:
 def _pairings(covariance: Floats, tuples: Tuples) -> Result:
     """Wick's theorem."""
     total, size = np.zeros(len(tuples)), np.zeros(len(tuples))
-    for partition in even_partitions(tuples.shape[1]):
-        if all(len(block) == 2 for block in partition):
-            pairs = [covariance[tuples[:, a], tuples[:, b]] for a, b in partition]
-            term = np.prod(pairs, axis=0)
-            total += term
-            size += np.abs(term)
+    for pairing in pairings(range(tuples.shape[1])):
+        pairs = [covariance[tuples[:, a], tuples[:, b]] for a, b in pairing]
+        term = np.prod(pairs, axis=0)
+        total += term
+        size += np.abs(term)
     return total, _ROUNDING * size
 
 

@@ -8,6 +8,8 @@ from math import gamma, pi
 import numpy as np
 import numpy.typing as npt
 
+from nnrg.theory._quadrature import legendre_panels
+
 __all__ = [
     "MOST_HOMOGENEOUS",
     "MOST_SMOOTH",
@@ -98,10 +100,8 @@ def n_homogeneous_levels(rank: int) -> int:
 def _pieces(breaks: Floats, nodes: int) -> Rule:
     """Gauss-Legendre rule on the circle, piece by piece between the breaks."""
     cuts = np.unique(np.mod(breaks, 2 * pi))
-    low, high = cuts, np.append(cuts[1:], cuts[0] + 2 * pi)
-    x, w = np.polynomial.legendre.leggauss(nodes)
-    half = (high - low)[:, None] / 2
-    return (low[:, None] + half * (x + 1)).ravel(), (half * w).ravel()
+    theta, weights = legendre_panels(np.append(cuts, cuts[0] + 2 * pi), nodes)
+    return theta.ravel(), weights.ravel()
 
 
 def _frame(rows: Floats) -> Floats:
@@ -131,10 +131,8 @@ def _sphere(rows: Floats, degree: int, nodes: int) -> Rule:
     cuts = np.sort(np.arctan(-along / rows[:, -1]), axis=1)
     ends = np.full((len(equator), 1), pi / 2)
     cuts = np.concatenate([-ends, cuts, ends], axis=1)
-    x, w = np.polynomial.legendre.leggauss(degree + 8)
-    half = np.diff(cuts, axis=1)[:, :, None] / 2
-    psi = (cuts[:, :-1, None] + half * (x + 1)).reshape(len(equator), -1)
-    share = (half * w).reshape(len(equator), -1) * np.cos(psi) * weight[:, None]
+    psi, share = (x.reshape(len(equator), -1) for x in legendre_panels(cuts, degree + 8))
+    share = share * np.cos(psi) * weight[:, None]
     across = np.cos(psi)[:, :, None] * equator[:, None, :]
     directions = np.concatenate([across, np.sin(psi)[:, :, None]], axis=2)
     return directions.reshape(-1, 3), share.ravel()

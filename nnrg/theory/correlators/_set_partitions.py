@@ -2,49 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import cache
+from collections.abc import Callable
 from math import factorial, prod
 
 import numpy as np
 import numpy.typing as npt
 
+from nnrg.stats._set_partitions import Partition, even_partitions
+
 __all__ = [
     "cumulant_weight",
     "double_factorial",
-    "even_partitions",
-    "partitions",
     "sum_over_partitions",
 ]
 
 Floats = npt.NDArray[np.float64]
 Tuples = npt.NDArray[np.intp]
-Partition = tuple[tuple[int, ...], ...]
 Value = Callable[[Tuples], tuple[Floats, Floats]]
-
-
-def _partitions(items: tuple[int, ...]) -> Iterator[Partition]:
-    if not items:
-        yield ()
-        return
-    first, rest = items[0], items[1:]
-    for chosen in range(2 ** len(rest)):
-        block = [x for bit, x in enumerate(rest) if chosen >> bit & 1]
-        left = tuple(x for x in rest if x not in block)
-        for others in _partitions(left):
-            yield ((first, *block), *others)
-
-
-@cache
-def partitions(order: int) -> tuple[Partition, ...]:
-    """Return all partitions of ``0 .. order - 1`` into sets."""
-    return tuple(_partitions(tuple(range(order))))
-
-
-@cache
-def even_partitions(order: int) -> tuple[Partition, ...]:
-    """Return the partitions into sets of even size: all that a symmetric law needs."""
-    return tuple(p for p in partitions(order) if all(len(block) % 2 == 0 for block in p))
 
 
 def double_factorial(order: int) -> int:

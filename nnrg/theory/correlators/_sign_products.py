@@ -8,6 +8,8 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
+from nnrg.theory._quadrature import legendre_panels
+
 __all__ = ["erf_products", "sign_products"]
 
 Floats = npt.NDArray[np.float64]
@@ -100,9 +102,8 @@ def _work(order: int, nodes: int) -> int:
 @cache
 def _rule(nodes: int) -> tuple[Floats, Floats]:
     """Nodes t = sin(theta) and weights cos(theta) dtheta on 0 .. pi/2."""
-    x, w = np.polynomial.legendre.leggauss(nodes)
-    theta = (x + 1) * np.pi / 4
-    return np.sin(theta), w * np.pi / 4 * np.cos(theta)
+    theta, weight = (x[0] for x in legendre_panels([0.0, np.pi / 2], nodes))
+    return np.sin(theta), weight * np.cos(theta)
 
 
 def _signs(correlation: Floats, nodes: int) -> Floats:

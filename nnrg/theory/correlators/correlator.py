@@ -9,23 +9,16 @@ import numpy as np
 import numpy.typing as npt
 
 from nnrg.errors import ArgumentError
-from nnrg.stats.estimate import format_value_error
+from nnrg.stats.estimate import shown_number
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["ConnectedCorrelator", "shown_number"]
+__all__ = ["ConnectedCorrelator"]
 
 Floats = npt.NDArray[np.float64]
 
 _ROWS = 12
-
-
-def shown_number(value: float, error: float) -> str:
-    """Write a number with its error, or nine digits where all of them are right."""
-    if error <= 1e-10 * abs(value):
-        return f"{value:.9g}"
-    return format_value_error(value, error)
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

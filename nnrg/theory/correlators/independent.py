@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from nnrg._validate import as_count, as_real
 from nnrg.errors import ArgumentError
+from nnrg.stats._set_partitions import Partition
 from nnrg.theory.correlators._set_partitions import (
-    Partition,
     cumulant_weight,
     double_factorial,
     sum_over_partitions,

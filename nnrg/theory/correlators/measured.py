@@ -12,13 +12,12 @@ from nnrg._validate import as_count
 from nnrg.errors import ArgumentError, NonFiniteError
 from nnrg.simulate._inputs import as_inputs
 from nnrg.simulate.shallow import one_hidden_layer
-from nnrg.stats._joint_result import lonely_groups
-from nnrg.stats.estimate import Estimate, format_value_error
+from nnrg.stats._heavy_tails import heavy_tail
+from nnrg.stats.estimate import Estimate, format_value_error, shown_number
 from nnrg.stats.fits import chance_of_zero
 from nnrg.stats.joint_cumulants import JointCumulants, joint_cumulants
 from nnrg.stats.replicates import Replicates
 from nnrg.theory.correlators.architecture import Architecture
-from nnrg.theory.correlators.correlator import shown_number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,7 +26,6 @@ __all__ = [
     "MeasuredCorrelators",
     "cumulants_at",
     "ensemble_outputs",
-    "heavy_tail",
     "measured_correlators",
 ]
 
@@ -248,16 +246,6 @@ def ensemble_outputs(
     if n_networks is None:
         return None
     return one_hidden_layer(architecture, points, n_networks=n_networks, rng=rng)
-
-
-def heavy_tail(data: Replicates) -> str:
-    """Return a flag if a single group of networks makes most of a squared error.
-
-    Then the tail of the law has not been seen: value and error are both too small.
-    """
-    if any(lonely_groups(data)):
-        return "one group of networks makes half of the error: tails too heavy for it"
-    return ""
 
 
 def cumulants_at(samples: Floats, points: Floats, tuples: npt.ArrayLike) -> Replicates:

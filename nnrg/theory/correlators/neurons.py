@@ -12,10 +12,12 @@ import numpy.typing as npt
 
 from nnrg._validate import as_count, shown
 from nnrg.errors import AnalysisError, ArgumentError, NonFiniteError
+from nnrg.stats._set_partitions import partitions
 from nnrg.stats.estimate import Estimate
-from nnrg.stats.jackknife import jackknife_covariance, leave_one_out
+from nnrg.stats.jackknife import leave_one_out
 from nnrg.stats.partition import sample_groups
-from nnrg.theory.correlators._set_partitions import cumulant_weight, partitions
+from nnrg.stats.replicates import Replicates
+from nnrg.theory.correlators._set_partitions import cumulant_weight
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -245,13 +247,13 @@ def measured_neurons(neurons: npt.ArrayLike, *, groups: int = 64) -> NeuronDecom
     rows = _contributions({k: leave_one_out(s) / kept for k, s in sums.items()}, width)
     n_names = len(full)
     flat = rows.transpose(1, 0, 2).reshape(sizes.size, -1)
-    covariance = jackknife_covariance(flat, full.ravel(), sizes)
+    errors = Replicates.from_jackknife(full.ravel(), flat, sizes).errors()
     scaled = h.sum(axis=1) / width**0.5
     names = ("one neuron", *("+".join(map(str, key)) for key in list(_WAYS)[1:]))
     return NeuronDecomposition(
         names=(*names, "all", "across neurons"),
         values=full,
-        errors=np.sqrt(np.diag(covariance)).reshape(n_names, -1),
+        errors=errors.reshape(n_names, -1),
         variance=scaled.var(axis=0, ddof=1),
         width=width,
         n_networks=n_networks,

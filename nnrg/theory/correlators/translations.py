@@ -10,10 +10,10 @@ import numpy.typing as npt
 
 from nnrg.errors import ArgumentError
 from nnrg.simulate._inputs import as_inputs
-from nnrg.stats.estimate import format_value_error
+from nnrg.stats._heavy_tails import heavy_tail
+from nnrg.stats.estimate import format_value_error, shown_number
 from nnrg.theory.correlators.architecture import Architecture
-from nnrg.theory.correlators.correlator import shown_number
-from nnrg.theory.correlators.measured import cumulants_at, ensemble_outputs, heavy_tail
+from nnrg.theory.correlators.measured import cumulants_at, ensemble_outputs
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -1,14 +1,13 @@
-"""Attracting correlation of two inputs in the chaotic phase, and depth scales of slopes."""
+"""Attracting correlation of two inputs in the chaotic phase."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from nnrg.activation_functions import Activation
-from nnrg.theory.criticality.fixed_points import MARGINAL
 from nnrg.theory.layer_kernel import decorrelation, slope_kernel
 
-__all__ = ["correlation_fixed_point", "depth_scale"]
+__all__ = ["correlation_fixed_point"]
 
 _SMALLEST = 1e-16
 
@@ -42,16 +41,3 @@ def correlation_fixed_point(
     above = float(w2 * slope_kernel(phi, q, q, 1 - epsilon + shift)[0])
     drift = abs(above - slope) / shift * epsilon_error + 2 * abs(slope) * q_error / q
     return 1 - epsilon, epsilon_error, slope, slope_error + drift
-
-
-def depth_scale(slope: float, error: float) -> tuple[float, float]:
-    """Return -1 / ln |slope| and its error; infinite at slope 1, NaN above."""
-    size = abs(slope)
-    if abs(size - 1) <= max(MARGINAL, error):
-        return np.inf, np.nan
-    if not size < 1:
-        return np.nan, np.nan
-    if size == 0:
-        return 0.0, 0.0
-    scale = float(-1 / np.log(size))
-    return scale, scale**2 * error / size

@@ -11,19 +11,27 @@ import numpy.typing as npt
 from nnrg._validate import as_real, shown
 from nnrg.activation_functions import Activation, Function, as_activation
 from nnrg.errors import AnalysisError, ArgumentError
-from nnrg.theory._roots import bracketed_roots
-from nnrg.theory.criticality.fixed_points import limit_moments
+from nnrg.theory.criticality._critical_points import inverted, line_at
+from nnrg.theory.criticality._depth_scales import depth_scales
+from nnrg.theory.criticality.fixed_points import MARGINAL, limit_moments
 from nnrg.theory.gaussian_averages import selected_moments
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["CriticalLine", "critical_line", "line_at", "search_grid"]
+__all__ = ["CriticalLine", "critical_line"]
 
 Array = npt.NDArray[np.float64]
 
-# Variances that are searched, and points per decade.
-_LOWEST, _HIGHEST, _PER_DECADE = 1e-7, 1e7, 32
+_COLUMNS = (
+    "sigma_w",
+    "sigma_b",
+    "sigma_w_error",
+    "sigma_b_error",
+    "q_error",
+    "chi_par",
+    "chi_par_error",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +47,9 @@ class CriticalLine:
         A network with these two has the fixed point q with chi_1 = 1.
     sigma_w_error, sigma_b_error, q_error : ndarray
         Of quadrature, rounding and root finding; zero in the given column.
-    chi_par : ndarray, dimensionless
+    chi_par, chi_par_error : ndarray, dimensionless
         Slope of the map of q there; the fixed point is unstable beyond 1.
-    xi_q : ndarray, layers
+    xi_q, xi_q_error : ndarray, layers
         -1 / ln |chi_par|; NaN where unstable.
     solutions : ndarray of int
         Critical points found at this value; the row shows a stable one of the smallest q.
@@ -58,7 +66,9 @@ class CriticalLine:
     sigma_b_error: Array
     q_error: Array
     chi_par: Array
+    chi_par_error: Array
     xi_q: Array
+    xi_q_error: Array
     solutions: npt.NDArray[np.intp]
     flags: tuple[str, ...]
 
@@ -72,7 +82,8 @@ class CriticalLine:
         import pandas as pd
 
         names = ("sigma_w", "sigma_w_error", "sigma_b", "sigma_b_error", "q", "q_error")
-        table = {name: getattr(self, name) for name in (*names, "chi_par", "xi_q", "solutions")}
+        scales = ("chi_par", "chi_par_error", "xi_q", "xi_q_error", "solutions")
+        table = {name: getattr(self, name) for name in (*names, *scales)}
         return pd.DataFrame({**table, "flag": list(self.flags)})
 
     def __str__(self) -> str:
@@ -88,23 +99,6 @@ class CriticalLine:
                 f"{self.chi_par[i]:9.6f}  {self.xi_q[i]:9.5g}  {self.flags[i]}".rstrip()
             )
         return "\n".join(lines)
-
-
-def search_grid() -> Array:
-    """Return the variances that are searched."""
-    count = int(np.log10(_HIGHEST / _LOWEST) * _PER_DECADE) + 1
-    return np.logspace(np.log10(_LOWEST), np.log10(_HIGHEST), count)
-
-
-def line_at(phi: Activation, q: Array) -> tuple[Array, Array, Array, Array]:
-    """Return sigma_w^2 and sigma_b^2 of the critical point with this q > 0, and their errors."""
-    m, errors = selected_moments(phi, q, ("square", "slope_square"))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        w2 = 1 / m["slope_square"]
-        w2_error = errors["slope_square"] * w2**2
-        b2 = q - w2 * m["square"]
-        b2_error = w2 * errors["square"] + w2_error * m["square"] + 4e-16 * q
-    return w2, b2, w2_error, b2_error
 
 
 def critical_line(
@@ -171,7 +165,7 @@ def critical_line(
     elif name == "q":
         line = _rows(phi, name, grid, grid, np.ones(len(grid), dtype=np.intp), limit)
     else:
-        line = _rows(phi, name, grid, *_inverted(phi, name, grid**2), limit)
+        line = _rows(phi, name, grid, *inverted(phi, name, grid**2), limit)
     if np.isnan(line.sigma_w).all():
         raise AnalysisError(
             f"{phi} has no critical point for {name} from {grid.min():g} to {grid.max():g}: "
@@ -200,51 +194,14 @@ def _single_point(phi: Activation, name: str, grid: Array) -> CriticalLine:
         sigma_b_error=np.where(here, 0.0, nan),
         q_error=np.where(here & (name == "q"), 0.0, nan),
         chi_par=np.where(here, 1.0, nan),
+        chi_par_error=np.where(here, 0.0, nan),
         xi_q=np.where(here, np.inf, nan),
+        xi_q_error=nan,
         solutions=here.astype(np.intp),
         flags=tuple(
             "" if ok else f"critical at sigma_w = {point:.9g}, sigma_b = 0 only" for ok in here
         ),
     )
-
-
-def _inverted(phi: Activation, name: str, targets: Array) -> tuple[Array, npt.NDArray[np.intp]]:
-    """Return q of a critical point for each target sigma^2, NaN if none, and how many there are."""
-    grid = search_grid()
-    w2, b2, w2_error, b2_error = line_at(phi, grid)
-    column, error = (b2, b2_error) if name == "sigma_b" else (w2, w2_error)
-    gap = column - targets[:, None]
-    # Differences below their error have no sign; a root needs one at both ends.
-    sign = np.where(np.abs(gap) > 4 * error, np.sign(gap), np.nan)
-    row, place = np.nonzero(sign[:, :-1] * sign[:, 1:] < 0)
-
-    def function(log_q: Array) -> Array:
-        w2, b2, _, _ = line_at(phi, np.exp(log_q))
-        return (b2 if name == "sigma_b" else w2) - targets[row]
-
-    x = np.log(grid)
-    roots = np.exp(bracketed_roots(function, x[place], x[place + 1])) if len(row) else np.empty(0)
-    if len(roots):
-        m, _ = selected_moments(phi, roots, ("square", "slope_square", "first"))
-        _, b2, _, b2_error = line_at(phi, roots)
-        sound = b2 >= -4 * b2_error
-        stable = np.abs(m["first"] / m["slope_square"]) < 1
-    else:
-        sound = stable = np.empty(0, dtype=bool)
-    q, solutions = np.full(len(targets), np.nan), np.zeros(len(targets), dtype=np.intp)
-    at_zero = limit_moments(phi) if abs(float(phi(0.0))) < 1e-300 else None
-    for i, target in enumerate(targets):
-        mine = np.flatnonzero((row == i) & sound)
-        order = mine[np.lexsort((roots[mine], ~stable[mine]))]
-        solutions[i] = len(order)
-        if len(order):
-            q[i] = roots[order[0]]
-        if at_zero and at_zero["slope_square"] > 1e-16:  # else phi is flat at zero
-            wanted = 0.0 if name == "sigma_b" else 1 / at_zero["slope_square"]
-            if abs(target - wanted) <= 1e-12 * wanted + 1e-300:
-                solutions[i] += 1
-                q[i] = 0.0
-    return q, solutions
 
 
 def _rows(
@@ -255,10 +212,7 @@ def _rows(
     solutions: npt.NDArray[np.intp],
     tolerance: float,
 ) -> CriticalLine:
-    columns = {
-        key: np.full(len(q), np.nan)
-        for key in ("sigma_w", "sigma_b", "sigma_w_error", "sigma_b_error", "q_error", "chi_par")
-    }
+    columns = {key: np.full(len(q), np.nan) for key in _COLUMNS}
     some = np.flatnonzero(q > 0)
     if len(some):
         at = q[some]
@@ -277,9 +231,9 @@ def _rows(
             b = np.where(b2 < -4 * b2_error, np.nan, b)
             # The error of a square root: linear, or that of the square itself next to zero.
             b_error = np.minimum(b2_error / (2 * b), np.sqrt(b2_error))
-        chi_par = w2 * selected_moments(phi, at, ("square", "first"))[0]["first"]
         missing = np.isnan(b)
-        values = (w, b, w2_error / (2 * w), b_error, q_error, chi_par)
+        chi_par, chi_par_error = _slopes(phi, at, q_error)
+        values = (w, b, w2_error / (2 * w), b_error, q_error, chi_par, chi_par_error)
         for key, value in zip(columns, values, strict=True):
             columns[key][some] = np.where(missing, np.nan, value)
         q = q.copy()
@@ -287,29 +241,35 @@ def _rows(
     zero = np.flatnonzero(q == 0)
     if len(zero):
         m = limit_moments(phi)
-        values_0 = (m["slope_square"] ** -0.5, 0.0, 4e-16, 0.0, 0.0, 1.0)
+        values_0 = (m["slope_square"] ** -0.5, 0.0, 4e-16, 0.0, 0.0, 1.0, 0.0)
         for key, number in zip(columns, values_0, strict=True):
             columns[key][zero] = number
     if name != "q":
         there = np.isfinite(columns["sigma_w"])
         columns[name] = np.where(there, grid, np.nan)
         columns[f"{name}_error"] = np.where(there, 0.0, np.nan)
+    xi_q, xi_q_error = depth_scales(columns["chi_par"], columns["chi_par_error"])
     return CriticalLine(
         activation=str(phi),
         given=name,
         q=q,
-        xi_q=_depth_scales(columns["chi_par"]),
+        xi_q=xi_q,
+        xi_q_error=xi_q_error,
         solutions=solutions,
         flags=_flags(columns, solutions, tolerance),
         **columns,
     )
 
 
-def _depth_scales(chi_par: Array) -> Array:
-    size = np.abs(chi_par)
+def _slopes(phi: Activation, q: Array, q_error: Array) -> tuple[Array, Array]:
+    """Return chi_par = 1 + <phi phi''> / <phi'^2> on the line, and its error."""
+    shifts = q * np.array([[1.0], [1 - 1e-4], [1 + 1e-4]])
+    m, errors = selected_moments(phi, shifts, ("square", "slope_square", "first"))
     with np.errstate(divide="ignore", invalid="ignore"):
-        scale = -1 / np.log(size)
-    return np.where(size < 1 - 1e-9, scale, np.where(size <= 1 + 1e-9, np.inf, np.nan))
+        slopes = m["first"] / m["slope_square"]
+        of_averages = errors["first"] + np.abs(slopes) * errors["slope_square"]
+        drift = np.abs(slopes[2] - slopes[1]) / (2e-4 * q) * q_error
+        return slopes[0], of_averages[0] / m["slope_square"][0] + drift
 
 
 def _flags(
@@ -320,7 +280,7 @@ def _flags(
         words = []
         if np.isnan(columns["sigma_w"][i]):
             words.append("no fixed point with chi_1 = 1 and sigma_b^2 >= 0")
-        elif abs(columns["chi_par"][i]) > 1 + 1e-9:
+        elif abs(columns["chi_par"][i]) > 1 + MARGINAL:
             words.append("q* unstable")
         if max(columns["sigma_w_error"][i], columns["sigma_b_error"][i]) > tolerance:
             words.append("error above tolerance")

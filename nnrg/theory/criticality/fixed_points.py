@@ -10,10 +10,18 @@ import numpy as np
 import numpy.typing as npt
 
 from nnrg.activation_functions import Activation
-from nnrg.theory._roots import bracketed_roots
+from nnrg.theory._roots import bracketed_roots, log_grid
 from nnrg.theory.gaussian_averages import moments, selected_moments
 
-__all__ = ["MARGINAL", "FixedPoint", "find_fixed_points", "limit_moments", "reached"]
+__all__ = [
+    "MARGINAL",
+    "FixedPoint",
+    "bracketed_fixed_points",
+    "find_fixed_points",
+    "limit_moments",
+    "reached",
+    "slopes_far_out",
+]
 
 Array = npt.NDArray[np.float64]
 
@@ -108,12 +116,7 @@ def _on(phi: Activation, grid: Array) -> list[Array]:
 @lru_cache(maxsize=16)
 def _scan(phi: Activation) -> list[Array]:
     """Return the part of the search that is the same for all sigma; its arrays are not written."""
-    return _on(phi, _spaced(_LOWEST, _HIGHEST))
-
-
-def _spaced(low: float, high: float) -> Array:
-    decades = np.log10(high / low)
-    return np.logspace(np.log10(low), np.log10(high), int(decades * _PER_DECADE) + 2)
+    return _on(phi, log_grid(_LOWEST, _HIGHEST, _PER_DECADE))
 
 
 def _searched(phi: Activation, w2: float, b2: float) -> list[Array]:
@@ -125,7 +128,7 @@ def _searched(phi: Activation, w2: float, b2: float) -> list[Array]:
         middle = [column[parts[0][0] > low] for column in parts[0]]
         start = np.array([low])
         if low < _LOWEST:
-            start = np.append(start, _spaced(low, _LOWEST)[1:-1])
+            start = np.append(start, log_grid(low, _LOWEST, _PER_DECADE)[1:-1])
         parts = [_on(phi, start), middle]
     end, square, _, known = (column[-1:] for column in parts[-1])
     top = w2 * (square[0] if len(square) else 1.0) + b2
@@ -134,7 +137,7 @@ def _searched(phi: Activation, w2: float, b2: float) -> list[Array]:
         last = float(end[0]) if len(end) else float(parts[0][0][-1])
         high = min(1e3 * max(top, last), _BEYOND)
         if high > last:
-            parts.append(_on(phi, _spaced(last, high)[1:]))
+            parts.append(_on(phi, log_grid(last, high, _PER_DECADE)[1:]))
     return [np.concatenate(columns) for columns in zip(*parts, strict=True)]
 
 
@@ -195,6 +198,17 @@ def limit_moments(phi: Activation) -> dict[str, float]:
     return {**out, "second": best / 2, "error": (abs(fine - coarse) / 100 + noise) / 2}
 
 
+def slopes_far_out(phi: Activation, w2: float) -> tuple[float, float, float, float]:
+    """Return chi_1 and chi_par at large q, each with what it still changes; NaN if not known."""
+    m = moments(phi, [_HIGHEST / 10, _HIGHEST])
+    values = []
+    for name in ("slope_square", "first"):
+        less, value = w2 * getattr(m, name)
+        error = w2 * m.errors[name][1] + abs(value - less)
+        values += [float(value), float(error)] if np.isfinite(error) else [np.nan, np.nan]
+    return values[0], values[1], values[2], values[3]
+
+
 def _is_zero(phi: Activation) -> bool:
     return bool(np.abs(phi(0.0)) < 1e-300)
 
@@ -232,15 +246,26 @@ def _fixed_point(phi: Activation, w2: float, b2: float, q: float) -> FixedPoint:
     return FixedPoint(q, error, float(chi_1[0]), error_1, slope, error_par, kind)
 
 
+def _gap(phi: Activation, w2: Array | float, b2: Array | float, log_q: Array) -> Array:
+    q = np.exp(log_q)
+    square = selected_moments(phi, q, ("square",))[0]["square"]
+    return np.asarray((w2 * square + b2) / q - 1)
+
+
+def bracketed_fixed_points(
+    phi: Activation, w2: Array | float, b2: Array | float, low: Array, high: Array
+) -> Array:
+    """Return q = sigma_w^2 <phi^2> + sigma_b^2 between ends ln q where the difference changes sign.
+
+    There may be another sigma_w^2 and sigma_b^2 for each pair of ends.
+    """
+    return np.exp(bracketed_roots(lambda x: _gap(phi, w2, b2, x), low, high))
+
+
 def _roots(
     phi: Activation, w2: float, b2: float, grid: Array, excess: Array, tilt: Array
 ) -> list[float]:
     """Return roots of G(q) = q, simple ones and those where it only touches."""
-
-    def gap(log_q: Array) -> Array:
-        q = np.exp(log_q)
-        square = selected_moments(phi, q, ("square",))[0]["square"]
-        return np.asarray((w2 * square + b2) / q - 1)
 
     def slope(log_q: Array) -> Array:
         q = np.exp(log_q)
@@ -258,12 +283,13 @@ def _roots(
     places = np.flatnonzero(turned)
     if len(places):
         extrema = bracketed_roots(slope, x[places], x[places + 1])
-        for i, extremum, value in zip(places, extrema, gap(extrema), strict=True):
+        gaps = _gap(phi, w2, b2, extrema)
+        for i, extremum, value in zip(places, extrema, gaps, strict=True):
             if abs(value) <= _TOUCH:
                 roots.append(float(np.exp(extremum)))
             elif np.sign(value) != np.sign(excess[i]):
                 low += [x[i], extremum]
                 high += [extremum, x[i + 1]]
     if low:
-        roots += list(np.exp(bracketed_roots(gap, np.array(low), np.array(high))))
+        roots += list(bracketed_fixed_points(phi, w2, b2, np.array(low), np.array(high)))
     return sorted(float(q) for q in roots)

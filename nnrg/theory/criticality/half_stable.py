@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from nnrg.activation_functions import Activation, Function, as_activation
 from nnrg.theory._roots import bracketed_roots
-from nnrg.theory.criticality.critical_line import critical_line, search_grid
+from nnrg.theory.criticality._critical_points import search_grid
+from nnrg.theory.criticality.critical_line import critical_line
 from nnrg.theory.gaussian_averages import moments
 
 __all__ = ["HalfStablePoint", "half_stable_points"]

@@ -22,7 +22,8 @@ class Lyapunov:
     ----------
     value, error : float, per layer
         Annealed: of the mean square, ln(chi_1) / 2. Quenched: of the mean logarithm, what a typical
-        network does. At infinite width the two agree.
+        network does, to leading order in 1/n with the metric held at its fixed point. At infinite
+        width the two agree.
     kind : {"annealed", "quenched"}
     width : int or None
         None is infinite.
@@ -35,7 +36,9 @@ class Lyapunov:
     -----
     At width n the squared length of a tangent vector is multiplied per layer by chi_1 times a mean
     of n independent numbers of relative variance (3 r - 1) / n, r = <phi'^4> / <phi'^2>^2, so that
-    E ln |v|^2 per layer = ln chi_1 - (3 r - 1) / (2 n) + O(1/n^2).
+    E ln |v|^2 per layer = ln chi_1 - (3 r - 1) / (2 n) + O(1/n^2). That is all of order 1/n for
+    scale-invariant functions. For others the metric fluctuates as well, which adds terms of the
+    same order: `nnrg.theory.loops.quenched_exponent` has them, and the order 1/n^2.
     """
 
     value: float
@@ -72,7 +75,10 @@ def lyapunov(
         error = chi_1_error / (2 * chi_1) if chi_1 > 0 else 0.0
     correction, note = 0.0, ""
     if width is not None and not exact:
-        note = "fluctuations of the metric, also of order 1/n, are in nnrg.theory.loops only"
+        note = (
+            "without fluctuations of the metric, also of order 1/n: take "
+            "nnrg.theory.loops.quenched_exponent"
+        )
     if width is not None and kind == "quenched":
         ratio = float(at.slope_fourth / at.slope_square**2)
         correction = -(3 * ratio - 1) / (4 * width)

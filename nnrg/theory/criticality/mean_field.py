@@ -11,9 +11,16 @@ import numpy.typing as npt
 from nnrg._validate import as_real
 from nnrg.activation_functions import Activation, Function, as_activation
 from nnrg.errors import ArgumentError
-from nnrg.stats.estimate import format_value_error
-from nnrg.theory.criticality._correlation import correlation_fixed_point, depth_scale
-from nnrg.theory.criticality.fixed_points import MARGINAL, FixedPoint, find_fixed_points, reached
+from nnrg.theory.criticality._correlation import correlation_fixed_point
+from nnrg.theory.criticality._depth_scales import depth_scales
+from nnrg.theory.criticality._mean_field_text import text
+from nnrg.theory.criticality.fixed_points import (
+    MARGINAL,
+    FixedPoint,
+    find_fixed_points,
+    reached,
+    slopes_far_out,
+)
 from nnrg.theory.criticality.lyapunov import Lyapunov, lyapunov
 from nnrg.theory.criticality.trajectory import Trajectory, propagate
 from nnrg.theory.gaussian_averages import moments, selected_moments
@@ -22,7 +29,6 @@ __all__ = ["MeanField"]
 
 Array = npt.NDArray[np.float64]
 
-_FAR = 1e8
 # Errors of chi_1 above which it is not critical but unknown.
 _TOLD = 1e-3
 
@@ -169,14 +175,9 @@ class MeanField:
         point = self._reached[0]
         if point:
             return point.chi_1, point.chi_1_error, point.chi_par, point.chi_par_error
-        m = moments(self.phi, [_FAR / 10, _FAR])
-        values = []
-        for name in ("slope_square", "first"):
-            less, value = self.w2 * getattr(m, name)
-            error = self.w2 * m.errors[name][1] + abs(value - less)
-            known = np.isfinite(error) and "alternates" not in self.divergence
-            values += [float(value), float(error)] if known else [np.nan, np.nan]
-        return values[0], values[1], values[2], values[3]
+        if "alternates" in self.divergence:
+            return np.nan, np.nan, np.nan, np.nan
+        return slopes_far_out(self.phi, self.w2)
 
     @property
     def chi_1(self) -> float:
@@ -238,22 +239,22 @@ class MeanField:
     @property
     def xi_q(self) -> float:
         """Layers in which a deviation of q decays by e."""
-        return depth_scale(self.chi_par, self.chi_par_error)[0]
+        return float(depth_scales(self.chi_par, self.chi_par_error)[0])
 
     @property
     def xi_q_error(self) -> float:
         """Error of xi_q."""
-        return depth_scale(self.chi_par, self.chi_par_error)[1]
+        return float(depth_scales(self.chi_par, self.chi_par_error)[1])
 
     @property
     def xi_c(self) -> float:
         """Layers in which a deviation of c decays by e."""
-        return depth_scale(self.chi_c, self.chi_c_error)[0]
+        return float(depth_scales(self.chi_c, self.chi_c_error)[0])
 
     @property
     def xi_c_error(self) -> float:
         """Error of xi_c."""
-        return depth_scale(self.chi_c, self.chi_c_error)[1]
+        return float(depth_scales(self.chi_c, self.chi_c_error)[1])
 
     @property
     def flag(self) -> str:
@@ -306,25 +307,4 @@ class MeanField:
         return propagate(self.phi, self.w2, self.b2, self.q0, depth, c0)
 
     def __str__(self) -> str:
-        def row(name: str, value: float, error: float, unit: str = "") -> str:
-            number = f"{value:g}" if not np.isfinite(value) else format_value_error(value, error)
-            return f"  {name:<8s}{number}{unit}"
-
-        exponent = self.lyapunov()
-        lines = [
-            f"mean field of {self.phi}, sigma_w = {self.sigma_w:.10g}, sigma_b = "
-            f"{self.sigma_b:.10g}: {self.phase}",
-            row("q*", self.q_star, self.q_star_error),
-            row("chi_1", self.chi_1, self.chi_1_error),
-            row("chi_par", self.chi_par, self.chi_par_error),
-            row("c*", self.c_star, self.c_star_error),
-            row("chi_c*", self.chi_c, self.chi_c_error),
-            row("xi_q", self.xi_q, self.xi_q_error, " layers"),
-            row("xi_c", self.xi_c, self.xi_c_error, " layers"),
-            row("Lambda", exponent.value, exponent.error, " per layer (largest Lyapunov)"),
-            "fixed points of q: "
-            + (", ".join(f"{p.q:.8g} {p.stability}" for p in self.fixed_points) or "none"),
-            *([f"flag: {self.flag}"] if self.flag else []),
-            *(f"assumed: {line}" for line in self.assumptions),
-        ]
-        return "\n".join(lines)
+        return text(self)

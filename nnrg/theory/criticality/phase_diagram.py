@@ -11,10 +11,11 @@ import numpy.typing as npt
 from nnrg._validate import as_real, shown
 from nnrg.activation_functions import Activation, Function, as_activation
 from nnrg.errors import AnalysisError, ArgumentError
-from nnrg.theory._roots import bracketed_roots
+from nnrg.theory._roots import log_grid
 from nnrg.theory.criticality._correlation import correlation_fixed_point
+from nnrg.theory.criticality._depth_scales import depth_scales
 from nnrg.theory.criticality._hermite import chaotic_fixed_points
-from nnrg.theory.criticality.fixed_points import MARGINAL
+from nnrg.theory.criticality.fixed_points import MARGINAL, bracketed_fixed_points
 from nnrg.theory.gaussian_averages import selected_moments
 
 if TYPE_CHECKING:
@@ -174,8 +175,8 @@ def phase_diagram(
                 here = float(w2[place]), float(b2[place]), float(q[place])
                 row = correlation_fixed_point(phi, *here, float(q_error[place]))
             c[place], c_error[place], slope[place], slope_error[place] = row
-    xi_q, xi_q_error = _depth_scales(chi_par, chi_par_error)
-    xi_c, xi_c_error = _depth_scales(slope, slope_error)
+    xi_q, xi_q_error = depth_scales(chi_par, chi_par_error)
+    xi_c, xi_c_error = depth_scales(slope, slope_error)
     phase = np.where(chi_1 > 1, 1, -1)
     phase = np.where(np.isnan(q), 2, np.where(critical, 0, phase)).astype(np.int8)
     c_error = np.where(np.isnan(c), np.nan, c_error)
@@ -228,8 +229,7 @@ def _fixed_points(phi: Activation, w2: Array, b2: Array, q0: float) -> Array:
     top = far * w2.max() + b2.max()
     # A bounded function may have its fixed point further out.
     high = min(1e3 * top, _BEYOND) if top > _HIGHEST else _HIGHEST
-    count = int(np.log10(high / low) * _PER_DECADE) + 1
-    grid = np.sort(np.append(np.logspace(np.log10(low), np.log10(high), count), q0))
+    grid = np.sort(np.append(log_grid(low, high, _PER_DECADE), q0))
     m, _ = selected_moments(phi, grid, ("square", "first"))
     if not (m["first"][np.isfinite(m["first"])] >= -1e-12).all():
         raise AnalysisError(
@@ -257,21 +257,5 @@ def _fixed_points(phi: Activation, w2: Array, b2: Array, q0: float) -> Array:
             where.append(i)
     if where:
         ours = np.array(where)
-
-        def gap(log_q: Array) -> Array:
-            x = np.exp(log_q)
-            square = selected_moments(phi, x, ("square",))[0]["square"]
-            return np.asarray((w2[ours] * square + b2[ours]) / x - 1)
-
-        q[ours] = np.exp(bracketed_roots(gap, np.log(lows), np.log(highs)))
+        q[ours] = bracketed_fixed_points(phi, w2[ours], b2[ours], np.log(lows), np.log(highs))
     return q
-
-
-def _depth_scales(slope: Array, error: Array) -> tuple[Array, Array]:
-    size = np.abs(slope)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        scale = -1 / np.log(size)
-        spread = np.where(size > 0, scale**2 * error / size, 0.0)
-    edge = np.abs(size - 1) <= np.maximum(MARGINAL, error)
-    value = np.where(edge, np.inf, np.where(size < 1, scale, np.nan))
-    return value, np.where(np.isfinite(value), spread, np.nan)

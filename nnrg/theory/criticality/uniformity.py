@@ -13,7 +13,7 @@ from nnrg.activation_functions import Activation, Function, as_activation
 from nnrg.errors import AnalysisError, ArgumentError
 from nnrg.stats.estimate import format_value_error
 from nnrg.theory._roots import bracketed_roots
-from nnrg.theory.criticality.critical_line import line_at
+from nnrg.theory.criticality._critical_points import line_at
 from nnrg.theory.gaussian_averages import gaussian_average, selected_moments
 
 if TYPE_CHECKING:

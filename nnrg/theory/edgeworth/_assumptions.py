@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from nnrg.rg.cross_check._cumulant_tensors import multisets
 from nnrg.rg.diagnostics import constant_fraction, has_hard_edge, is_discrete, thinned
 from nnrg.rg.level_fit import ATOM
+from nnrg.stats._multisets import multisets
 from nnrg.stats.replicates import Replicates
 from nnrg.theory.edgeworth.inverse import RegularisedInverse
 

@@ -13,10 +13,10 @@ from nnrg.errors import ArgumentError
 from nnrg.rg.cross_check._cumulant_tensors import (
     expand,
     multiplicities,
-    multisets,
     symmetric_entries,
     transformed,
 )
+from nnrg.stats._multisets import multisets
 from nnrg.theory.edgeworth.diagrams import Diagram, feynman
 
 __all__ = ["MOST_ENTRIES", "check_memory", "coupling_terms", "lifted"]

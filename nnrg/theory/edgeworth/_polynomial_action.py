@@ -13,7 +13,8 @@ from math import factorial
 import numpy as np
 import numpy.typing as npt
 
-from nnrg.rg.cross_check._cumulant_tensors import multiplicities, multisets, ranks
+from nnrg.rg.cross_check._cumulant_tensors import multiplicities
+from nnrg.stats._multisets import multisets, ranks
 
 __all__ = ["polynomial_action"]
 

@@ -7,18 +7,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nnrg.rg.cumulants import align
-from nnrg.stats.estimate import Estimate, format_value_error
+from nnrg.stats.estimate import shown_number
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from nnrg.theory.edgeworth.result import ReconstructedAction
 
-__all__ = ["frame", "shown_estimate", "table"]
+__all__ = ["frame", "table"]
 
 _LABELS = {"action": "action", "1PI": "1PI (tree)", "schwinger-dyson": "Schwinger-Dyson"}
-# Errors of rounding are not worth their digits.
-_EXACT = 1e-8
 
 
 def frame(found: ReconstructedAction) -> pd.DataFrame:
@@ -53,18 +51,16 @@ def table(found: ReconstructedAction) -> str:
     source = "given correlators" if np.isnan(n) else f"{n:.0f} samples"
     lines = [["g_r(x, .., x)", *(_LABELS[k] for k in found.kinds), "last term"]]
     for r in found.legs():
-        cells = [
-            shown_estimate(found.local(r, kind=k)) if r in found.legs(k) else "-"
-            for k in found.kinds
-        ]
+        locals_ = [found.local(r, kind=k) if r in found.legs(k) else None for k in found.kinds]
+        cells = ["-" if g is None else shown_number(g.value, g.error) for g in locals_]
         last = found.last_term(r)
         lines.append([f"g{r}", *cells, "-" if np.isnan(last) else f"{last:.2g}"])
     worth = found.validity
     parts = [
         f"action to eps^{found.order} from {source}: {inverse}",
         align(lines, left=(0,)),
-        f"largest lambda_4 {shown_estimate(worth.excess)}, "
-        + f"loops change G^-1 by {shown_estimate(worth.loop_ratio)}",
+        f"largest lambda_4 {shown_number(worth.excess.value, worth.excess.error)}, "
+        f"loops change G^-1 by {shown_number(worth.loop_ratio.value, worth.loop_ratio.error)}",
     ]
     if found.locality is not None:
         parts.append(str(found.locality))
@@ -77,13 +73,6 @@ def table(found: ReconstructedAction) -> str:
     elif found.recommended == "none":
         parts.append("the series is not to be trusted" + _way_out(found))
     return "\n".join(parts)
-
-
-def shown_estimate(number: Estimate) -> str:
-    """Return a number with its error, or alone where that is no more than rounding."""
-    if number.error <= _EXACT * abs(number.value):
-        return f"{number.value:.8g}"
-    return format_value_error(number.value, number.error)
 
 
 def _way_out(found: ReconstructedAction) -> str:

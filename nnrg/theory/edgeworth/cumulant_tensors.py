@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from nnrg._validate import as_count, shown
+from nnrg._validate import as_count
 from nnrg.errors import AnalysisError, ArgumentError, NonFiniteError
 from nnrg.rg.cross_check._cumulant_tensors import (
     cumulants_from_moments,
@@ -28,6 +28,7 @@ from nnrg.theory.edgeworth._assumptions import (
     rounding_flags,
 )
 from nnrg.theory.edgeworth._contractions import check_memory
+from nnrg.theory.edgeworth._given_tensors import given_tensor, random_signs
 from nnrg.theory.edgeworth.inverse import RegularisedInverse, regularised_inverse
 
 __all__ = ["CumulantTensors"]
@@ -234,12 +235,12 @@ class CumulantTensors:
         rng = np.random.default_rng(0)
         rows: dict[int, list[Array]] = {}
         for k in orders:
-            whole = _tensor(f"the correlator of order {k}", tensors[k], n, k)
+            whole = given_tensor(f"the correlator of order {k}", tensors[k], n, k)
             rows[k] = [whole]
             if errors is not None:
-                spread = _tensor(f"the error of order {k}", errors[k], n, k)
+                spread = given_tensor(f"the error of order {k}", errors[k], n, k)
                 for _ in range(_PATTERNS):
-                    step = _signs(rng, n, k) * spread
+                    step = random_signs(rng, n, k) * spread
                     rows[k] += [whole + step / sqrt(_PATTERNS), whole - step / sqrt(_PATTERNS)]
         entries = {
             k: np.stack([symmetric_entries(transformed(t, inverse.coordinates), k) for t in stack])
@@ -278,27 +279,3 @@ def _noisy(entries: dict[int, Array], inverse: RegularisedInverse) -> dict[int, 
         b = inverse.coordinates
         entries[2] = entries[2] + inverse.nugget * symmetric_entries(b @ b.T, 2)
     return entries
-
-
-def _tensor(name: str, values: object, n: int, k: int) -> Array:
-    """Return a symmetric tensor of order k over n points."""
-    tensor = np.array(values, dtype=np.float64)
-    if tensor.ndim == 0:
-        tensor = tensor.reshape((1,) * k)
-    if tensor.shape != (n,) * k:
-        raise ArgumentError(f"{name} must have shape {(n,) * k}, got {tensor.shape}")
-    if not np.isfinite(tensor).all():
-        raise NonFiniteError(f"{name} holds NaN or infinity; got {shown(tensor.ravel()[:3])} ..")
-    swapped = np.moveaxis(tensor, 0, -1)
-    if not np.allclose(tensor, swapped, rtol=1e-6, atol=1e-9 * np.abs(tensor).max(initial=1e-300)):
-        raise ArgumentError(f"{name} must be symmetric in its points; average over their orders")
-    return tensor
-
-
-def _signs(rng: np.random.Generator, n: int, k: int) -> Array:
-    """Return random signs, the same for all orders of the points: a bit of a sum of random keys."""
-    keys = rng.integers(0, 2**64, size=n, dtype=np.uint64)
-    total = np.zeros((), dtype=np.uint64)
-    for _ in range(k):
-        total = total[..., None] + keys
-    return np.where(total >> np.uint64(63), -1.0, 1.0)

@@ -13,8 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nnrg.errors import AnalysisError, ArgumentError, NonFiniteError
-from nnrg.stats.estimate import Estimate
-from nnrg.theory.edgeworth._table import shown_estimate
+from nnrg.stats.estimate import Estimate, shown_number
 
 __all__ = ["LocalityResidual", "contact_fit", "locality_residual"]
 
@@ -60,10 +59,13 @@ class LocalityResidual:
         return ""
 
     def __str__(self) -> str:
+        one, each, strength = (
+            shown_number(number.value, number.error)
+            for number in (self.residual, self.residual_by_point, self.coupling)
+        )
         text = (
-            f"not local: {shown_estimate(self.residual)} of |G_c^(4)|, "
-            f"{shown_estimate(self.residual_by_point)} with a strength of each point; contact "
-            f"strength {shown_estimate(self.coupling)}"
+            f"not local: {one} of |G_c^(4)|, {each} with a strength of each point; contact "
+            f"strength {strength}"
         )
         if self.noise > 1e-8:
             text += f"; noise alone {self.noise:.2g}"

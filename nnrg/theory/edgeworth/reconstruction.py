@@ -15,8 +15,9 @@ from nnrg.lattice import Lattice
 from nnrg.rg.action import fit_couplings
 from nnrg.rg.basis import Basis
 from nnrg.rg.couplings import Couplings
-from nnrg.rg.cross_check._cumulant_tensors import expand, multiplicities, multisets
+from nnrg.rg.cross_check._cumulant_tensors import expand, multiplicities
 from nnrg.rg.renormalize import renormalize
+from nnrg.stats._multisets import multisets
 from nnrg.stats.estimate import Estimate
 from nnrg.stats.jackknife import Jackknife
 from nnrg.stats.replicates import Replicates

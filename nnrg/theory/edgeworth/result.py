@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import factorial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,16 +12,12 @@ import numpy.typing as npt
 from nnrg._validate import as_count, shown
 from nnrg.errors import ArgumentError
 from nnrg.rg.couplings import Couplings
-from nnrg.rg.cross_check._cumulant_tensors import (
-    expand,
-    monomials,
-    multiplicities,
-    transformed,
-)
+from nnrg.rg.cross_check._cumulant_tensors import expand, transformed
 from nnrg.stats.estimate import Estimate
 from nnrg.stats.replicates import Replicates
 from nnrg.theory.edgeworth._assumptions import NO_DENSITY
 from nnrg.theory.edgeworth._contractions import MOST_ENTRIES, lifted
+from nnrg.theory.edgeworth._evaluation import action_of_fields
 from nnrg.theory.edgeworth._table import frame, table
 from nnrg.theory.edgeworth._validity import Validity
 from nnrg.theory.edgeworth.comparison import ActionComparison, compared
@@ -37,7 +32,6 @@ __all__ = ["KINDS", "ReconstructedAction"]
 Array = npt.NDArray[np.float64]
 
 KINDS = ("action", "1PI", "schwinger-dyson")
-_CHUNK = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -245,20 +239,8 @@ class ReconstructedAction:
         ArgumentError
             If the fields have another number of points.
         """
-        c = self._modes(fields)
-        legs = self.legs(kind)
-        rows = {r: self.rows(r, kind=kind, order=order) for r in legs}
-        m = self.cumulants.n_modes
-        values, errors = np.empty(len(c)), np.empty(len(c))
-        for start in range(0, len(c), _CHUNK):
-            part = slice(start, start + _CHUNK)
-            powers = monomials(c[part], max(legs))
-            total = sum(
-                (powers[r] * (multiplicities(m, r) / factorial(r))) @ rows[r].T for r in legs
-            )
-            found = self.cumulants.replicates(np.asarray(total).T)
-            values[part], errors[part] = found.values, found.errors()
-        return values, errors
+        rows = {r: self.rows(r, kind=kind, order=order) for r in self.legs(kind)}
+        return action_of_fields(self.cumulants, rows, fields)
 
     def compare(
         self,
@@ -290,15 +272,6 @@ class ReconstructedAction:
         x = np.asarray(fields, dtype=np.float64)
         expected = np.asarray(true(x) if callable(true) else true, dtype=np.float64)
         return compared(expected, *self.action(x, kind=kind, order=order), kind=kind, fields=x)
-
-    def _modes(self, fields: npt.ArrayLike) -> Array:
-        x = np.asarray(fields, dtype=np.float64)
-        n = self.cumulants.inverse.n_points
-        if n == 1 and x.ndim <= 1:
-            x = x.reshape(-1, 1)
-        if x.ndim != 2 or x.shape[1] != n:
-            raise ArgumentError(f"fields must have shape (n_fields, {n}), got {np.shape(fields)}")
-        return np.asarray(x @ self.cumulants.inverse.coordinates.T)
 
     def _estimate(self, rows: Array, kind: str) -> Estimate:
         flag = "" if kind == "schwinger-dyson" else self.flag

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import floor, nan, pi
+from math import nan
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,11 +11,11 @@ import numpy.typing as npt
 
 from nnrg._validate import shown
 from nnrg.errors import ArgumentError
-from nnrg.simulate._waves import legendre_nodes
 from nnrg.simulate.engineered_network import EngineeredNetwork
 from nnrg.simulate.engineered_sample import EngineeredSample, LimitSample
 from nnrg.stats.estimate import Estimate
 from nnrg.stats.replicates import Replicates
+from nnrg.theory.engineering._pairs import field_at_pairs
 from nnrg.theory.engineering._sums import (
     N_FIELD,
     blocked,
@@ -239,7 +239,7 @@ def measure_engineered(sample: EngineeredSample | LimitSample) -> EngineeredActi
             f"{shown(type(sample).__name__)}; try sample_engineered(engineer(...))"
         )
     network, fields = sample.network, sample.node_fields()
-    distance, left, right = _pairs(network)
+    distance, left, right = field_at_pairs(network)
     pair = (fields @ left) * (fields @ right)
     middle = fields @ left[:, 0]
     parts = [field_sums(network, fields), pair, middle[..., None] ** 2, middle[..., None] ** 4]
@@ -294,30 +294,3 @@ def measure_engineered(sample: EngineeredSample | LimitSample) -> EngineeredActi
         ),
         flag="; ".join(flags),
     )
-
-
-def _pairs(network: EngineeredNetwork) -> tuple[Floats, Floats, Floats]:
-    """Return distances, and weights of the nodes (K, R) that give the field at both ends."""
-    nodes = network.quadrature()[0]
-    side = np.unique(nodes[:, -1])
-    count = floor(network.box * network.cutoff / pi * (1 + 1e-12)) + 1
-    distance = np.minimum(np.arange(count) * pi / network.cutoff, network.box)
-    ends = [_interpolation(side, sign * distance / 2) for sign in (-1, 1)]
-    if network.dimension == 2:
-        middle = _interpolation(side, np.zeros(1))
-        ends = [np.asarray(np.kron(end, middle), dtype=np.float64) for end in ends]
-    return distance, ends[0], ends[1]
-
-
-def _interpolation(nodes: Floats, points: Floats) -> Floats:
-    """Return the matrix (K, R) from values at Gauss-Legendre nodes to values at points.
-
-    The polynomial through the nodes is the field of a cutoff but for rounding.
-    """
-    half = nodes.size
-    roots, weights = legendre_nodes(half)
-    scale = nodes[-1] / roots[-1]
-    at = np.polynomial.legendre.legvander(points / scale, half - 1)
-    transform = np.polynomial.legendre.legvander(roots, half - 1) * weights[:, None]
-    norms = np.arange(half) + 0.5
-    return np.asarray(transform @ (norms[:, None] * at.T))

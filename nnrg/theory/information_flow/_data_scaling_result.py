@@ -9,9 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nnrg.rg.cumulants import align
-from nnrg.stats.estimate import Estimate, format_value_error
+from nnrg.stats.estimate import Estimate, format_value_error, shown_number
 from nnrg.stats.fits import FitResult
-from nnrg.theory.correlators.correlator import shown_number
 from nnrg.theory.information_flow import scales
 from nnrg.theory.information_flow.modes import KernelModes
 

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from nnrg.simulate.shallow import HiddenLayer, one_hidden_layer
+from nnrg.stats._heavy_tails import heavy_tail
 from nnrg.stats.fits import FitResult, correlated_fit
 from nnrg.stats.joint_cumulants import joint_cumulants
 from nnrg.stats.replicates import Replicates
-from nnrg.theory.correlators.measured import heavy_tail
 from nnrg.theory.information_flow._contact import COLUMNS, Grid, couplings
 
 __all__ = ["Measured", "measure"]

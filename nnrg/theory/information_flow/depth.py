@@ -11,7 +11,7 @@ import numpy.typing as npt
 from nnrg._validate import shown
 from nnrg.errors import ArgumentError
 from nnrg.rg.cumulants import align
-from nnrg.theory.correlators.correlator import shown_number
+from nnrg.stats.estimate import shown_number
 from nnrg.theory.criticality.mean_field import MeanField
 from nnrg.theory.information_flow import scales
 

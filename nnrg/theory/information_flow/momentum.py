@@ -13,9 +13,8 @@ import numpy.typing as npt
 from nnrg._validate import as_count, as_real, shown
 from nnrg.errors import AnalysisError, ArgumentError
 from nnrg.rg.cumulants import align
-from nnrg.stats.estimate import Estimate
+from nnrg.stats.estimate import Estimate, shown_number
 from nnrg.stats.replicates import Replicates
-from nnrg.theory.correlators.correlator import shown_number
 from nnrg.theory.information_flow import scales as statements
 
 if TYPE_CHECKING:

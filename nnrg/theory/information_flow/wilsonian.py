@@ -10,9 +10,8 @@ import numpy.typing as npt
 
 from nnrg._validate import as_real, shown
 from nnrg.errors import ArgumentError
-from nnrg.stats.estimate import Estimate
+from nnrg.stats.estimate import Estimate, shown_number
 from nnrg.stats.replicates import Replicates
-from nnrg.theory.correlators.correlator import shown_number
 from nnrg.theory.information_flow import scales
 from nnrg.theory.information_flow.modes import KernelModes
 

@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from nnrg.simulate.tangents import TangentSample
-from nnrg.stats.jackknife import jackknife_covariance, leave_one_out
+from nnrg.stats.jackknife import leave_one_out
 from nnrg.stats.partition import sample_groups
+from nnrg.stats.replicates import Replicates
 
 __all__ = ["jackknifed", "measured_gram", "measured_tangents"]
 
@@ -106,9 +107,6 @@ def jackknifed(samples: Array, statistics: Callable[[Array], Array]) -> tuple[Ar
     sizes = np.bincount(group).astype(np.float64)
     values = statistics(sums.sum(axis=0))
     replicates = np.stack([statistics(part) for part in leave_one_out(sums)])
-    errors = np.empty(values.size)
     flat = replicates.reshape(len(replicates), -1)
-    for i, value in enumerate(values.ravel()):
-        covariance = jackknife_covariance(flat[:, i : i + 1], [value], sizes)
-        errors[i] = np.sqrt(covariance[0, 0])
+    errors = Replicates.from_jackknife(values.ravel(), flat, sizes).errors()
     return values, errors.reshape(values.shape)

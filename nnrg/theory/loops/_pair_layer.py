@@ -10,6 +10,7 @@ import numpy.typing as npt
 from numpy.polynomial import hermite_e
 
 from nnrg.activation_functions import Activation
+from nnrg.theory._quadrature import legendre_panels
 from nnrg.theory.loops._system_size import LayerLaw, layer_law, products
 from nnrg.theory.loops._taylor import Taylor, monomials
 
@@ -118,21 +119,14 @@ def _polar(lower: Array, panels: tuple[int, int], nodes: int) -> tuple[Array, Ar
 
     In polar coordinates, for the kinks of both functions are rays from the origin.
     """
-    x, w = np.polynomial.legendre.leggauss(nodes)
     ray = atan2(-lower[1, 0], lower[1, 1])
     rays = np.sort(np.mod([pi / 2, -pi / 2, ray, ray + pi], 2 * pi))
     sectors = np.append(rays, rays[0] + 2 * pi)
     parts = [np.linspace(a, b, panels[1] + 1) for a, b in pairwise(sectors)]
     angles = np.unique(np.concatenate(parts))
     radii = np.linspace(0, _FAR, panels[0] + 1)
-    theta, in_angle = _panels(angles, x, w)
-    r, in_radius = _panels(radii, x, w)
+    theta, in_angle = (a.ravel() for a in legendre_panels(angles, nodes))
+    r, in_radius = (a.ravel() for a in legendre_panels(radii, nodes))
     points = np.stack([np.outer(r, np.cos(theta)).ravel(), np.outer(r, np.sin(theta)).ravel()])
     weights = np.outer(in_radius * r * np.exp(-r * r / 2) / (2 * pi), in_angle).ravel()
     return points, weights
-
-
-def _panels(edges: Array, x: Array, w: Array) -> tuple[Array, Array]:
-    half = np.diff(edges)[:, None] / 2
-    middle = (edges[1:] + edges[:-1])[:, None] / 2
-    return (middle + half * x).ravel(), (half * w).ravel()

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import exp, log, nan, sqrt
+from math import exp, log, nan
 
 import numpy as np
 import numpy.typing as npt
 
 from nnrg.activation_functions import Activation, as_activation
 from nnrg.errors import AnalysisError
-from nnrg.theory.gaussian_averages import moments
+from nnrg.theory.criticality.critical_line import critical_line
 from nnrg.theory.loops._stationary import stationary
 from nnrg.theory.loops.quenched import (
     QuenchedExponent,
@@ -152,26 +152,19 @@ def quenched_edge(
 
 
 def _infinite_edge(phi: Activation, sigma_b: float) -> tuple[float, float]:
-    """Return sigma_w and K* where chi_1 = 1, along the line sigma_w^2 = 1 / <phi'^2>_K."""
-    from scipy.optimize import brentq
-
+    """Return sigma_w and K* where chi_1 = 1 at infinite width."""
     if phi.slopes:
-        return sqrt(2 / (phi.slopes[0] ** 2 + phi.slopes[1] ** 2)), 1.0
+        # chi_1 does not depend on the metric, whatever sigma_b adds to it.
+        return float(critical_line(phi, q=1.0).sigma_w[0]), 1.0
     if sigma_b == 0:
         raise AnalysisError(
             f"with sigma_b = 0 the metric of {phi.name} has no exponential approach at the edge: "
             "its fluctuations grow with depth; take critical_slopes, or give sigma_b"
         )
-
-    def excess(k: npt.ArrayLike) -> Array:
-        m = moments(phi, k)
-        return np.asarray(m.variance - m.square / m.slope_square - sigma_b**2)
-
-    grid = np.geomspace(1e-4 * sigma_b**2, 1e4 * max(1.0, sigma_b**2), 121)
-    values = excess(grid)
-    for i in np.flatnonzero(np.sign(values[1:]) != np.sign(values[:-1])):
-        at = brentq(lambda x: float(excess(x)), grid[i], grid[i + 1], xtol=1e-14, rtol=1e-13)
-        m = moments(phi, at)
-        if abs(m.first) < m.slope_square:  # chi_par < 1: the metric tends to it
-            return float(1 / np.sqrt(m.slope_square)), float(at)
-    raise AnalysisError(f"{phi.name} has no stable edge of chaos at sigma_b = {sigma_b:g}")
+    try:
+        line = critical_line(phi, sigma_b=sigma_b)
+    except AnalysisError as error:
+        raise AnalysisError(f"{phi.name} has no stable edge of chaos: {error}") from None
+    if not abs(line.chi_par[0]) < 1:
+        raise AnalysisError(f"{phi.name} has no stable edge of chaos at sigma_b = {sigma_b:g}")
+    return float(line.sigma_w[0]), float(line.q[0])

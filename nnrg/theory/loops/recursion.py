@@ -11,6 +11,7 @@ from nnrg._validate import as_count, as_real
 from nnrg.activation_functions import Activation, as_activation
 from nnrg.errors import AnalysisError, ArgumentError
 from nnrg.simulate.tangents import as_widths
+from nnrg.stats._arrays import frozen
 from nnrg.theory.loops._layer import tangent_layer
 from nnrg.theory.loops._system_size import LayerLaw, Moments, next_moments
 from nnrg.theory.loops.expansion import QUANTITIES, FiniteWidth
@@ -147,10 +148,10 @@ def finite_width(
         at = at.scaled(np.array([1.0, growth**-0.5, 1 / growth]))
         c, log_d = c / np.sqrt(growth), log_d + np.log(growth)
     leading, first, second = (
-        {name: _frozen([row[i][name] for row in rows]) for name in QUANTITIES} for i in range(3)
+        {name: frozen([row[i][name] for row in rows]) for name in QUANTITIES} for i in range(3)
     )
     if order == 1:
-        second = {name: _frozen(np.full(depth, np.nan)) for name in QUANTITIES}
+        second = {name: frozen(np.full(depth, np.nan)) for name in QUANTITIES}
     return FiniteWidth(
         phi.name,
         sigma_w,
@@ -160,7 +161,7 @@ def finite_width(
         leading,
         first,
         second,
-        _frozen([row[3] for row in rows]),
+        frozen([row[3] for row in rows]),
         worst,
     )
 
@@ -202,9 +203,3 @@ def _terms(
         "tangent": x_2 - x**2 / 2,
     }
     return leading, first, second
-
-
-def _frozen(values: object) -> Array:
-    array = np.array(values, dtype=np.float64)
-    array.flags.writeable = False
-    return array

@@ -15,13 +15,14 @@ import numpy.typing as npt
 from numpy.polynomial import chebyshev
 
 from nnrg.activation_functions import Activation
+from nnrg.theory._quadrature import legendre_panels
 
 __all__ = ["Overlap", "overlaps"]
 
 Array = npt.NDArray[np.float64]
 Function = Callable[[Array], Array]
 
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(10)
+_NODES = 10
 # Panels end at these arguments of the function (and at its kinks) ...
 _OWN = 2.0 ** np.arange(-3, 9)
 # ... and at these standard deviations of the Gaussian.
@@ -68,10 +69,8 @@ def _outer(
             for kink in {*kinks, *(-k for k in kinks)}:
                 ends.append(np.array([kink, *(kink - spread), *(kink + spread)]) / scale)
     edges = np.unique(np.clip(np.concatenate(ends), _WIDE[0], _WIDE[-1]))
-    left, half = edges[:-1], np.diff(edges) / 2
-    u = (left + half)[:, None] + half[:, None] * _NODES
-    weight = half[:, None] * _WEIGHTS * _density(u)
-    return u.ravel(), weight.ravel()
+    u, weight = legendre_panels(edges, _NODES)
+    return u.ravel(), (weight * _density(u)).ravel()
 
 
 def _smoothed(function: Function, kinks: tuple[float, ...], mean: Array, spread: float) -> Array:
@@ -80,19 +79,18 @@ def _smoothed(function: Function, kinks: tuple[float, ...], mean: Array, spread:
         return function(mean)
     own = np.array([*-_OWN, 0.0, *_OWN, *kinks])
     total = np.zeros(len(mean))
-    step = max(1, _CHUNK // (len(_NODES) * (len(own) + len(_WIDE))))
+    step = max(1, _CHUNK // (_NODES * (len(own) + len(_WIDE))))
     for start in range(0, len(mean), step):
         m = mean[start : start + step]
         edges = np.clip((own - m[:, None]) / spread, _WIDE[0], _WIDE[-1])
         edges = np.concatenate([edges, np.broadcast_to(_WIDE, (len(m), len(_WIDE)))], axis=1)
         edges.sort(axis=1)
-        half = np.diff(edges, axis=1) / 2
-        row, panel = np.nonzero(half > 1e-14)
-        width = half[row, panel][:, None]
-        v = (edges[row, panel][:, None] + width) + width * _NODES
+        row, panel = np.nonzero(np.diff(edges, axis=1) > 2e-14)
+        ends = np.stack([edges[row, panel], edges[row, panel + 1]], axis=1)
+        v, weight = (x[:, 0] for x in legendre_panels(ends, _NODES))
         values = function(m[row][:, None] + spread * v) * _density(v)
         total[start : start + step] = np.bincount(
-            row, weights=(values @ _WEIGHTS) * width[:, 0], minlength=len(m)
+            row, weights=np.einsum("ij,ij->i", values, weight), minlength=len(m)
         )
     return total
 

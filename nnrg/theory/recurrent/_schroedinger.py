@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -9,12 +10,14 @@ import numpy as np
 import numpy.typing as npt
 from scipy.linalg import eigh_tridiagonal
 
-__all__ = ["Level", "lowest_level"]
+__all__ = ["Level", "ground_level", "lowest_level"]
 
 Array = npt.NDArray[np.float64]
 
 _POINTS = (500, 1000, 2000, 4000, 8000, 16000, 32000)
 _ENOUGH = 1e-10
+# Relative to gamma^2: a level deeper than the edge of the continuum by less is none.
+_SHALLOW = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,3 +79,27 @@ def lowest_level(
             if error < max(_ENOUGH * float(np.abs(diagonal - 2 / h**2).min()), floor):
                 break
     return Level(twice[-1], error, len(tau), tau, wave)
+
+
+def ground_level(
+    well: Callable[[Array], Array], length: float, edge: float, gamma: float
+) -> tuple[float, float]:
+    """Return the lowest even level and its error.
+
+    It is the edge of the continuum where the well holds none that is resolved.
+    """
+    depth = edge - float(well(np.array([0.0]))[0])
+    if depth < _SHALLOW * gamma**2:
+        return edge, max(depth, 1e-12 * gamma**2)
+    level = lowest_level(well, length, 0.0)
+    for _ in range(3):
+        gap = edge - level.energy
+        if gap > 0 and math.sqrt(gap) * length > 15:
+            return level.energy, level.error
+        # A shallow level reaches far out.
+        length = min(20 / math.sqrt(gap), 16 * length) if gap > 0 else 8 * length
+        level = lowest_level(well, length, 0.0)
+    gap = edge - level.energy
+    if gap <= 0:
+        return edge, depth
+    return level.energy, level.error + gap * math.exp(-2 * math.sqrt(gap) * length)

@@ -90,7 +90,11 @@ def is_silent(potential: NewtonianPotential) -> bool:
 
 
 def fixed_point(potential: NewtonianPotential) -> float | None:
-    """Return the first q > 0 with gamma^2 q = sigma_w^2 <phi^2> + sigma_b^2; None if none."""
+    """Return the first q > 0 with gamma^2 q = sigma_w^2 <phi^2> + sigma_b^2; None if none.
+
+    By the averages of the potential, so that its force vanishes there to rounding: those of
+    `nnrg.theory.criticality`, which finds all fixed points, are of another quadrature.
+    """
     least = potential.sigma_b**2 / potential.decay**2 or _FAINT
     return first_root(lambda q: force(potential, q), least)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -13,7 +12,7 @@ import numpy.typing as npt
 
 from nnrg.activation_functions import Activation, Function
 from nnrg.stats.estimate import Estimate
-from nnrg.theory.recurrent._schroedinger import lowest_level
+from nnrg.theory.recurrent._schroedinger import ground_level, lowest_level
 from nnrg.theory.recurrent._solve import overlap_error, solve_variance, variance_error
 from nnrg.theory.recurrent._trajectory import Trajectory, decaying
 from nnrg.theory.recurrent.potential import NewtonianPotential, parameters
@@ -31,8 +30,6 @@ _ASSUMED = (
     "stationary: memory of the initial state is lost",
 )
 _POINTS = 400
-# Relative to gamma^2: a level deeper than the edge of the continuum by less is none.
-_SHALLOW = 1e-9
 # Where Price's theorem is off by more, the numbers are not to be trusted.
 _POOR = 1e-6
 
@@ -229,31 +226,12 @@ def rnn_dmft(
 
     boundary = None if d == 0 else float(potential.force(q)) / (d / 2)
     zero = lowest_level(well, length, boundary)
-    level = _ground(well, length, edge, gamma)
-    level = Estimate(level.value, level.error + abs(zero.energy))
+    energy, error = ground_level(well, length, edge, gamma)
+    level = Estimate(energy, error + abs(zero.energy))
     tau = np.linspace(0, length, _POINTS)
     shape = {"tau": tau, "correlation": path(tau), "limit": path.rest}
     residuals = (zero.energy, path.residual, price)
     return _result(potential, variance, level, residuals, remark, shape)
-
-
-def _ground(well: Callable[[Array], Array], length: float, edge: float, gamma: float) -> Estimate:
-    """Lowest even level; the edge of the continuum where the well holds none that is resolved."""
-    depth = edge - float(well(np.array([0.0]))[0])
-    if depth < _SHALLOW * gamma**2:
-        return Estimate(edge, max(depth, 1e-12 * gamma**2))
-    level = lowest_level(well, length, 0.0)
-    for _ in range(3):
-        gap = edge - level.energy
-        if gap > 0 and math.sqrt(gap) * length > 15:
-            return Estimate(level.energy, level.error)
-        # A shallow level reaches far out.
-        length = min(20 / math.sqrt(gap), 16 * length) if gap > 0 else 8 * length
-        level = lowest_level(well, length, 0.0)
-    gap = edge - level.energy
-    if gap <= 0:
-        return Estimate(edge, depth)
-    return Estimate(level.energy, level.error + gap * math.exp(-2 * math.sqrt(gap) * length))
 
 
 def _result(

@@ -12,13 +12,14 @@ from scipy.optimize import brentq
 from nnrg._validate import as_real, shown
 from nnrg.activation_functions import Activation, Function, as_activation
 from nnrg.errors import ArgumentError
+from nnrg.theory._quadrature import legendre_panels
 from nnrg.theory.recurrent._overlap import Overlap, overlaps
 
 __all__ = ["NewtonianPotential", "newtonian_potential", "parameters"]
 
 Array = npt.NDArray[np.float64]
 
-_GAUSS, _GAUSS_WEIGHTS = np.polynomial.legendre.leggauss(24)
+_NODES, _NODES_OF_A_PERIOD = 24, 160
 _MEANT = {
     "sigma_w": "weights have variance sigma_w^2 / N",
     "sigma_b": "biases have variance sigma_b^2",
@@ -78,10 +79,9 @@ class NewtonianPotential:
         ends = self.overlap.angle([high, low])
         # No more than a quarter of a turn in one panel: the series change at pi / 2.
         cuts = np.unique([*ends, *(x for x in (np.pi / 4, np.pi / 2) if ends[0] < x < ends[1])])
-        half = np.diff(cuts) / 2
-        angle = (cuts[:-1] + half)[:, None] + half[:, None] * _GAUSS
+        angle, weights = legendre_panels(cuts, _NODES)
         values = self.force(self.variance * np.cos(angle)) * self.variance * np.sin(angle)
-        return float(((values @ _GAUSS_WEIGHTS) * half).sum())
+        return float((values * weights).sum())
 
     def value(self, c: npt.ArrayLike) -> Array:
         """Return V(c) for c from -c_0 to c_0; V(0) = 0."""
@@ -190,12 +190,11 @@ class NewtonianPotential:
             return float("inf") if self.motion == "decaying" else float("nan")
         q, turn = self.variance, self.turning_point
         middle, half = (q + turn) / 2, (q - turn) / 2
-        x, weights = np.polynomial.legendre.leggauss(160)
-        angle = np.pi / 2 * (1 + x)
+        angle, weights = (x[0] for x in legendre_panels([0.0, np.pi], _NODES_OF_A_PERIOD))
         c = middle + half * np.cos(angle)
         kinetic = np.array([self.kick + self.difference(float(p), q) for p in c])
         integrand = half * np.sin(angle) / np.sqrt(2 * kinetic)
-        return float(2 * (integrand @ weights) * np.pi / 2)
+        return float(2 * (integrand @ weights))
 
     def __str__(self) -> str:
         rest = "none" if self.rest is None else f"{self.rest:.8g}"

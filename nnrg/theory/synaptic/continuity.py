@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nnrg._validate import as_count
-from nnrg.theory.correlators.correlator import shown_number
+from nnrg.stats.estimate import shown_number
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from nnrg._validate import as_count, as_real
 from nnrg.errors import ArgumentError
+from nnrg.stats.estimate import shown_number
 from nnrg.stats.replicates import Replicates
-from nnrg.theory.correlators.correlator import shown_number
 from nnrg.theory.synaptic._samples import finite
 
 if TYPE_CHECKING:

@@ -10,9 +10,8 @@ import numpy.typing as npt
 
 from nnrg._validate import as_count, as_real
 from nnrg.errors import AnalysisError, ArgumentError
-from nnrg.stats.estimate import Estimate
+from nnrg.stats.estimate import Estimate, shown_number
 from nnrg.stats.replicates import Replicates
-from nnrg.theory.correlators.correlator import shown_number
 from nnrg.theory.synaptic._displacements import Displacements
 from nnrg.theory.synaptic._samples import averages
 from nnrg.theory.synaptic.perceptron import PerceptronVertices

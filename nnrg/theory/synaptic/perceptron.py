@@ -13,9 +13,8 @@ from nnrg._validate import as_count, as_real
 from nnrg.activation_functions import Activation, Function, as_activation
 from nnrg.errors import ArgumentError
 from nnrg.lattice import Lattice
-from nnrg.stats.estimate import Estimate
+from nnrg.stats.estimate import Estimate, shown_number
 from nnrg.stats.replicates import Replicates
-from nnrg.theory.correlators.correlator import shown_number
 from nnrg.theory.synaptic._activation_series import activation_series, squared_error_series
 from nnrg.theory.synaptic._samples import averages, data_arrays, finite, mean_estimate
 

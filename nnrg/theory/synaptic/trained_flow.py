@@ -10,10 +10,9 @@ import numpy.typing as npt
 
 from nnrg._validate import as_count, as_real
 from nnrg.errors import AnalysisError, ArgumentError
-from nnrg.stats.estimate import Estimate
+from nnrg.stats.estimate import Estimate, shown_number
 from nnrg.stats.partition import sample_groups
 from nnrg.stats.replicates import Replicates
-from nnrg.theory.correlators.correlator import shown_number
 from nnrg.theory.synaptic._elimination import block_modes
 from nnrg.theory.synaptic._samples import finite
 from nnrg.theory.synaptic.vertex_flow import VertexFlow

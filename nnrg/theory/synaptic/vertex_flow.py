@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from nnrg.stats.estimate import shown_number
 from nnrg.stats.replicates import Replicates
-from nnrg.theory.correlators.correlator import shown_number
 from nnrg.theory.synaptic.expansion import KernelExpansion
 from nnrg.theory.synaptic.perceptron import PerceptronVertices
 
