@@ -13,7 +13,7 @@ from nnrg.results import Measurement, Run, open_results
 
 __all__ = ["Parts"]
 
-PATIENCE = 5.0
+PATIENCE = 20.0
 """Seconds of work that may be lost: a run that is shorter writes no parts."""
 
 

@@ -31,7 +31,7 @@ Floats = npt.NDArray[np.float64]
 _SIDES = {"incoming": ("out",), "outgoing": ("in",), "both": ("out", "in")}
 # Units whose matrix of products, 8 bytes an entry, is kept for the next tensor, and bytes of all.
 _MOST_KEPT = 2048
-_ROOM = 1 << 27
+_ROOM = 48 << 20
 
 
 class UnitGraphs:

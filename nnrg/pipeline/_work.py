@@ -33,7 +33,7 @@ NUMBERS_PER_SECOND = 2.5e7
 # Seconds of work below which another process is not worth its start.
 _WORTH_A_PROCESS = 4.0
 # Numbers through null draws, a few seconds of work, that the further models of graphs may take.
-_FURTHER_NUMBERS = 1e8
+_FURTHER_NUMBERS = 5e7
 
 
 @dataclass(frozen=True, slots=True)

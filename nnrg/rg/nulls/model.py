@@ -31,7 +31,7 @@ Draw = Callable[[np.random.Generator], SynapticField | Flow]
 # Fields below so many values are measured faster than threads are started.
 _THREADED = 1 << 14
 # Draws that are made at once take so many bytes at most: block fields of all scales, and copies.
-_MOST_BYTES = 1 << 28
+_MOST_BYTES = 1 << 27
 _BYTES_A_VALUE = 24
 _COPIES = 2  # of the field alone
 _MOST_DRAWS = 1_000_000
