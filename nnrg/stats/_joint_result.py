@@ -80,7 +80,7 @@ class JointCumulants:
         """
         at, order = self.place(*variables), len(variables)
         value = float(self.replicates.values[at])
-        error = float(self.replicates.select(at).errors()[0])
+        error = float(self.errors(order)[at - self._span(order).start])
         null = 0.0 if order > 1 else None
         flag = self._flags(order, np.array([at]))[0]
         return Estimate(value, error, self.n_samples, null=null, flag=flag)

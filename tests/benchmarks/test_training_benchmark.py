@@ -59,8 +59,7 @@ def test_sixteen_seeds_together(widths):
         f"16 seeds of an MLP {widths}, 32 samples: as long as {together / alone:.1f} one by one "
         f"({alone / 300 * 1e6:.0f} us a step of one)"
     )
-    # Beyond, one seed alone is made of products already.
-    assert together / alone < (4.5 if model.n_parameters < 500 else 8)
+    assert together / alone < 4
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -91,7 +91,7 @@ def test_the_order_of_variables_does_not_matter():
     assert found.estimate(2, 0, 0, 1) == found.estimate(0, 1, 2, 0)
     tensor = found.tensor(3)
     np.testing.assert_array_equal(tensor, tensor.transpose(2, 0, 1))
-    assert found.error_tensor(3)[0, 1, 2] == pytest.approx(found.estimate(1, 2, 0).error, rel=1e-14)
+    assert found.error_tensor(3)[0, 1, 2] == found.estimate(1, 2, 0).error
     swapped = joint_cumulants(x[:, ::-1], 4)
     assert swapped.estimate(0, 2, 2, 1).value == pytest.approx(
         found.estimate(2, 0, 0, 1).value, rel=1e-10

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
@@ -26,7 +27,7 @@ def _share(name: str, value: object) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Optimiser:
+class Optimiser(ABC):
     """What optimisers share.
 
     Parameters
@@ -61,12 +62,12 @@ class Optimiser:
         """Return the largest stable product of learning rate and curvature; None if not known."""
         return None
 
-    def look_ahead(self, w: Array, state: Mapping[str, Array]) -> None:
+    def look_ahead(self, w: Array, state: Mapping[str, Array]) -> None:  # noqa: B027  (most take it where they are)
         """Move the weights to where the gradient is taken."""
 
+    @abstractmethod
     def update(self, w: Array, g: Array, state: Mapping[str, Array], rate: float, t: int) -> None:
         """Make step t with a gradient, which is overwritten."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True)
