@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from nnrg._theory_command import dynamics_words
+
 if TYPE_CHECKING:
     from argparse import ArgumentParser, _SubParsersAction
 
@@ -50,12 +52,14 @@ def add_theory(
     output.add_argument(
         "--style", choices=("aps", "nature"), default="aps", help="journal style of figures"
     )
-    for name, words in _HELP.items():
-        parents = [shared, output, *([model] if name in ("criticality", "edgeworth") else [])]
+    read = ("criticality", "edgeworth", *dynamics_words.READS_MODEL)
+    options = {**_OPTIONS, **dynamics_words.OPTIONS}
+    for name, words in {**_HELP, **dynamics_words.HELP}.items():
+        parents = [shared, output, *([model] if name in read else [])]
         one = names.add_parser(
             name, parents=parents, help=words, description=words[0].upper() + words[1:] + "."
         )
-        _OPTIONS[name](one)
+        options[name](one)
         one.set_defaults(run="nnrg._theory_command.run:theory")
 
 
