@@ -12,7 +12,7 @@ import numpy.typing as npt
 from nnrg.errors import ArgumentError
 from nnrg.rg.observables import Observables
 from nnrg.stats.estimate import format_value_error
-from nnrg.stats.multiple_testing import adjust_p_values, student_p_values
+from nnrg.stats.multiple_testing import adjust_p_values, outlier_scores, student_p_values
 
 __all__ = ["Evidence", "NullTest", "gather", "judge_null", "judge_together"]
 
@@ -90,12 +90,13 @@ class NullTest:
     p : float
         The smallest adjusted one; NaN where there is no number.
     rank_p : float
-        Share of the field and its draws whose largest score is as large as the field's: if the
-        field is exchangeable with its draws, at most a with chance a, whatever the law of the
-        numbers and however they depend on one another. Not below 1 / (draws + 1). In a run draws
-        count with the largest score of all fields, so that this holds for all fields together.
+        Share of the field and its draws whose score is as large as the field's: if the field is
+        exchangeable with its draws, at most a with chance a, whatever the law of the numbers and
+        however they depend on one another. Not below 1 / (draws + 1). In a run draws count with
+        the largest score of all fields, so that this holds for all fields together.
     scores : tuple of float
-        Largest score of the field, then of each draw.
+        How far the field, then each draw, stands out among the others in all numbers together: the
+        mean of log(S / S'), the sum of squares about the mean with and without that member.
     draws : int
     """
 
@@ -178,26 +179,11 @@ def judge_null(results: Sequence[Observables], null: str) -> NullTest:
         (replace(e, adjusted=float(a)) for e, a in zip(evidence, adjusted, strict=True)),
         key=lambda e: e.p,
     )
-    # Field and draws are treated alike, so that under the null all ranks are equally likely.
-    errors = np.nan_to_num([e.error for e in evidence], posinf=0.0)
-    largest = _distances(np.vstack([values, draws]), errors).max(axis=1)
-    rank_p = float(np.mean(largest >= largest[0]))
+    scores = outlier_scores(np.vstack([values, draws]))
+    rank_p = float(np.mean(scores >= scores[0]))
     return NullTest(
-        null, tuple(numbers), float(adjusted.min()), rank_p, tuple(largest.tolist()), count
+        null, tuple(numbers), float(adjusted.min()), rank_p, tuple(scores.tolist()), count
     )
-
-
-def _distances(everyone: Array, errors: Array) -> Array:
-    """Return how far each member is from all the others, in each number.
-
-    In units of the spread of the others and of the number's own error together: one member that
-    stands out in a number of a broad law would else hide what all other numbers say.
-    """
-    n = len(everyone)
-    x = everyone - everyone.mean(axis=0)
-    others = -x / (n - 1)
-    spread = ((x * x).sum(axis=0) - x * x) / (n - 1) - others * others
-    return np.asarray(np.abs(x - others) / np.sqrt(np.maximum(spread, 0) + errors**2))
 
 
 def judge_together(tests: Mapping[str, NullTest], method: str) -> dict[str, NullTest]:

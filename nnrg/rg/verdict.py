@@ -132,9 +132,10 @@ def verdict(*results: Observables, scaling: Scaling | None = None, alpha: float 
     Notes
     -----
     A null model is beaten if two tests say so: the smallest p of its numbers, adjusted by Holm's
-    method, and the rank of the field's largest score among those of its draws. The second holds for
-    numbers of any law and any dependence, so that a field which is one more draw of its null beats
-    it with a chance of at most alpha; the first goes further down than one in the number of draws.
+    method, and the rank of the field among its draws in how far each stands out from the others.
+    The second holds for numbers of any law and any dependence, so that a field which is one more
+    draw of its null beats it with a chance of at most alpha; the first goes further down than one
+    in the number of draws.
 
     "local structure" asks for the permutation (N1) to be beaten, and of N2 and N3 those that were
     run; "interactions beyond Gaussian" for the phases (N4) too, in numbers that unequal variances

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from nnrg._validate import as_count, shown
 from nnrg.errors import ArgumentError
 
-__all__ = ["adjust_p_values", "rank_p_values", "student_p_values"]
+__all__ = ["adjust_p_values", "outlier_scores", "rank_p_values", "student_p_values"]
 
 Array = npt.NDArray[np.float64]
 
@@ -95,6 +95,58 @@ def rank_p_values(values: npt.ArrayLike, draws: npt.ArrayLike) -> Array:
     p = np.minimum(1.0, 2 * (1 + beyond) / (drawn.shape[0] + 1))
     told = np.isfinite(value) & np.isfinite(drawn).all(axis=0) & (np.ptp(drawn, axis=0) > 0)
     return np.where(told, p, np.nan)
+
+
+def outlier_scores(members: npt.ArrayLike) -> Array:
+    """Return how far each member, a field or one of its null draws, stands out from the others.
+
+    Parameters
+    ----------
+    members : array of shape (n_members, n_numbers)
+        At least three members; no number is the same in all of them.
+
+    Returns
+    -------
+    array of shape (n_members,)
+        Dimensionless, >= 0.
+
+    Raises
+    ------
+    ArgumentError
+        If the shape does not fit, or a number is not finite or the same in all members.
+
+    Notes
+    -----
+    The mean over numbers of log(S / S'), S and S' being the sums of squares about the mean with and
+    without the member: 2 / n_members times the logarithm of the likelihood ratio of normal numbers
+    in which this member alone has a mean of its own. All members are taken alike, so that under the
+    null every rank is equally likely; an error bar of the field's own would not do, being large
+    just where the field stands out. The logarithm keeps one draw that lies far out in a single
+    number of a broad law from hiding what all the other numbers say.
+
+    Examples
+    --------
+    >>> from nnrg.stats.multiple_testing import outlier_scores
+    >>> outlier_scores([[9.0, 1.0], [0.0, 2.0], [1.0, 0.0], [2.0, 1.0]]).round(2)
+    array([1.61, 0.69, 0.61, 0.01])
+    """
+    x = _numbers("members", members)
+    if x.ndim != 2 or len(x) < 3 or not x.shape[1]:
+        raise ArgumentError(
+            f"members must have shape (n_members, n_numbers) with at least 3 members, got {x.shape}"
+        )
+    if not np.isfinite(x).all() or not np.all(np.ptp(x, axis=0) > 0):
+        raise ArgumentError(
+            "members must be finite and differ in every number; leave out numbers that do not"
+        )
+    x = x / np.abs(x).max(axis=0)  # squares of numbers of any unit are in range
+    x = x - x.mean(axis=0)
+    squares = (x * x).sum(axis=0)
+    # One member less takes n / (n - 1) of its square from the sum of squares about the mean.
+    without = squares - x * x * (len(x) / (len(x) - 1))
+    # Where only one member differs, nothing is left but rounding.
+    without = np.maximum(without, np.finfo(float).eps * squares)
+    return np.asarray(np.log(squares / without).mean(axis=1))
 
 
 def adjust_p_values(p: npt.ArrayLike, method: str = "benjamini-hochberg") -> Array:

@@ -5,7 +5,12 @@ import pytest
 from scipy import stats
 
 from nnrg.errors import ArgumentError
-from nnrg.stats.multiple_testing import adjust_p_values, rank_p_values, student_p_values
+from nnrg.stats.multiple_testing import (
+    adjust_p_values,
+    outlier_scores,
+    rank_p_values,
+    student_p_values,
+)
 
 
 @pytest.mark.parametrize("draws", [2, 3, 20, 1000])
@@ -94,3 +99,41 @@ def test_bad_input_is_named(call, says):
 def test_an_empty_family_stays_empty():
     assert adjust_p_values([]).shape == (0,)
     assert adjust_p_values(np.empty((0, 3)), "holm").shape == (0, 3)
+
+
+def test_outlier_scores_are_likelihood_ratios():
+    members = np.random.default_rng(2).standard_t(3, size=(21, 7)) * 10.0 ** np.arange(-3, 4)
+    naive = [
+        np.mean([np.log(21 * c.var() / (20 * np.delete(c, m).var())) for c in members.T])
+        for m in range(21)
+    ]
+    np.testing.assert_allclose(outlier_scores(members), naive, rtol=1e-9)
+    np.testing.assert_allclose(outlier_scores(1e200 * members), naive, rtol=1e-9)
+
+
+def test_ranks_of_outlier_scores_are_equally_likely():
+    # Dependent numbers of a law without mean: at 4.5 sigma of five shares, 4e-5.
+    rng = np.random.default_rng(3)
+    broad = rng.standard_cauchy(size=(4000, 20, 6))
+    broad[..., 3:] += broad[..., :3]
+    ranks = np.array([np.sum(s >= s[0]) for s in map(outlier_scores, broad)])
+    for a in (0.05, 0.1, 0.2, 0.5, 0.8):
+        share = np.mean(ranks <= 20 * a)
+        assert abs(share - a) < 4.5 * np.sqrt(a * (1 - a) / 4000)
+
+
+def test_one_odd_draw_does_not_hide_a_field_that_differs_in_all():
+    members = np.random.default_rng(4).normal(size=(21, 8))
+    members[0] += 20.0
+    members[7, 2] += 1000.0
+    assert outlier_scores(members).argmax() == 0
+
+
+@pytest.mark.parametrize(
+    "members", [np.ones((2, 3)), np.ones(5), np.ones((5, 2)), np.empty((5, 0))]
+)
+def test_outlier_scores_refuse(members):
+    with pytest.raises(ArgumentError):
+        outlier_scores(members)
+    with pytest.raises(ArgumentError, match="finite"):
+        outlier_scores([[0.0], [1.0], [np.nan]])

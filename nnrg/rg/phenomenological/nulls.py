@@ -12,7 +12,7 @@ import numpy.typing as npt
 from nnrg._validate import as_count, shown
 from nnrg.errors import AnalysisError, ArgumentError
 from nnrg.stats.estimate import Estimate, format_value_error
-from nnrg.stats.multiple_testing import adjust_p_values, student_p_values
+from nnrg.stats.multiple_testing import adjust_p_values, outlier_scores, student_p_values
 
 __all__ = ["IndependentUnits", "NullScore", "as_null", "judge", "stimulus_labels"]
 
@@ -168,13 +168,13 @@ class NullScore:
 def judge(
     numbers: dict[str, Estimate], draws: dict[str, Array], groups: int
 ) -> tuple[tuple[NullScore, ...], float]:
-    """Score numbers against their draws, smallest p first, and rank the largest score.
+    """Score numbers against their draws, smallest p first, and rank the data among them.
 
     Returns
     -------
     scores : tuple of NullScore
     rank_p : float
-        Share of the data and its draws whose largest score is as large as that of the data; NaN
+        Share of the data and its draws that stand out from the others as far as the data; NaN
         where there is no number.
     """
     names = [
@@ -199,6 +199,6 @@ def judge(
     adjusted = adjust_p_values([s.p for s in scores], "holm")
     scores = [replace(s, adjusted=float(a)) for s, a in zip(scores, adjusted, strict=True)]
     everyone = np.stack([np.concatenate([[numbers[n].value], draws[n]]) for n in names], axis=1)
-    largest = (np.abs(everyone - everyone.mean(axis=0)) / everyone.std(axis=0)).max(axis=1)
-    rank_p = float(np.mean(largest >= largest[0]))
+    standing = outlier_scores(everyone)
+    rank_p = float(np.mean(standing >= standing[0]))
     return tuple(sorted(scores, key=lambda s: s.p)), rank_p
