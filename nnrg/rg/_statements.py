@@ -62,6 +62,8 @@ def decide(
                     f"(rank p = {order.rank_p:.2g}): take more draws"
                 ],
             )
+        if order.rank_p <= alpha:  # samples are too few to say how sure their numbers are
+            return Decision(UNTOLD, [_stands_out(order), _largest(order)])
         return Decision(INDISTINGUISHABLE, [_largest(order), *_limit(order, alpha)])
     for null, meaning in _LOCALITY.items():
         if null in by_name and by_name[null].numbers and null not in beaten:
@@ -110,6 +112,8 @@ def _interactions(
         return False, "interactions not tested: null model 'phase' was not run"
     if problem := _problem(results, test, alpha):
         return False, f"interactions cannot be told: {problem}"
+    if not beaten and test.rank_p <= alpha:
+        return False, f"interactions cannot be told: {_stands_out(test)}; {_largest(test)}"
     if not beaten:
         return False, f"no interactions beyond Gaussian: {_largest(test)}"
     couplings = next((r for r in results if r.kind == "couplings"), None)
@@ -184,6 +188,13 @@ def _largest(test: NullTest) -> str:
     return (
         f"largest of {len(test.numbers)} scores z = {first.z:+.1f} ({first.name} at "
         f"b = {first.scale}, {test.null}), adjusted p = {first.adjusted:.2g}"
+    )
+
+
+def _stands_out(test: NullTest) -> str:
+    return (
+        f"the field stands out among {test.draws} draws of {test.null} (rank p = "
+        f"{test.rank_p:.2g}), but no number of it does beyond its own error"
     )
 
 

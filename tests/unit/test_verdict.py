@@ -125,6 +125,22 @@ def test_too_few_draws_tell_nothing():
     assert verdict(*pair(STRUCTURE, draws=19)).statement == "local structure"
 
 
+def test_a_field_that_stands_out_less_than_its_own_errors_is_not_called_permuted():
+    def unsure(shifts, *names):
+        for r in pair(shifts):
+            factors = [1000.0 if n in names or not names else 1.0 for n in r.names]
+            yield replace(r, replicates=np.array(factors) * r.replicates)
+
+    v = verdict(*unsure(STRUCTURE))
+    assert v.statement == "cannot be told"
+    assert "stands out among 20 draws of permutation (rank p = 0.048)" in v.line
+    v = verdict(*unsure(SUB_GAUSSIAN, "ratio_4"))
+    assert v.statement == "local structure"
+    assert "interactions cannot be told: the field stands out among 20 draws of phase" in v.line
+    v = verdict(*unsure(NOTHING))
+    assert v.statement == "indistinguishable from permuted"
+
+
 @pytest.mark.parametrize("flag", ["poor fit: p = 1e-9", "ill-conditioned: 1e+09", "unstable: none"])
 def test_flagged_couplings_are_no_evidence(flag):
     couplings, _ = pair({**STRUCTURE, "phase": {"phi4": 30.0}}, flag=flag)
