@@ -39,7 +39,7 @@ def test_klein_gordon_step(shape, goal, threads):
     try:
         ours, once = [], []
         advance(phi, beta, 0.1, 1.0, 0.1, 1)
-        for _ in range(15):
+        for _ in range(40):
             ours.append(seconds(lambda: advance(phi, beta, 0.1, 1.0, 0.1, STEPS)))
             once.append(seconds(lambda: read_and_write(phi, beta)))
     finally:

@@ -6,11 +6,13 @@ that a new set of seeds would fail once in some thousands.
 
 from math import comb
 
+import networkx as nx
 import numpy as np
 import pytest
 from scipy import linalg
 from threadpoolctl import threadpool_limits
 
+from nnrg.graph.connection_graph import ConnectionGraph
 from nnrg.theory.hamiltonian import (
     CayleyStep,
     DiracLattice,
@@ -186,7 +188,7 @@ def test_measured_dispersion_of_noisy_fields_has_its_errors():
     pull = ((found.omega - found.expected) / found.error)[found.good]
     # Student's t of 15 degrees of freedom has variance 15/13.
     assert 0.4 < np.mean(pull**2) < 2.4
-    fit = fit_dispersion(found, dt=0.25)
+    fit = fit_dispersion(found, relation="klein_gordon", dt=0.25)
     assert abs(fit.mass_squared.value - 0.36) < 5.5 * fit.mass_squared.error
     assert abs(fit.speed_squared.value - 1) < 5.5 * fit.speed_squared.error
     assert 0.3 < fit.chi2 / fit.dof < 2.6
@@ -262,6 +264,19 @@ def test_dirac_dispersion(d, method, checked):
     checked(SPINORS, name, formula[worst], omega[worst] ** 2, rtol=1e-10)
 
 
+@pytest.mark.parametrize("method", ["cayley", "exponential"])
+def test_mass_and_speed_of_spinors(method, checked):
+    lattice = DiracLattice((10, 10), mass=0.5, spacing=0.8, dt=0.3)
+    psi = np.random.default_rng(27).normal(size=(2, 10, 10))
+    modes = np.argwhere(np.ones(lattice.shape))[::3]
+    found = measure_dispersion(lattice.evolve(psi, records=300, method=method), modes)
+    relation = "dirac_cayley" if method == "cayley" else "dirac"
+    fit = fit_dispersion(found, relation=relation, dt=0.3)
+    checked(SPINORS, f"m^2 fitted, {method} steps", 0.25, fit.mass_squared.value)
+    checked(SPINORS, f"c^2 fitted, {method} steps", 1.0, fit.speed_squared.value)
+    assert "rounding" in fit.flag
+
+
 @pytest.mark.parametrize("d", [1, 2, 3])
 def test_doublers(d, checked):
     naive = DiracLattice((4,) * d)
@@ -324,10 +339,12 @@ def test_gauge_covariance(shape, checked):
     rng = np.random.default_rng(17)
     alpha, later = rng.uniform(0, 2 * np.pi, (2, *shape))
     dirac = DiracLattice(shape, mass=0.3, wilson=1.0)
+    scalar = KleinGordonLattice(shape, mass=0.3)
     builds = {
         "covariant Laplacian": covariant_laplacian,
         "covariant difference": lambda u: covariant_differences(u)[-1],
         "Dirac weights": dirac.weights,
+        "Klein-Gordon weights": scalar.weights,
     }
     for name, build in builds.items():
         residual = covariance_residual(build, links, alpha)
@@ -353,8 +370,9 @@ def test_step_with_links_of_time_is_covariant():
     psi = rng.normal(size=32) + 1j * rng.normal(size=32)
 
     def step(background, spinor):
-        transported = CayleyStep(lattice.weights(background), 0.2)(spinor)
-        return np.conj(np.tile(background.time.ravel(), 2)) * transported
+        # The labelling only says which tensor holds what: both make the same step.
+        kept = GaugeLinks.from_tensors(background.tensors("paper"))
+        return CayleyStep(lattice.weights(kept), 0.2, kept.time)(spinor)
 
     now, then = (np.exp(1j * np.tile(a.ravel(), 2)) for a in (alpha, later))
     np.testing.assert_allclose(
@@ -385,6 +403,37 @@ def test_aharonov_bohm_ring(flux, checked):
     alpha = np.random.default_rng(20).uniform(0, 6, n)
     turned = np.linalg.eigvalsh(-covariant_laplacian(links.transformed(alpha)).toarray())
     np.testing.assert_allclose(turned, found, atol=1e-12)
+
+
+@pytest.mark.parametrize("flux", [0.0, 2.0])
+def test_waves_on_a_ring_about_a_flux(flux, checked):
+    """Measured from simulated spinors: the flux turns k into k + flux / L."""
+    n, dt = 12, 0.2
+    lattice = DiracLattice(n, mass=0.6, dt=dt)
+    links = GaugeLinks.from_potential(np.full((1, n), flux / n))
+    rng = np.random.default_rng(26)
+    psi = rng.normal(size=2 * n) + 1j * rng.normal(size=2 * n)
+    step, records = CayleyStep(lattice.weights(links), dt), [psi]
+    for _ in range(399):
+        records.append(step(records[-1]))
+    values = np.stack(records).reshape(400, 2, n)
+    found = measure_dispersion(
+        FieldHistory(values, dt), np.arange(n)[:, None],
+        expected=lambda k: lattice.frequency(k + flux / n, "cayley"),
+    )  # fmt: skip
+    assert found.good.all() and found.largest_deviation < 1e-6
+    omega = 2 / dt * np.tan(found.omega * dt / 2)
+    formula = np.sqrt(0.36 + np.sin(found.k[:, 0] + flux / n) ** 2)
+    worst = int(np.argmax(np.abs(omega - formula)))
+    name = f"omega measured on a ring of 12 about flux {flux:g}, worst mode"
+    checked(LINKS, name, formula[worst], omega[worst], rtol=1e-10)
+
+
+def test_weights_of_a_charged_field_have_landau_levels():
+    links = GaugeLinks.uniform_flux((12, 12), 2)
+    weights = KleinGordonLattice((12, 12), mass=0.7, dt=0.1).weights(links)
+    levels = np.linalg.eigvalsh(-covariant_laplacian(links).toarray())
+    np.testing.assert_allclose(np.linalg.eigvalsh(weights.toarray()), levels + 0.49, atol=1e-12)
 
 
 def test_uniform_flux_is_uniform():
@@ -439,6 +488,18 @@ def test_shuffled_weights_have_the_expected_fraction_at_each_scale(checked):
     for s, b in enumerate(reading.scales):
         name = f"shuffled, N = 64 in blocks of {b:g}, mean taken out"
         checked(READ, name, reading.expected[s], mean[s], error[s], within=4.5)
+
+
+def test_shuffled_weights_in_unequal_blocks_have_the_expected_fraction():
+    """A tree, whose matchings leave neurons alone. 4.5 errors at each scale."""
+    sites = ConnectionGraph.from_networkx(nx.barabasi_albert_graph(100, 1, seed=1))
+    w = np.random.default_rng(28).normal(size=(100, 100))
+    reading = read_weights(w, graph=sites, draws=300, rng=1, spectrum=False)
+    draws = reading.nulls["independent"][:, :, 0]
+    error = draws.std(axis=0, ddof=1) / np.sqrt(300)
+    assert (np.abs(draws.mean(axis=0) - reading.expected) < 4.5 * error).all()
+    equal = (np.array(reading.n_neurons) + 2) / (2 * np.array(reading.n_neurons) + 2)
+    assert (reading.expected - equal)[-1] > 0.009
 
 
 @pytest.mark.slow

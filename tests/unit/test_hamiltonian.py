@@ -7,6 +7,7 @@ import pytest
 import nnrg
 from nnrg.errors import AnalysisError, ArgumentError, NonFiniteError
 from nnrg.graph.connection_graph import ConnectionGraph
+from nnrg.stats.multiple_testing import adjust_p_values, student_p_values
 from nnrg.theory import hamiltonian
 from nnrg.theory.hamiltonian import (
     CayleyStep,
@@ -16,6 +17,7 @@ from nnrg.theory.hamiltonian import (
     GaugeTensors,
     HamiltonianNet,
     KleinGordonLattice,
+    brillouin_path,
     clifford_check,
     covariance_residual,
     fit_dispersion,
@@ -147,7 +149,9 @@ def test_dirac_refuses():
         lattice.advance(np.ones((2, 8)), 3, method="euler")
     with pytest.raises(ArgumentError, match=r"shape \(2, 8\)"):
         lattice.advance(np.ones(16), 3)
-    with pytest.raises(ArgumentError, match=r"links must be those of \(8,\)"):
+    with pytest.raises(
+        ArgumentError, match=r"links must be GaugeLinks of \(8,\), got those of \(9,\)"
+    ):
         lattice.weights(GaugeLinks.free(9))
     with pytest.raises(ArgumentError, match="dimension must be"):
         majorana_matrices(4)
@@ -221,7 +225,7 @@ def test_dispersion_refuses():
         measure_dispersion(history(), [[9]])
     with pytest.raises(ArgumentError, match="integers of shape"):
         measure_dispersion(history(), [[0.5]])
-    with pytest.raises(ArgumentError, match="history must have values"):
+    with pytest.raises(ArgumentError, match="history must have numbers of shape"):
         measure_dispersion(FieldHistory(np.ones((64, 8)), 0.1))
     with pytest.raises(NonFiniteError):
         measure_dispersion(FieldHistory(np.full((64, 1, 8), np.nan), 0.1))
@@ -314,8 +318,8 @@ def test_transposition_turns_the_antisymmetric_part_only():
 def test_reading_prints_tabulates_and_answers():
     reading = read_weights(some_weights(), draws=4, rng=1)
     frame = reading.to_dataframe()
-    assert len(frame) == len(reading.scales) * len(reading.quantities) * 3
-    assert set(frame["null"]) == {"independent", "relabelled", "unaligned"}
+    assert len(frame) == len(reading.scales) * len(reading.quantities) * 4
+    assert set(frame["null"]) == {"independent", "signs", "relabelled", "unaligned"}
     text = str(reading)
     assert len(text.splitlines()) < 40 and "same" in text
     assert reading.estimate("symmetric").n_samples == 32
@@ -339,7 +343,7 @@ def test_graph_of_a_ring_finds_what_the_order_hides():
     assert guided.z("klein_gordon", 1, "relabelled") > 10
     with pytest.raises(ArgumentError, match="ConnectionGraph of 32 nodes"):
         read_weights(some_weights(), graph=ring)
-    with pytest.raises(ArgumentError, match="need an order of sites"):
+    with pytest.raises(ArgumentError, match="those of a line"):
         read_weights(hidden, graph=ring, components=2)
 
 
@@ -398,6 +402,8 @@ def test_query_and_key_make_one_matrix_of_the_stream():
     arrays["encoder.layer.0.attention.output.dense.weight"] = rng.normal(size=(32, 24))
     net = nnrg.load(arrays)
     (product,), refused = square_matrices(net)
+    assert product.name == "encoder.layer.0.attention.self.[query^T key]"
+    assert set(product.tensors) == set(names[:2])
     expected = arrays[names[0]].T @ arrays[names[1]]
     np.testing.assert_allclose(product.values, expected, rtol=1e-12)
     assert len(refused) == 2
@@ -411,3 +417,202 @@ def test_network_reading_refuses_other_things():
         read_network(some_weights())
     with pytest.raises(ArgumentError, match="no trained tensor"):
         read_network(recurrent_network(), ["nothing"])
+
+
+# What is refused, in a line, wherever it is given.
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: HamiltonianNet.linear(1j * np.eye(2)), "got complex ones"),
+        (lambda: KleinGordonLattice(8).advance(1j * np.ones(8), np.ones(8), 3), "complex ones"),
+        (lambda: HamiltonianNet(3, np.sinh), "activation_slope must be a function"),
+        (lambda: KleinGordonLattice(8, mass=1e200), "mass must be at most"),
+        (lambda: DiracLattice(8, spacing=1e-200), "spacing must be at least"),
+        (lambda: DiracLattice((8, 8)).frequency(np.ones((3, 5))), r"k must have shape \(2, ...\)"),
+        (lambda: DiracLattice(8).frequency("a"), "k must be an array of real numbers"),
+        (lambda: KleinGordonLattice(8).frequency([np.nan]), "k holds NaN"),
+        (lambda: CayleyStep([["a"]], 0.1), "generator must be a square matrix"),
+        (lambda: CayleyStep(np.zeros((0, 0)), 0.1), "generator must be square"),
+        (lambda: CayleyStep(np.full((2, 2), np.nan), 0.1), "generator holds NaN"),
+        (lambda: CayleyStep(np.zeros((2, 2)), 0.1)(["a", "b"]), "hold numbers"),
+        (lambda: CayleyStep(np.zeros((2, 2)), 0.1)([0.0, np.nan]), "psi holds NaN"),
+        (lambda: CayleyStep(np.zeros((4, 4)), 0.1, [1, 1j, 1]), "one for each site of 4"),
+        (lambda: CayleyStep(np.zeros((4, 4)), 0.1, [2.0]), "phases of modulus 1"),
+        (lambda: clifford_check("a", np.eye(2)), "alpha must be an array of real numbers"),
+        (lambda: clifford_check(np.eye(2)[None], np.full((2, 2), np.nan)), "must be finite"),
+        (lambda: clifford_check(np.zeros((0, 2, 2)), np.eye(2)), "alpha must have shape"),
+        (lambda: DiracLattice(8).weights(3), "links must be GaugeLinks"),
+        (lambda: KleinGordonLattice(8).weights(GaugeLinks.free(9)), "got those of"),
+        (lambda: covariance_residual(3, GaugeLinks.free(4), np.zeros(4)), "build must make"),
+        (lambda: FieldHistory("a", 0.1), "values must be an array"),
+        (lambda: FieldHistory(np.ones((64, 1, 8)), 0.0), "interval must be above 0"),
+        (lambda: measure_dispersion(3), "must be a FieldHistory"),
+        (lambda: measure_dispersion(history(), expected=lambda k: np.ones(3)), "for each of"),
+        (lambda: fit_dispersion(3), "expected a Dispersion"),
+        (lambda: fit_dispersion(some_waves(), relation="maxwell"), "relation must be one of"),
+        (lambda: fit_dispersion(some_waves(), relation="klein_gordon"), "has a step of time"),
+        (lambda: KleinGordonLattice(64).evolve(*np.ones((2, 64)), records=1 << 26), "records of"),
+        (lambda: outer_net().run([1.0, 2.0], [1.0, 0.0], dt=0.1, steps=2), "must return shape"),
+        (lambda: read_weights(some_weights(), order=np.zeros(32, int)), "each of 0 to 31 once"),
+        (lambda: read_network(recurrent_network(), neighbours="near"), "neighbours must be one"),
+        (lambda: read_network(recurrent_network(), colour=3), "options must be among"),
+        (lambda: read_network(recurrent_network(), graphs=3), "graphs must be by name"),
+        (lambda: brillouin_path((8, 6)), "equal even lengths"),
+        (lambda: brillouin_path(9), "equal even lengths"),
+        (lambda: read_network(recurrent_network(), "rnn.weight_hh_l0"), "must be a list of"),
+    ],
+)
+def test_bad_input_is_named(call, words):
+    with pytest.raises((ArgumentError, NonFiniteError), match=words) as caught:
+        call()
+    assert "\n" not in str(caught.value)
+
+
+def outer_net():
+    return HamiltonianNet(lambda beta: np.outer(beta, beta), np.sinh)
+
+
+def some_waves():
+    start = np.random.default_rng(1).normal(size=(2, 16))
+    return measure_dispersion(KleinGordonLattice(16, dt=0.2).evolve(*start, records=100))
+
+
+def test_rounding_does_not_make_weights_asymmetric():
+    a = np.random.default_rng(6).normal(size=(20, 20))
+    m = a @ np.diag(np.arange(1.0, 21)) @ a.T
+    assert np.abs(m - m.T).max() > 0
+    assert mode_frequencies(m, dt=0.01).growth_rate == 0
+    run = HamiltonianNet.linear(m).run(np.ones(20), np.ones(20), dt=0.01, steps=200)
+    assert run.drift < 1e-10
+
+
+def test_a_massless_lattice_has_no_growing_mode():
+    found = mode_frequencies(KleinGordonLattice(12, mass=0.0).weights().toarray(), dt=0.1)
+    assert found.growth_rate == 0 and ", 0 growing" in str(found)
+
+
+def test_a_symmetric_mass_matrix_is_no_dirac():
+    alpha = np.array([[[0.0, 1.0], [1.0, 0.0]]])
+    assert clifford_check(alpha, np.diag([1.0, -1.0])).squares == 1
+
+
+def test_frequencies_beyond_the_records_are_flagged():
+    lattice = KleinGordonLattice(16, mass=1.0, dt=0.1)
+    start = np.random.default_rng(2).normal(size=(2, 16))
+    slow = lattice.evolve(*start, records=100, every=20)
+    found = measure_dispersion(slow, expected=lattice.frequency)
+    beyond = found.expected > np.pi / 2
+    assert beyond.any() and not beyond.all()
+    assert [f.startswith("faster than") for f in found.flags] == beyond.tolist()
+    assert found.largest_deviation < 1e-10
+
+
+def test_noise_is_no_second_frequency_and_no_first():
+    """Fisher's test at a chance of 1e-5, of 35 modes."""
+    lattice = KleinGordonLattice(64, mass=1.0, dt=0.2)
+    rng = np.random.default_rng(3)
+    values = lattice.evolve(*rng.normal(size=(2, 64)), records=300).values
+    noisy = measure_dispersion(FieldHistory(values + 0.3 * rng.normal(size=values.shape), 0.2))
+    assert noisy.residual.mean() > 0.05 and noisy.good.all()
+    alone = measure_dispersion(FieldHistory(rng.normal(size=values.shape), 0.2), [3, 9])
+    assert set(alone.flags) == {"no frequency stands out of the noise"}
+
+
+def test_reciprocity_is_a_correlation():
+    """A diagonal of one sign leaves a mean off it that is no reciprocity."""
+    rng = np.random.default_rng(4)
+    w = 3 * np.eye(64) + 0.02 * rng.normal(size=(64, 64))
+    found = read_weights(w, draws=4, levels=0, rng=1, spectrum=False).estimate("reciprocity")
+    off = ~np.eye(64, dtype=bool)
+    expected = np.corrcoef(w[off], w.T[off])[0, 1]
+    assert found.value == pytest.approx(expected, rel=1e-9) and abs(expected) < 0.1
+
+
+def test_a_diagonal_alone_is_no_wave():
+    w = 3 * np.eye(64) + 0.02 * np.random.default_rng(4).normal(size=(64, 64))
+    reading = read_weights(w, draws=32, levels=0, rng=1, spectrum=False)
+    assert reading.estimate("klein_gordon").value > 0.9
+    assert reading.estimate("kinetic").value < 0.01
+    distance = reading.estimate("klein_gordon_distance").value
+    assert distance == pytest.approx(np.sqrt(1 - reading.estimate("klein_gordon").value))
+    assert reading.z("klein_gordon_distance") == pytest.approx(-reading.z("klein_gordon"))
+
+
+@pytest.mark.parametrize("unit", [1e-200, 1e200])
+def test_units_of_the_weights_do_not_matter(unit):
+    one, other = (read_weights(some_weights() * u, draws=4, rng=1) for u in (1.0, unit))
+    for q, name in enumerate(one.quantities):
+        factor = unit if name in ("on_site", "stiffness") else 1.0
+        np.testing.assert_allclose(other.values[:, q], one.values[:, q] * factor, rtol=1e-9)
+        near = {"atol": 1e-12 * factor, "rtol": 1e-6}
+        np.testing.assert_allclose(other.errors[:, q], one.errors[:, q] * factor, **near)
+
+
+def test_signs_keep_rows_and_columns_of_unequal_size():
+    rng = np.random.default_rng(5)
+    w = rng.normal(size=(48, 48)) * np.exp(rng.normal(size=48))
+    reading = read_weights(w, draws=4, levels=0, rng=1)
+    for quantity in ("diagonal", "variance"):
+        assert np.isnan(reading.z(quantity, 1, "signs"))
+    assert np.isfinite(reading.z("reciprocity", 1, "signs"))
+
+
+def test_readings_of_a_network_are_judged_together_and_say_where_from():
+    net = recurrent_network()
+    reading = read_network(net, draws=8, levels=0, rng=1)
+    together = reading.chances("reciprocity", "signs")
+    single = [student_p_values(r.z("reciprocity", 1, "signs"), 8) for r in reading.readings]
+    np.testing.assert_allclose(together, adjust_p_values(single, "holm"))
+    assert np.isnan(reading.chances("symmetric", "independent", 16)).all()
+    assert reading.attrs["sha256"] == net.sha256() and reading.attrs["seed"]
+    assert "assumed:" in str(reading)
+
+
+def hidden_line(n=64):
+    """First differences and hops of a line, its neurons mixed, their places in other weights."""
+    at = np.arange(n)
+    order = np.random.default_rng(7).permutation(n)
+    difference = np.eye(n, k=1) - np.eye(n, k=-1)
+    hop = np.eye(n, k=1) + np.eye(n, k=-1)
+    incoming = np.exp(-0.5 * ((at[:, None] - np.arange(0, n, 4)) / 4) ** 2)
+    noise = 0.2 * np.random.default_rng(8).normal(size=(n, n))
+    weights = (difference + 0.5 * hop + noise)[np.ix_(order, order)]
+    net = nnrg.load({"rnn.weight_hh_l0": weights, "rnn.weight_ih_l0": incoming[order]})
+    return net, order
+
+
+def test_other_weights_tell_which_neurons_are_neighbours():
+    net, order = hidden_line()
+    common = {"names": ["rnn.weight_hh_l0"], "draws": 16, "rng": 1, "levels": 1}
+    (plain,) = read_network(net, **common).readings
+    (line,) = read_network(net, neighbours="seriation", **common).readings
+    (graph,) = read_network(net, neighbours="similarity", **common).readings
+    assert plain.estimate("dirac").value < 0.05 and plain.estimate("kinetic").value < 0.05
+    assert line.estimate("dirac").value > 0.4 and line.z("dirac", 1, "relabelled") > 10
+    assert line.estimate("kinetic").value > 0.1 and line.z("kinetic", 1, "relabelled") > 6
+    assert graph.z("kinetic", 1, "relabelled") > 6 and np.isnan(graph.estimate("dirac").value)
+    assert any("slowest mode of the graph" in note for note in line.notes)
+    values = np.asarray(net.tensors["rnn.weight_hh_l0"])
+    known = read_weights(values, order=np.argsort(order), draws=16, rng=1, levels=1)
+    # 126 of the differences, and half of 0.04 n^2 of the noise.
+    assert known.estimate("dirac").value == pytest.approx(126 / (126 + 0.02 * 64**2), abs=0.05)
+
+
+def test_names_on_screen_tell_matrices_apart():
+    reading = read_network(recurrent_network(), draws=4, levels=0, rng=1)
+    assert reading.short_names == ("…weight_hh_l0[r]", "…weight_hh_l0[z]", "…weight_hh_l0[n]")
+    assert "…weight_hh_l0[z]" in str(reading)
+
+
+def test_without_other_weights_there_are_no_neighbours():
+    net = nnrg.load({"rnn.weight_hh_l0": some_weights()})
+    found = read_network(net, neighbours="similarity", draws=4, rng=1)
+    assert not found.readings and len(found.refused) == 1
+
+
+def test_arrays_of_others_stay_writeable():
+    values = np.ones((64, 1, 8))
+    record = FieldHistory(values, 0.1)
+    assert values.flags.writeable and not record.values.flags.writeable

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["fit_frequency"]
+__all__ = ["fit_frequency", "line_chance", "noise_chance"]
 
 Floats = npt.NDArray[np.float64]
 _ROUNDS = 40
@@ -77,3 +77,20 @@ def _peak(times: Floats, series: npt.NDArray[np.complex128]) -> float:
         bend = low - 2 * mid + high
         shift = 0.5 * (low - high) / bend if bend < 0 else 0.0
     return float(2 * np.pi * (top + shift) / (4 * n * (times[1] - times[0])))
+
+
+def line_chance(times: Floats, series: npt.NDArray[np.complex128], omega: float) -> float:
+    """Return the chance that white noise has as strong a line as is left without a frequency.
+
+    Fisher's test of the largest line of the periodogram, on the safe side for several components.
+    """
+    y = np.concatenate([series.real, series.imag], axis=1)
+    t = times - times.mean()
+    y = _project(np.stack([np.cos(omega * t), np.sin(omega * t)], axis=1), y)[1]
+    lines = (np.abs(np.fft.rfft(y, axis=0)) ** 2).sum(axis=1)[1:]
+    return noise_chance(1 - float(lines.max() / lines.sum()), len(lines)) if lines.any() else 1.0
+
+
+def noise_chance(left: float, lines: int) -> float:
+    """Return the chance that one of so many lines of white noise leaves so small a share."""
+    return float(min(1.0, lines * max(left, 1e-300) ** (lines - 1)))

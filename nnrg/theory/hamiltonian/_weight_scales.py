@@ -14,7 +14,7 @@ from nnrg.fields import SynapticField
 from nnrg.graph.connection_graph import ConnectionGraph
 from nnrg.theory.hamiltonian._weight_statistics import Forms, line_forms
 
-__all__ = ["Scale", "graph_scales", "line_scales"]
+__all__ = ["Scale", "dropped", "graph_scales", "line_scales"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -39,6 +39,19 @@ class Scale:
     labels: npt.NDArray[np.int64]
     region: npt.NDArray[np.int64]
     forms: Forms
+
+    def independent(self, demeaned: bool) -> float:
+        """Return the symmetric fraction of independent weights at this scale.
+
+        Block means over s_I s_J weights have variance v / s_I s_J: (N + 1) / 2N for equal blocks.
+        With their mean taken out, weights are correlated by -1 / (n^2 - 1).
+        """
+        sizes = np.bincount(self.labels[self.labels >= 0]).astype(np.float64)
+        n2, blocks = float(self.labels.size) ** 2, len(sizes)
+        common = -1 / (n2 - 1) if demeaned else 0.0
+        own = (1 - common) * np.sum(1 / sizes**2) + common * blocks**2
+        power = (1 - common) * np.sum(1 / sizes) ** 2 + common * blocks**2
+        return float(0.5 * (1 + own / power))
 
 
 def line_scales(

@@ -15,14 +15,19 @@ __all__ = ["NAMES", "Forms", "block_means", "line_forms", "weight_statistics"]
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
+_ROUNDING = 1e-13
+
 NAMES = (
     "symmetric",
     "reciprocity",
     "diagonal",
     "klein_gordon",
+    "klein_gordon_distance",
+    "kinetic",
     "on_site",
     "stiffness",
     "dirac",
+    "dirac_distance",
     "clifford",
     "henrici",
     "commutator",
@@ -99,10 +104,12 @@ def weight_statistics(
     transposed = float(np.einsum("ij,ji->", matrix, matrix))
     diagonal = np.diagonal(matrix)
     own = float(diagonal @ diagonal)
-    off = power - own
     size = len(matrix)
+    # Of its own mean: a diagonal of one sign leaves another one off it.
+    pull = float(matrix.sum() - diagonal.sum()) ** 2 / (size * (size - 1))
+    off = power - own - pull
     even, odd = 0.5 * (matrix + matrix.T), 0.5 * (matrix - matrix.T)
-    share, on_site, stiffness = _klein_gordon(even, forms)
+    share, kinetic, on_site, stiffness = _klein_gordon(even, forms)
     dirac, clifford = _dirac(odd, forms)
     # |W W^T - W^T W|^2 without the difference, which would cancel.
     right, left = matrix @ matrix.T, matrix.T @ matrix
@@ -110,12 +117,15 @@ def weight_statistics(
     return np.array(
         [
             0.5 * (1 + transposed / power),
-            (transposed - own) / off if off else np.nan,
+            (transposed - own - pull) / off if off > _ROUNDING * power else np.nan,
             own / power,
             share,
+            _distance(share),
+            kinetic,
             on_site,
             stiffness,
             dirac,
+            _distance(dirac),
             clifford,
             _henrici(matrix, power) if spectrum else np.nan,
             commutator,
@@ -124,14 +134,19 @@ def weight_statistics(
     )
 
 
+def _distance(share: float) -> float:
+    """Return what is left beside a form, over the whole, as a length."""
+    return float(np.sqrt(max(1 - share, 0.0)))
+
+
 def _henrici(matrix: Floats, power: float) -> float:
     eigenvalues = np.linalg.eigvals(matrix)
     rest = power - float(np.sum(np.abs(eigenvalues) ** 2))
     return float(np.sqrt(max(rest, 0.0) / power))
 
 
-def _klein_gordon(even: Floats, forms: Forms) -> tuple[float, float, float]:
-    """Return the share of the symmetric part that is c_0 + c_1 K, and the two."""
+def _klein_gordon(even: Floats, forms: Forms) -> tuple[float, float, float, float]:
+    """Return the share of the symmetric part that is c_0 + c_1 K, that of c_1, and the two."""
     c = forms.components
     sites = len(forms.laplacian)
     # Sum over the components of a site: the form is one matrix for each of them.
@@ -145,7 +160,10 @@ def _klein_gordon(even: Floats, forms: Forms) -> tuple[float, float, float]:
     overlap = np.array([np.trace(summed), np.vdot(summed, forms.laplacian)])
     found = np.linalg.lstsq(gram, overlap, rcond=None)[0]
     power = float(np.vdot(even, even))
-    return (float(overlap @ found) / power if power else np.nan), float(found[0]), float(found[1])
+    if power == 0:
+        return np.nan, np.nan, float(found[0]), float(found[1])
+    share = float(overlap @ found) / power
+    return share, share - overlap[0] ** 2 / (gram[0, 0] * power), float(found[0]), float(found[1])
 
 
 def _dirac(odd: Floats, forms: Forms) -> tuple[float, float]:

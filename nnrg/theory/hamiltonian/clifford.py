@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from nnrg._validate import as_count
 from nnrg.errors import ArgumentError
+from nnrg.theory.hamiltonian._arguments import real_array
 
 __all__ = ["CliffordCheck", "clifford_check", "majorana_matrices"]
 
@@ -72,7 +73,8 @@ class CliffordCheck:
     with_mass : float
         Largest :math:`|\{\alpha^i, i\beta\}| / 2 |\alpha^i||\beta|`.
     squares : float
-        Largest distance of :math:`(\alpha^i)^2, -(i\beta)^2` from one multiple of 1, relative.
+        Largest distance of :math:`(\alpha^i)^2`, all i, from one positive multiple of 1, and of
+        :math:`-(i\beta)^2` from another, relative.
     """
 
     between: float
@@ -108,7 +110,7 @@ def clifford_check(alpha: npt.ArrayLike, mass_matrix: npt.ArrayLike) -> Clifford
     Raises
     ------
     ArgumentError
-        If shapes do not fit, or all alpha vanish.
+        If shapes do not fit, a number is not finite, or all alpha vanish.
 
     Examples
     --------
@@ -117,21 +119,25 @@ def clifford_check(alpha: npt.ArrayLike, mass_matrix: npt.ArrayLike) -> Clifford
     >>> clifford_check(np.eye(2)[None], turn).residual
     1.0
     """
-    a, b = np.asarray(alpha, dtype=np.float64), np.asarray(mass_matrix, dtype=np.float64)
-    if a.ndim != 3 or a.shape[1:] != b.shape or b.ndim != 2 or b.shape[0] != b.shape[1]:
+    a = real_array("alpha", "an array", alpha)
+    b = real_array("mass_matrix", "a matrix", mass_matrix)
+    if a.ndim != 3 or a.shape[1:] != b.shape or b.shape[0] != b.shape[1] or not a.size:
         raise ArgumentError(
             f"alpha must have shape (d, n, n) and mass_matrix (n, n), got {a.shape} and {b.shape}"
         )
+    if not (np.isfinite(a).all() and np.isfinite(b).all() and a.any()):
+        raise ArgumentError("alpha and mass_matrix must be finite, and alpha not all of them zero")
+    # Each in units of its own size: the relations ask for no scale.
+    a = a / np.abs(a).max()
+    b = b / (np.abs(b).max() or 1.0)
     sizes, weight = np.linalg.norm(a, 2, axis=(1, 2)), float(np.linalg.norm(b, 2))
-    if not np.isfinite(sizes).all() or sizes.max() == 0:
-        raise ArgumentError("alpha must be finite matrices, not all of them zero")
     one = np.eye(len(b))
-    scale = float(np.mean([np.trace(m @ m) / len(b) for m in a]))
-    squares = [m @ m - scale * one for m in a]
-    off = [np.linalg.norm(s, 2) / max(scale, sizes.max() ** 2) for s in squares]
+    # Squares of alpha, and minus that of the mass matrix, are positive: waves, not growth.
+    scale = max(float(np.mean([np.trace(m @ m) / len(b) for m in a])), 0.0)
+    off = [np.linalg.norm(m @ m - scale * one, 2) / sizes.max() ** 2 for m in a]
     if weight:
-        own = -np.trace(b @ b) / len(b)
-        off.append(np.linalg.norm(-b @ b - own * one, 2) / weight**2)
+        own = max(-float(np.trace(b @ b)) / len(b), 0.0)
+        off.append(np.linalg.norm(b @ b + own * one, 2) / weight**2)
     pairs = [
         np.linalg.norm(a[i] @ a[j] + a[j] @ a[i], 2) / (2 * sizes[i] * sizes[j])
         for i in range(len(a))

@@ -9,11 +9,24 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from nnrg._validate import as_count, as_real, shown
+from nnrg._validate import as_count, shown
 from nnrg.errors import ArgumentError
-from nnrg.theory.hamiltonian._arguments import as_field, as_positive, as_shape, momenta
+from nnrg.theory.hamiltonian._arguments import (
+    as_field,
+    as_magnitude,
+    as_momenta,
+    as_positive,
+    as_shape,
+    momenta,
+    new_history,
+)
 from nnrg.theory.hamiltonian.clifford import majorana_matrices
-from nnrg.theory.hamiltonian.gauge import GaugeLinks, covariant_differences, covariant_laplacian
+from nnrg.theory.hamiltonian.gauge import (
+    GaugeLinks,
+    as_links,
+    covariant_differences,
+    covariant_laplacian,
+)
 from nnrg.theory.hamiltonian.klein_gordon import FieldHistory
 
 if TYPE_CHECKING:
@@ -125,8 +138,8 @@ class DiracLattice:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "shape", as_shape(self.shape))
-        object.__setattr__(self, "mass", as_real("mass", self.mass))
-        object.__setattr__(self, "wilson", as_real("wilson", self.wilson))
+        object.__setattr__(self, "mass", as_magnitude("mass", self.mass))
+        object.__setattr__(self, "wilson", as_magnitude("wilson", self.wilson))
         object.__setattr__(self, "spacing", as_positive("spacing", self.spacing))
         object.__setattr__(self, "dt", as_positive("dt", self.dt))
 
@@ -145,7 +158,7 @@ class DiracLattice:
         return momenta(self.shape, self.spacing)
 
     def _parts(self, k: npt.ArrayLike | None) -> tuple[Floats, Floats]:
-        at = (self.momenta() if k is None else np.asarray(k, dtype=np.float64)) * self.spacing
+        at = (self.momenta() if k is None else as_momenta(k, self.dimension)) * self.spacing
         # Exactly zero at pi, where the difference of the two neighbours, one site, is.
         slopes = np.where(np.isclose(np.abs(at), np.pi, rtol=1e-14), 0.0, np.sin(at)) / self.spacing
         heavy = self.mass + self.wilson / self.spacing * (1 - np.cos(at)).sum(axis=0)
@@ -178,9 +191,7 @@ class DiracLattice:
         """
         from scipy.sparse import csr_array, eye_array, kron
 
-        given = GaugeLinks.free(self.shape) if links is None else links
-        if given.shape != self.shape:
-            raise ArgumentError(f"links must be those of {self.shape}, got {given.shape}")
+        given = GaugeLinks.free(self.shape) if links is None else as_links(links, self.shape)
         alpha, turn = majorana_matrices(self.dimension)
         sites = int(np.prod(self.shape))
         heavy = self.mass * eye_array(sites)
@@ -228,7 +239,7 @@ class DiracLattice:
         records, every = as_count("records", records, 2), as_count("every", every)
         spinor = as_field("psi", psi, (self.components, *self.shape))
         step, modes = self._propagator(_method(method), every), _modes(spinor)
-        out = np.empty((records, *spinor.shape))
+        out = new_history(records, spinor.shape)
         out[0] = spinor
         for number in range(1, records):
             modes = _applied(step, modes)

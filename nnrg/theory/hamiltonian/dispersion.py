@@ -9,24 +9,26 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from nnrg._validate import as_count
-from nnrg.errors import AnalysisError, ArgumentError, NonFiniteError
+from nnrg._validate import as_count, shown
+from nnrg.errors import ArgumentError, NonFiniteError
 from nnrg.stats.estimate import Estimate
 from nnrg.stats.jackknife import jackknife_covariance
-from nnrg.theory.hamiltonian._arguments import as_positive, momenta
-from nnrg.theory.hamiltonian._frequency import fit_frequency
+from nnrg.theory.hamiltonian._arguments import momenta
+from nnrg.theory.hamiltonian._frequency import fit_frequency, line_chance, noise_chance
+from nnrg.theory.hamiltonian.brillouin import as_modes
 from nnrg.theory.hamiltonian.klein_gordon import FieldHistory
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Dispersion", "DispersionFit", "fit_dispersion", "measure_dispersion"]
+__all__ = ["Dispersion", "measure_dispersion"]
 
 Floats = npt.NDArray[np.float64]
 
 _SCREEN = 16
 _FEWEST_PERIODS = 2.0
 _LARGEST_RESIDUAL = 1e-2
+_SMALL_CHANCE = 1e-5
 # Frequencies are not known better than the rounding of the fields they come from.
 _ROUNDING = 1e-13
 
@@ -146,8 +148,10 @@ def measure_dispersion(
     -----
     :math:`a_k(t) = P \cos \omega t + Q \sin \omega t` with P, Q complex, one for each component:
     least squares over omega, begun at the peak of the windowed spectrum. Errors are those of the
-    delete-group jackknife over runs of time, omega fitted anew in each. A mode that makes fewer
-    than two periods in the window, or that one frequency does not describe, has a flag.
+    delete-group jackknife over runs of time, omega fitted anew in each. Flagged is a mode that
+    makes fewer than two periods in the window, does not stand out of noise, leaves more than 1 % of
+    its power with a second frequency in it (Fisher's test of the largest line, chance 1e-5), or
+    whose expected frequency is beyond :math:`\pi` over the interval of records.
 
     Examples
     --------
@@ -159,10 +163,13 @@ def measure_dispersion(
     >>> found.largest_deviation < 1e-9
     True
     """
+    if not isinstance(history, FieldHistory):
+        raise ArgumentError(f"history must be a FieldHistory, got {shown(history)}; try evolve")
     values = np.asarray(history.values)
-    if values.ndim < 3 or not 1 <= values.ndim - 2 <= 3:
+    if not 1 <= values.ndim - 2 <= 3 or values.dtype.kind not in "fciu":
         raise ArgumentError(
-            f"history must have values of shape (n_times, n_components, *shape), got {values.shape}"
+            "history must have numbers of shape (n_times, n_components, *shape), got "
+            f"{values.dtype} of {values.shape}"
         )
     if not np.isfinite(values).all():
         raise NonFiniteError("history holds NaN or infinite numbers; take a smaller step of time")
@@ -173,9 +180,11 @@ def measure_dispersion(
             f"the window must hold at least {8 * groups} records for {groups} groups, got "
             f"{len(values) - start}; record more"
         )
-    chosen = _modes(modes, shape)
-    waves = np.fft.fftn(values[start:], axes=range(2, values.ndim))
-    picked = waves[(slice(None), slice(None), *chosen.T)]
+    chosen = as_modes(modes, shape)
+    # One time after the other: all modes of all times would be twice the history.
+    at = (slice(None), *chosen.T)
+    axes = range(1, values.ndim - 1)
+    picked = np.stack([np.fft.fftn(field, axes=axes)[at] for field in values[start:]])
     k = momenta(shape, history.spacing)[(slice(None), *chosen.T)]
     times = history.interval * np.arange(len(picked), dtype=np.float64)
     edges = [len(times) * g // groups for g in range(groups + 1)]
@@ -188,14 +197,28 @@ def measure_dispersion(
         for g in range(groups):
             kept = np.r_[0 : edges[g], edges[g + 1] : len(times)]
             replicates[g, i] = fit_frequency(times[kept], series[kept], omega[i])[0]
-        flags.append(_flag(omega[i], residual[i], times[-1]))
+        flags.append(_flag(times, series, omega[i], residual[i]))
+    known = np.full(len(omega), np.nan)
+    if expected is not None:
+        known = np.asarray(expected(k), dtype=np.float64)
+        if known.shape != omega.shape:
+            raise ArgumentError(
+                f"expected must return a frequency for each of {len(omega)} modes, got shape "
+                f"{known.shape}"
+            )
+        # Nothing in the records tells such a mode from a slower one.
+        fastest = np.pi / history.interval * (1 + 1e-12)
+        flags = [
+            f or ("faster than half a period in a record" if w > fastest else "")
+            for f, w in zip(flags, known, strict=True)
+        ]
     sizes = np.diff(edges)
     error = np.sqrt(np.diag(jackknife_covariance(replicates, omega, sizes)))
     return Dispersion(
         np.ascontiguousarray(k.T),
         omega,
         np.hypot(error, _ROUNDING * np.abs(omega)),
-        np.full(len(omega), np.nan) if expected is None else np.asarray(expected(k)),
+        known,
         residual,
         tuple(flags),
         replicates,
@@ -205,126 +228,13 @@ def measure_dispersion(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class DispersionFit:
-    """A dispersion relation fitted to measured frequencies.
-
-    Attributes
-    ----------
-    mass_squared, speed_squared : Estimate
-    chi2, dof : float, int
-    k_max : float
-        Length of the largest k in the window.
-    form : str
-    """
-
-    mass_squared: Estimate
-    speed_squared: Estimate
-    chi2: float
-    dof: int
-    k_max: float
-    form: str
-
-    def __str__(self) -> str:
-        return (
-            f"{self.form}: m^2 = {self.mass_squared}, c^2 = {self.speed_squared}, chi2/dof = "
-            f"{self.chi2:.4g}/{self.dof}, |k| <= {self.k_max:.4g}"
-        )
-
-
-def fit_dispersion(
-    measured: Dispersion, *, k_max: float | None = None, dt: float | None = None
-) -> DispersionFit:
-    r"""Fit mass and speed of waves to measured frequencies.
-
-    Parameters
-    ----------
-    measured : Dispersion
-    k_max : float, optional
-        Only modes of smaller \|k\|; by default all without a flag.
-    dt : float, optional
-        With the step of time, the lattice relation :math:`\frac{4}{\Delta t^2} \sin^2
-        \frac{\omega \Delta t}{2} = m^2 + c^2 \sum_\mu \frac{4}{a^2} \sin^2 \frac{k_\mu a}{2}`;
-        without it the continuum's, :math:`\omega^2 = m^2 + c^2 k^2`.
-
-    Returns
-    -------
-    DispersionFit
-        Errors are from refits with one run of times left out; chi2 takes modes as independent.
-
-    Raises
-    ------
-    AnalysisError
-        If fewer than three modes without a flag, or one \|k\| only, are in the window.
-    """
-    largest = np.inf if k_max is None else as_positive("k_max", k_max)
-    size = np.sqrt((measured.k**2).sum(axis=1))
-    kept = measured.good & (size <= largest * (1 + 1e-12))
-    if kept.sum() < 3 or np.ptp(size[kept]) == 0:
-        raise AnalysisError(
-            f"{int(kept.sum())} modes without a flag are within k_max: three of different |k| are "
-            "needed; record longer or take a larger k_max"
-        )
-    k, a = measured.k[kept], measured.spacing
-    if dt is None:
-        x, form = (k**2).sum(axis=1), "continuum relation"
-    else:
-        dt = as_positive("dt", dt)
-        x, form = (4 / a**2 * np.sin(k * a / 2) ** 2).sum(axis=1), "lattice relation"
-
-    def height(omega: Floats) -> Floats:
-        if dt is None:
-            return np.asarray(omega**2)
-        return np.asarray(4 / dt**2 * np.sin(omega * dt / 2) ** 2)
-
-    omega = measured.omega[kept]
-    slope = 2 * omega if dt is None else 2 / dt * np.sin(omega * dt)
-    sigma = np.maximum(np.abs(slope), _ROUNDING) * measured.error[kept]
-    design = np.stack([np.ones_like(x), x], axis=1) / sigma[:, None]
-
-    def fitted(frequencies: Floats) -> Floats:
-        return np.asarray(np.linalg.lstsq(design, height(frequencies) / sigma, rcond=None)[0])
-
-    best = fitted(omega)
-    refits = np.stack([fitted(row[kept]) for row in measured.replicates])
-    errors = np.sqrt(np.diag(jackknife_covariance(refits, best)))
-    floor = np.sqrt(np.diag(np.linalg.inv(design.T @ design)))
-    errors = np.maximum(errors, np.minimum(floor, _ROUNDING * np.abs(best).max()))
-    chi2 = float(np.sum((height(omega) / sigma - design @ best) ** 2))
-    count = measured.n_times
-    return DispersionFit(
-        Estimate(float(best[0]), float(errors[0]), count),
-        Estimate(float(best[1]), float(errors[1]), count),
-        chi2,
-        int(kept.sum()) - 2,
-        float(size[kept].max()),
-        form,
-    )
-
-
-def _modes(modes: npt.ArrayLike | None, shape: tuple[int, ...]) -> npt.NDArray[np.int64]:
-    if modes is None:
-        index = np.indices(shape).reshape(len(shape), -1).T
-        opposite = -index % np.array(shape)
-        rank = np.ravel_multi_index(tuple(index.T), shape)
-        return np.asarray(index[rank <= np.ravel_multi_index(tuple(opposite.T), shape)])
-    chosen = np.asarray(modes)
-    if chosen.ndim == 1 and len(shape) == 1:
-        chosen = chosen[:, None]
-    if chosen.ndim != 2 or chosen.shape[1] != len(shape) or chosen.dtype.kind not in "iu":
-        raise ArgumentError(
-            f"modes must be integers of shape (n_modes, {len(shape)}), got shape {chosen.shape}"
-        )
-    if not chosen.size or np.any(np.abs(chosen) >= np.array(shape)):
-        raise ArgumentError(f"modes must be numbers of waves below the lengths {shape}")
-    return np.asarray(chosen % np.array(shape))
-
-
-def _flag(omega: float, residual: float, duration: float) -> str:
+def _flag(times: Floats, series: npt.NDArray[np.complex128], omega: float, residual: float) -> str:
     if not np.isfinite(omega):
         return "the mode is not excited"
-    if abs(omega) * duration < 2 * np.pi * _FEWEST_PERIODS:
+    if noise_chance(residual, len(times) // 2) > _SMALL_CHANCE:
+        return "no frequency stands out of the noise"
+    if abs(omega) * np.ptp(times) < 2 * np.pi * _FEWEST_PERIODS:
         return "fewer than two periods in the window"
-    if residual > _LARGEST_RESIDUAL:
+    if residual > _LARGEST_RESIDUAL and line_chance(times, series, omega) < _SMALL_CHANCE:
         return "one frequency does not describe it"
     return ""

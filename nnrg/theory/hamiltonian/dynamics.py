@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from nnrg._validate import as_count, shown
 from nnrg.errors import AnalysisError, ArgumentError
-from nnrg.theory.hamiltonian._arguments import as_field, as_positive, as_square
+from nnrg.theory.hamiltonian._arguments import as_field, as_positive, as_square, is_symmetric
 
-__all__ = ["HamiltonianNet", "HamiltonianRun", "SymplecticCheck", "symplectic_check"]
+__all__ = ["HamiltonianNet", "HamiltonianRun", "as_scheme"]
 
 Floats = npt.NDArray[np.float64]
 Slope = Callable[[Floats], Floats]
@@ -85,6 +85,11 @@ class HamiltonianNet:
     matrix : array of shape (n, n), optional
         M of a linear net, which `linear` fills in: for the message where it diverges.
 
+    Raises
+    ------
+    ArgumentError
+        If a slope or energy is no function.
+
     Notes
     -----
     One step is an activation of the neurons, which are not trained, and a step of learning of the
@@ -118,6 +123,12 @@ class HamiltonianNet:
     potential: Callable[[Floats], float] | None = None
     matrix: Floats | None = None
 
+    def __post_init__(self) -> None:
+        for name in ("activation_slope", "learning_slope", "kinetic", "potential"):
+            given = getattr(self, name)
+            if not callable(given) and not (given is None and name in ("kinetic", "potential")):
+                raise ArgumentError(f"{name} must be a function of an array, got {shown(given)}")
+
     @classmethod
     def linear(cls, weights: npt.ArrayLike, source: npt.ArrayLike | None = None) -> HamiltonianNet:
         r"""Return the net of :math:`\beta^2/2 + \phi^T M \phi / 2 - J \phi`.
@@ -139,7 +150,7 @@ class HamiltonianNet:
         """
         m = as_square("weights", weights)
         j = np.zeros(len(m)) if source is None else as_field("source", source, (len(m),))
-        symmetric = bool(np.array_equal(m, m.T))
+        symmetric = is_symmetric(m)
 
         def potential(phi: Floats) -> float:
             return float(0.5 * phi @ (m @ phi) - j @ phi)
@@ -206,12 +217,14 @@ class HamiltonianNet:
             If the numbers leave double precision, naming the step and, for a linear net, the
             stability bound.
         """
-        if scheme not in _SCHEMES:
-            raise ArgumentError(f"scheme must be one of {_SCHEMES}, got {shown(scheme)}")
+        scheme = as_scheme(scheme)
         dt, steps = as_positive("dt", dt), as_count("steps", steps)
         every = as_count("every", every, 1, steps)
         n = np.size(phi) if self.matrix is None else len(self.matrix)
         x, p = as_field("phi", phi, (n,)), as_field("beta", beta, (n,))
+        slopes = np.shape(self.activation_slope(p)), np.shape(self.learning_slope(x))
+        if slopes != ((n,), (n,)):
+            raise ArgumentError(f"both slopes must return shape {(n,)}, got {slopes}")
         records: list[tuple[float, Floats, Floats, float, float]] = []
 
         def record(number: int) -> None:
@@ -241,90 +254,8 @@ class HamiltonianNet:
         return f"{text}: the largest stable one is {2 / np.sqrt(values.real.max()):.6g}"
 
 
-@dataclass(frozen=True, slots=True)
-class SymplecticCheck:
-    r"""How far a step is from symplectic.
-
-    Attributes
-    ----------
-    residual : float
-        Largest entry of :math:`J^T \Omega J - \Omega`, J the derivative of the step.
-    error : float
-        Of the residual, from halving the differences that J is made of.
-    determinant : float
-        Of J: 1 where volume is kept.
-    """
-
-    residual: float
-    error: float
-    determinant: float
-
-    def __str__(self) -> str:
-        return (
-            f"|J^T Omega J - Omega| = {self.residual:.2g}, known to {self.error:.1g}; "
-            f"det J = {self.determinant:.12g}"
-        )
-
-
-def symplectic_check(
-    net: HamiltonianNet,
-    phi: npt.ArrayLike,
-    beta: npt.ArrayLike,
-    *,
-    dt: float,
-    scheme: str = "alternate",
-    difference: float = 1e-3,
-) -> SymplecticCheck:
-    """Differentiate a step at a point and see whether it keeps the symplectic form.
-
-    Parameters
-    ----------
-    net : HamiltonianNet
-    phi, beta : array_like of shape (n,)
-        Where.
-    dt : float
-    scheme : {"alternate", "simultaneous"}
-    difference : float
-        Step of the central differences, extrapolated once to zero; exact for linear nets.
-
-    Returns
-    -------
-    SymplecticCheck
-
-    Raises
-    ------
-    ArgumentError
-        If shapes, `dt` or `difference` are out of range.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> net = HamiltonianNet(lambda beta: beta, np.tanh)
-    >>> check = symplectic_check(net, [0.3, -1.0], [0.5, 0.2], dt=0.1)
-    >>> check.residual < 1e-9, round(check.determinant, 9)
-    (True, 1.0)
-    """
-    dt, h = as_positive("dt", dt), as_positive("difference", difference)
+def as_scheme(scheme: object) -> str:
+    """Return the name of a scheme of steps."""
     if scheme not in _SCHEMES:
         raise ArgumentError(f"scheme must be one of {_SCHEMES}, got {shown(scheme)}")
-    n = np.size(phi)
-    point = np.concatenate([as_field("phi", phi, (n,)), as_field("beta", beta, (n,))])
-
-    def after(z: Floats) -> Floats:
-        return np.concatenate(net.step(z[:n], z[n:], dt, scheme))
-
-    def derivative(width: float) -> Floats:
-        shifts = width * np.eye(2 * n)
-        return np.stack(
-            [(after(point + s) - after(point - s)) / (2 * width) for s in shifts], axis=1
-        )
-
-    form = np.block([[np.zeros((n, n)), np.eye(n)], [-np.eye(n), np.zeros((n, n))]])
-
-    def residual(jacobian: Floats) -> float:
-        return float(np.abs(jacobian.T @ form @ jacobian - form).max())
-
-    wide, middle, narrow = (derivative(width) for width in (2 * h, h, h / 2))
-    once, twice = (4 * middle - wide) / 3, (4 * narrow - middle) / 3
-    found = residual(twice)
-    return SymplecticCheck(found, abs(found - residual(once)), float(np.linalg.det(twice)))
+    return str(scheme)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "GaugeLinks",
     "GaugeTensors",
+    "as_links",
     "covariance_residual",
     "covariant_differences",
     "covariant_laplacian",
@@ -223,7 +224,7 @@ def covariant_laplacian(links: GaugeLinks, spacing: float = 1.0) -> csr_array:
     from scipy.sparse import csr_array, eye_array
 
     a = as_positive("spacing", spacing)
-    sites = int(np.prod(links.shape))
+    sites = int(np.prod(as_links(links).shape))
     hops = sum(hop + hop.conj().T for hop in _hops(links))
     return csr_array((hops - 2 * len(links.shape) * eye_array(sites)) / a**2)
 
@@ -249,7 +250,9 @@ def covariance_residual(
     """
     from scipy.sparse import csr_array, diags_array
 
-    phases = np.exp(1j * as_field("alpha", alpha, links.shape)).ravel()
+    if not callable(build):
+        raise ArgumentError(f"build must make weights from links, got {shown(build)}")
+    phases = np.exp(1j * as_field("alpha", alpha, as_links(links).shape)).ravel()
     before, after = csr_array(build(links)), csr_array(build(links.transformed(alpha)))
     copies, rest = divmod(before.shape[0], phases.size)
     if rest or not copies:
@@ -260,9 +263,20 @@ def covariance_residual(
     return float(abs(after - turn @ before @ turn.conj()).max())
 
 
+def as_links(links: object, shape: tuple[int, ...] | None = None) -> GaugeLinks:
+    """Return links, of a lattice if one is given."""
+    wanted = "GaugeLinks" if shape is None else f"GaugeLinks of {shape}"
+    if not isinstance(links, GaugeLinks):
+        raise ArgumentError(f"links must be {wanted}, got {shown(links)}; try GaugeLinks.free")
+    if shape is not None and links.shape != shape:
+        raise ArgumentError(f"links must be {wanted}, got those of {links.shape}")
+    return links
+
+
 def _hops(links: GaugeLinks) -> list[csr_array]:
     from scipy.sparse import csr_array
 
+    links = as_links(links)
     sites = np.arange(int(np.prod(links.shape))).reshape(links.shape)
     n = sites.size
     return [

@@ -8,20 +8,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from nnrg._validate import as_count, as_real
+from nnrg._validate import as_count, shown
 from nnrg.errors import ArgumentError
 from nnrg.theory.hamiltonian._arguments import (
     as_field,
+    as_magnitude,
+    as_momenta,
     as_positive,
     as_shape,
-    as_square,
     momenta,
+    new_history,
 )
+from nnrg.theory.hamiltonian.gauge import GaugeLinks, as_links, covariant_laplacian
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-__all__ = ["FieldHistory", "KleinGordonLattice", "ModeFrequencies", "mode_frequencies"]
+__all__ = ["FieldHistory", "KleinGordonLattice"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -38,6 +41,11 @@ class FieldHistory:
         Time between records.
     spacing : float
         Lattice spacing a.
+
+    Raises
+    ------
+    ArgumentError
+        If the values are no array, or a number is not positive.
     """
 
     values: npt.NDArray[np.inexact]
@@ -45,7 +53,13 @@ class FieldHistory:
     spacing: float = 1.0
 
     def __post_init__(self) -> None:
-        self.values.flags.writeable = False
+        if not isinstance(self.values, np.ndarray):
+            raise ArgumentError(f"values must be an array, got {shown(self.values)}")
+        for name in ("interval", "spacing"):
+            object.__setattr__(self, name, as_positive(name, getattr(self, name)))
+        view = self.values.view()
+        view.flags.writeable = False
+        object.__setattr__(self, "values", view)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +109,7 @@ class KleinGordonLattice:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "shape", as_shape(self.shape))
-        object.__setattr__(self, "mass", as_real("mass", self.mass))
+        object.__setattr__(self, "mass", as_magnitude("mass", self.mass))
         object.__setattr__(self, "spacing", as_positive("spacing", self.spacing))
         object.__setattr__(self, "dt", as_positive("dt", self.dt))
         if self.mass < 0:
@@ -122,7 +136,7 @@ class KleinGordonLattice:
 
     def eigenvalues(self, k: npt.ArrayLike | None = None) -> Floats:
         """Return those of M at momenta of shape (d, ...), by default all of the lattice."""
-        at = self.momenta() if k is None else np.asarray(k, dtype=np.float64)
+        at = self.momenta() if k is None else as_momenta(k, self.dimension)
         return np.asarray(
             self.mass**2 + (4 / self.spacing**2 * np.sin(at * self.spacing / 2) ** 2).sum(axis=0)
         )
@@ -132,17 +146,23 @@ class KleinGordonLattice:
         root = 0.5 * self.dt * np.sqrt(self.eigenvalues(k))
         return np.asarray(2 / self.dt * np.arcsin(root))
 
-    def weights(self) -> csr_array:
-        """Return M, the symmetric weights, sparse of shape (n_sites, n_sites)."""
-        from scipy.sparse import csr_array, eye_array, kron
+    def weights(self, links: GaugeLinks | None = None) -> csr_array:
+        r"""Return M, the symmetric weights, sparse of shape (n_sites, n_sites).
 
-        total = csr_array(self.mass**2 * eye_array(int(np.prod(self.shape))))
-        for axis, n in enumerate(self.shape):
-            before, after = int(np.prod(self.shape[:axis])), int(np.prod(self.shape[axis + 1 :]))
-            shift = csr_array((np.ones(n), (np.arange(n), (np.arange(n) + 1) % n)), shape=(n, n))
-            line = (2 * eye_array(n) - shift - shift.T) / self.spacing**2
-            total = total + kron(kron(eye_array(before), line), eye_array(after), format="csr")
-        return csr_array(total)
+        With links :math:`m^2 - \sum_i D_i^2` of the covariant differences, complex and Hermitian,
+        on complex neurons of two real ones each.
+
+        Raises
+        ------
+        ArgumentError
+            If the links are not those of this lattice.
+        """
+        from scipy.sparse import csr_array, eye_array
+
+        given = GaugeLinks.free(self.shape) if links is None else as_links(links, self.shape)
+        one = eye_array(int(np.prod(self.shape)))
+        total = csr_array(self.mass**2 * one - covariant_laplacian(given, self.spacing))
+        return csr_array(total.real) if links is None else total
 
     def energy(self, phi: npt.ArrayLike, beta: npt.ArrayLike) -> tuple[float, float]:
         """Return H, a sum over sites, and the modified energy that the steps conserve."""
@@ -179,7 +199,7 @@ class KleinGordonLattice:
         """
         records, every = as_count("records", records, 2), as_count("every", every)
         x, p = as_field("phi", phi, self.shape), as_field("beta", beta, self.shape)
-        out = np.empty((records, 1, *self.shape))
+        out = new_history(records, (1, *self.shape))
         out[0, 0] = x
         for number in range(1, records):
             self._advance(x, p, every)
@@ -198,74 +218,3 @@ class KleinGordonLattice:
         box = first, middle, last
         stiffness = 1 / self.spacing**2
         advance(x.reshape(box), p.reshape(box), self.mass**2, stiffness, self.dt, steps)
-
-
-@dataclass(frozen=True, slots=True)
-class ModeFrequencies:
-    """Frequencies of any weights under alternating steps.
-
-    Attributes
-    ----------
-    eigenvalues : complex array of shape (n,)
-        Of M, ascending by real part.
-    omega : complex array of shape (n,)
-        With Im >= 0: each mode goes as exp(+-i omega t), and one of the two grows at Im omega.
-    dt : float
-    """
-
-    eigenvalues: npt.NDArray[np.complex128]
-    omega: npt.NDArray[np.complex128]
-    dt: float
-
-    @property
-    def growth_rate(self) -> float:
-        """Largest imaginary part: 0 for waves."""
-        return float(self.omega.imag.max())
-
-    def __str__(self) -> str:
-        growing = int(np.sum(self.omega.imag > 1e-10 * np.abs(self.omega).max()))
-        return (
-            f"{self.omega.size} modes at dt = {self.dt:g}: frequencies {self.omega.real.min():.6g} "
-            f"to {self.omega.real.max():.6g}, {growing} growing, the fastest at rate "
-            f"{self.growth_rate:.6g}"
-        )
-
-
-def mode_frequencies(weights: npt.ArrayLike, *, dt: float) -> ModeFrequencies:
-    r"""Return the frequencies of :math:`\phi_{n+1} - 2\phi_n + \phi_{n-1} = -\Delta t^2 M \phi_n`.
-
-    Parameters
-    ----------
-    weights : array_like of shape (n, n)
-        M.
-    dt : float
-
-    Returns
-    -------
-    ModeFrequencies
-
-    Raises
-    ------
-    ArgumentError
-        If the weights are not square or `dt` is not positive.
-    NonFiniteError
-        If a weight is not finite.
-
-    Notes
-    -----
-    :math:`\frac{4}{\Delta t^2}\sin^2\frac{\omega \Delta t}{2} = \lambda`. Waves need a symmetric,
-    positive M: an antisymmetric part makes eigenvalues, and so omega, complex.
-
-    Examples
-    --------
-    >>> ring = KleinGordonLattice(8, mass=1.0, dt=0.1)
-    >>> mode_frequencies(ring.weights().toarray(), dt=0.1).growth_rate < 1e-6
-    True
-    """
-    m, dt = as_square("weights", weights), as_positive("dt", dt)
-    symmetric = np.array_equal(m, m.T)
-    values = (np.linalg.eigvalsh(m) if symmetric else np.linalg.eigvals(m)).astype(np.complex128)
-    values = values[np.argsort(values.real, kind="stable")]
-    omega = 2 / dt * np.arcsin(0.5 * dt * np.sqrt(values))
-    omega = np.where(omega.imag < 0, -omega, omega)
-    return ModeFrequencies(values, omega.astype(np.complex128), dt)

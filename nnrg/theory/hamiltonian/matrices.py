@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -34,6 +34,8 @@ class SquareMatrix:
     values : array of shape (n, n)
         Rows are where the signal goes to.
     sources : frozenset of str
+        What it is made of, as graphs and fields name their sources.
+    tensors : tuple of str
         Names of the tensors it is made of.
     """
 
@@ -41,6 +43,7 @@ class SquareMatrix:
     population: str
     values: Floats
     sources: frozenset[str] = frozenset()
+    tensors: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self.values.flags.writeable = False
@@ -108,6 +111,8 @@ def square_matrices(
     """
     if not isinstance(network, Network):
         raise ArgumentError(f"expected a Network, got {shown(network)}; try nnrg.load")
+    if isinstance(names, str) or not isinstance(names, Iterable | None):
+        raise ArgumentError(f"names must be a list of tensors, got {shown(names)}")
     wanted = list(network.specs) if names is None else list(names)
     unknown = [name for name in wanted if name not in network.specs]
     if unknown:
@@ -139,7 +144,7 @@ def _gates(network: Network, connection: Connection) -> list[SquareMatrix]:
     sources = frozenset({network.source_of(name)})
     n, gates = leave.units, network.specs[name].gates
     if leave.copies == 1:
-        return [SquareMatrix(name, connection.post, values.copy(), sources)]
+        return [SquareMatrix(name, connection.post, values.copy(), sources, (name,))]
     stacked = (
         values.reshape(leave.copies, n, -1)
         if leave.copies_first
@@ -147,7 +152,7 @@ def _gates(network: Network, connection: Connection) -> list[SquareMatrix]:
     )
     labels = gates if len(gates) == leave.copies else [str(i) for i in range(leave.copies)]
     return [
-        SquareMatrix(f"{name}[{gate}]", connection.post, part.copy(), sources)
+        SquareMatrix(f"{name}[{gate}]", connection.post, part.copy(), sources, (name,))
         for gate, part in zip(labels, stacked, strict=True)
     ]
 
@@ -178,17 +183,19 @@ def _products(
             left, right = _part(network, query), _part(network, key)
             name = _product_name(query.tensor, key.tensor) + head
             sources = frozenset(network.source_of(c.tensor) for c in (query, key))
-            return SquareMatrix(name, query.pre, left.T @ right, sources)
+            both = query.tensor, key.tensor
+            return SquareMatrix(name, query.pre, left.T @ right, sources, both)
 
         out.append(((query.tensor, key.tensor), build))
     return out
 
 
 def _product_name(query: str, key: str) -> str:
-    """Return what both names begin with, and in brackets what each ends with."""
+    """Return what both names begin with, and in brackets what each has of its own."""
     end = next((i for i, (a, b) in enumerate(zip(query, key, strict=False)) if a != b), 0)
     same = query[: query.rfind(".", 0, end) + 1]
-    return f"{same}[{query[len(same) :]}^T {key[len(same) :]}]"
+    own = [name.removeprefix(same).removesuffix(".weight") for name in (query, key)]
+    return f"{same}[{own[0]}^T {own[1]}]"
 
 
 def _part(network: Network, connection: Connection) -> Floats:

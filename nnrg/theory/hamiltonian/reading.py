@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
 from nnrg._random import as_seed
-from nnrg._validate import as_count
+from nnrg._validate import as_count, shown
 from nnrg.errors import AnalysisError, ArgumentError
 from nnrg.fields import SynapticField
 from nnrg.graph.connection_graph import ConnectionGraph
 from nnrg.provenance import describe_run, utc_now
+from nnrg.simulate._network_weights import available_threads
 from nnrg.stats.jackknife import jackknife_covariance
 from nnrg.theory.hamiltonian._arguments import as_square
 from nnrg.theory.hamiltonian._weight_scales import Scale, dropped, graph_scales, line_scales
-from nnrg.theory.hamiltonian._weight_statistics import block_means, weight_statistics
+from nnrg.theory.hamiltonian._weight_statistics import NAMES, block_means, weight_statistics
 from nnrg.theory.hamiltonian.weight_reading import WeightReading
 
 __all__ = ["read_weights"]
@@ -30,12 +33,14 @@ _LARGEST = 4096
 # At the last scale, as many as the groups that are left out for the errors at least.
 _FEWEST_BLOCKS = 12
 _MOST_GROUPS = 16
+_HENRICI = NAMES.index("henrici")
 
 
 def read_weights(
     weights: npt.ArrayLike | SynapticField,
     *,
     graph: ConnectionGraph | None = None,
+    order: npt.ArrayLike | None = None,
     factor: int = 2,
     levels: int | None = None,
     components: int = 1,
@@ -56,6 +61,8 @@ def read_weights(
         Which neurons are neighbours; by default those next to one another in the file. Blocks are
         then heavy-edge matchings of the graph, and there is no central difference, hence no
         Dirac form.
+    order : int array of shape (n,), optional
+        The neurons in the order in which neighbours follow one another, made of other numbers.
     factor, levels : int
         Neurons joined to a block at each level, and how many levels beside the first; by default
         while twelve blocks are left. Of a graph the factor is about 2.
@@ -94,12 +101,15 @@ def read_weights(
 
     - symmetric: :math:`f_S = |S|^2/|W|^2`; of independent weights :math:`(N+1)/2N`, not 1/2.
     - reciprocity: correlation of W_ij with W_ji off the diagonal; diagonal: its share of |W|^2.
-    - klein_gordon: share of :math:`|S|^2` that is :math:`c_0 + c_1 K`, 1 for a Klein-Gordon field
-      (1 minus the share is the squared relative distance); on_site and stiffness are c_0, c_1. As
-      the M of ``phi'' = -M phi`` waves need c_1 > 0, as the transfer matrix of a step c_1 < 0.
+    - klein_gordon: share of :math:`|S|^2` that is :math:`c_0 + c_1 K`, 1 for a Klein-Gordon field;
+      on_site and stiffness are c_0, c_1. As the M of ``phi'' = -M phi`` waves need c_1 > 0, as the
+      transfer matrix of a step c_1 < 0. kinetic: what c_1 adds to the share, without which neurons
+      swing each on its own and no wave runs.
     - dirac: share of :math:`|A|^2` that is :math:`P \otimes D + Q \otimes (1, K)`, P symmetric and
       Q antisymmetric in the components of a site; clifford: how far P and Q are from Clifford's
       relations, without which antisymmetry is not Dirac.
+    - klein_gordon_distance, dirac_distance: length of what is left of S and A beside the nearest
+      such form, over that of S and A: the root of 1 minus the share.
     - henrici: :math:`(|W|^2 - \sum|\lambda|^2)^{1/2}/|W|`; commutator: :math:`|[W, W^T]|/|W|^2`.
       Both are 0 for a normal matrix; :math:`1/\sqrt2` and about :math:`\sqrt{2/N}` for
       independent weights.
@@ -133,46 +143,64 @@ def read_weights(
             f"{n} neurons in sites of {components}: whole sites and {2 * _FEWEST_BLOCKS} of them "
             "at least are needed"
         )
+    # In units of the largest, whose squares neither overflow nor vanish.
+    unit = float(np.abs(matrix).max()) or 1.0
+    matrix = matrix / unit
     mean_share = float(n * n * matrix.mean() ** 2 / np.vdot(matrix, matrix)) if matrix.any() else 0
     if demean:
         matrix = matrix - matrix.mean()
     if np.ptp(matrix) == 0:
         raise AnalysisError(f"{name}: all weights are equal, there is nothing to read")
     if graph is None:
+        matrix, where = _ordered(matrix, order)
         scales = line_scales(n, as_count("factor", factor, 2), levels, components, _FEWEST_BLOCKS)
-        notes += ("neighbours are those next to one another in the file", *dropped(scales))
+        notes += (f"neighbours are those next to one another {where}", *dropped(scales))
     else:
-        if components != 1:
-            raise ArgumentError("components of a site need an order of sites; leave graph= out")
+        if components != 1 or order is not None:
+            raise ArgumentError("components and order are those of a line; leave graph= out")
         made_of = known | frozenset(sources)
         scales, more = graph_scales(matrix, graph, levels, made_of, name, _FEWEST_BLOCKS)
         notes += more
     eigenvalues = n <= _LARGEST_SPECTRUM if spectrum is None else bool(spectrum)
     reading = _Reader(scales, components, eigenvalues)
     null_draws = _nulls(matrix)
-    generators = [np.random.default_rng(s) for s in seed.spawn(len(null_draws))]
     groups = reading.groups(_MOST_GROUPS)
     sizes = np.array([group.size for group in groups])
     # Threads of the linear algebra cost far more than they gain on matrices of this size.
     with threadpool_limits(1, user_api="blas"):
         values = reading.of(matrix)
-        replicates = np.stack([reading.without(matrix, group) for group in groups])
-        nulls = {
-            null: np.stack([reading.of(draw(generator)) for _ in range(draws)])
-            for (null, draw), generator in zip(null_draws.items(), generators, strict=True)
-        }
+
+        def drawn(task: tuple[str, np.random.SeedSequence]) -> Floats:
+            null, own = task
+            # Relabelling leaves eigenvalues as they are.
+            known = values[0] if null == "relabelled" else None
+            return reading.of(null_draws[null](np.random.default_rng(own)), known)
+
+        tasks = [
+            (null, own)
+            for null, of_null in zip(null_draws, seed.spawn(len(null_draws)), strict=True)
+            for own in of_null.spawn(draws)
+        ]
+        with ThreadPoolExecutor(available_threads()) as pool:
+            replicates = np.stack(list(pool.map(partial(reading.without, matrix), groups)))
+            every = list(pool.map(drawn, tasks))
+    nulls = {
+        null: np.stack(every[i * draws : (i + 1) * draws]) for i, null in enumerate(null_draws)
+    }
     flat = jackknife_covariance(replicates.reshape(len(groups), -1), values.ravel(), sizes)
+    errors = np.sqrt(np.diag(flat)).reshape(values.shape)
+    for measured in (values, errors, replicates, *nulls.values()):
+        measured[..., [NAMES.index("on_site"), NAMES.index("stiffness")]] *= unit
     counts = tuple(len(scale.forms.laplacian) * components for scale in scales)
-    sites = np.array(counts, dtype=np.float64)
     return WeightReading(
         name,
         tuple(scale.b for scale in scales),
         counts,
         values,
-        np.sqrt(np.diag(flat)).reshape(values.shape),
+        errors,
         replicates,
         nulls,
-        (sites + 2) / (2 * sites + 2) if demean else (sites + 1) / (2 * sites),
+        np.array([scale.independent(demean) for scale in scales]),
         mean_share,
         _flags(mean_share, demean),
         notes,
@@ -186,14 +214,20 @@ class _Reader:
     def __init__(self, scales: Sequence[Scale], components: int, spectrum: bool) -> None:
         self._scales, self._components, self._spectrum = scales, components, spectrum
 
-    def of(self, matrix: Floats) -> Floats:
-        """Return the quantities at each scale, shape (n_scales, n_quantities)."""
+    def of(self, matrix: Floats, known: Floats | None = None) -> Floats:
+        """Return the quantities at each scale, shape (n_scales, n_quantities).
+
+        With those of a matrix at b = 1 that has the same eigenvalues, if they are known.
+        """
         reference = float(np.mean(matrix**2))
         rows = []
-        for scale in self._scales:
+        for level, scale in enumerate(self._scales):
             block = block_means(matrix, scale.labels) if scale.b != 1 else matrix
             unit = reference / scale.b**2
-            rows.append(weight_statistics(block, scale.forms, unit, spectrum=self._spectrum))
+            spectrum = self._spectrum and (level > 0 or known is None)
+            rows.append(weight_statistics(block, scale.forms, unit, spectrum=spectrum))
+        if known is not None:
+            rows[0][_HENRICI] = known[_HENRICI]
         return np.stack(rows)
 
     def groups(self, most: int) -> list[npt.NDArray[np.int64]]:
@@ -219,6 +253,18 @@ class _Reader:
         return np.stack(rows)
 
 
+def _ordered(matrix: Floats, order: npt.ArrayLike | None) -> tuple[Floats, str]:
+    """Return the matrix in the order of a line, and where that is from."""
+    if order is None:
+        return matrix, "in the file"
+    at = np.asarray(order)
+    if at.dtype.kind not in "iu" or not np.array_equal(np.sort(at.ravel()), np.arange(len(matrix))):
+        raise ArgumentError(
+            f"order must hold each of 0 to {len(matrix) - 1} once, got {shown(order)}"
+        )
+    return matrix[np.ix_(at, at)], "in the order given"
+
+
 def _nulls(matrix: Floats) -> dict[str, Draw]:
     n = len(matrix)
 
@@ -226,10 +272,14 @@ def _nulls(matrix: Floats) -> dict[str, Draw]:
         order = rng.permutation(n)
         return matrix[np.ix_(order, order)]
 
+    def signs(rng: np.random.Generator) -> Floats:
+        return np.where(rng.random((n, n)) < 0.5, -matrix, matrix)
+
     return {
         "independent": lambda rng: rng.permutation(matrix.ravel()).reshape(n, n),
-        "relabelled": relabelled,
+        "signs": signs,
         "unaligned": lambda rng: matrix[rng.permutation(n)],
+        "relabelled": relabelled,
     }
 
 

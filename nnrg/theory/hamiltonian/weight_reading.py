@@ -21,8 +21,10 @@ __all__ = ["WeightReading"]
 
 Floats = npt.NDArray[np.float64]
 
-_SHOWN = ("symmetric", "reciprocity", "klein_gordon", "dirac", "henrici", "commutator")
-_SHOWN_COARSE = ("symmetric", "klein_gordon", "dirac", "henrici")
+_SHOWN = ("symmetric", "reciprocity", "klein_gordon", "kinetic", "dirac", "henrici", "commutator")
+_SHOWN_COARSE = ("symmetric", "klein_gordon", "kinetic", "dirac", "henrici")
+_SHARES = ("diagonal", "klein_gordon", "kinetic", "dirac")
+_DISTANCES = ("klein_gordon_distance", "dirac_distance")
 _SCALES_ON_SCREEN = 5
 _ASSUMED = (
     "rows and columns are the same neurons in the same order; a layer from one population to "
@@ -48,11 +50,12 @@ class WeightReading:
     replicates : array of shape (n_groups, n_scales, n_quantities)
         With one group of neurons left out; they give the errors and their covariance.
     nulls : mapping of str to array of shape (n_draws, n_scales, n_quantities)
-        "independent": all entries shuffled. "relabelled": one permutation of both axes, which
-        keeps everything but the flow and the forms. "unaligned": a permutation of one axis.
+        "independent": all entries shuffled. "signs": each entry with a sign of its own, which keeps
+        unequal rows and columns. "unaligned": a permutation of one axis, which keeps the singular
+        values. "relabelled": one of both axes, which keeps everything but the flow and the forms.
     expected : array of shape (n_scales,)
-        Symmetric fraction of independent weights: (N + 2) / (2 N + 2) with the mean taken out, (N +
-        1) / 2 N without.
+        Symmetric fraction of independent weights: for N equal blocks (N + 2) / (2 N + 2) with the
+        mean taken out, (N + 1) / 2 N without; blocks of a graph are not equal.
     mean_share : float
         Share of the sum of squares that the mean of all entries made up before it was taken out.
     flags, notes, assumptions : tuple of str
@@ -101,7 +104,9 @@ class WeightReading:
     def z(self, quantity: str, scale: float = 1, null: str = "independent") -> float:
         """Return how far a number is from the mean of a null's draws, in their spread.
 
-        NaN where the null has the value by construction.
+        NaN where the null has the value by construction. Shares are squares of overlaps, with long
+        tails: of them, and of distances, cube roots of the shares are compared, which are close to
+        normal (Wilson and Hilferty 1931).
 
         Raises
         ------
@@ -126,9 +131,11 @@ class WeightReading:
         mean, spread = float(draws.mean()), float(draws.std(ddof=1))
         if not np.isfinite(value) or not spread > 1e-9 * max(abs(value), abs(mean)):
             return mean, spread, float("nan"), float("nan")
+        near = _near_normal(self.quantities[q], np.append(draws, value))
+        z = (near[-1] - near[:-1].mean()) / near[:-1].std(ddof=1)
         above, below = np.sum(draws >= value), np.sum(draws <= value)
         chance = min(1.0, 2 * (1 + min(int(above), int(below))) / (1 + len(draws)))
-        return mean, spread, float((value - mean) / spread), chance
+        return mean, spread, float(z), chance
 
     def to_dataframe(self) -> pd.DataFrame:
         """Return a row for each scale, quantity and null.
@@ -165,8 +172,8 @@ class WeightReading:
             f"{self.name}: {self.n_neurons[0]} x {self.n_neurons[0]}, "
             f"{len(next(iter(self.nulls.values())))} draws of each null, z in their spread"
         ]
-        head = "".join(f"{null:>13s}" for null in self.nulls)
-        lines.append(f"  {'b':>6s}  {'quantity':<13s} {'value':<14s}{head}  independent weights")
+        head = "".join(f"{null:>12s}" for null in self.nulls)
+        lines.append(f"  {'b':>6s}  {'quantity':<13s} {'value':<14s}{head}  iid")
         for s, scale in enumerate(self.scales[:_SCALES_ON_SCREEN]):
             for quantity in _SHOWN_COARSE if s else _SHOWN:
                 q = self.quantities.index(quantity)
@@ -174,7 +181,7 @@ class WeightReading:
                 if np.isnan(value):
                     continue
                 zs = (self._against(null, s, q)[2] for null in self.nulls)
-                marks = "".join(f"{'same':>13s}" if np.isnan(z) else f"{z:>+13.1f}" for z in zs)
+                marks = "".join(f"{'same':>12s}" if np.isnan(z) else f"{z:>+12.1f}" for z in zs)
                 text = format_value_error(value, self.errors[s, q])
                 known = f"  {self.expected[s]:.6g}" if quantity == "symmetric" else ""
                 lines.append(f"  {scale:>6g}  {quantity:<13s} {text:<14s}{marks}{known}")
@@ -184,3 +191,11 @@ class WeightReading:
         lines += [f"flag: {flag}" for flag in self.flags]
         lines += [f"note: {note}" for note in self.notes]
         return "\n".join([*lines, *(f"assumed: {line}" for line in self.assumptions)])
+
+
+def _near_normal(quantity: str, values: Floats) -> Floats:
+    if quantity in _SHARES:
+        return np.asarray(np.cbrt(values))
+    if quantity in _DISTANCES:
+        return np.asarray(-np.cbrt(1 - values**2))
+    return values
