@@ -26,6 +26,9 @@ _HOMES = {
     "edgeworth": "fields",
     "engineering": "fields",
     "information-flow": "fields",
+    "cosmology": "cosmology",
+    "hamiltonian": "hamiltonian",
+    "synaptic": "synaptic",
 }
 
 

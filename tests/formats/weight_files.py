@@ -23,7 +23,8 @@ def one(name="w", **fields) -> bytes:
 
 
 def many(n: int) -> bytes:
-    parts = (f'"t{i}":{entry(begin=8 * i, end=8 * i + 8)}' for i in range(n))
+    before, after = entry(begin=0, end=8).split("0, 8")
+    parts = (f'"t{i}":{before}{8 * i}, {8 * i + 8}{after}' for i in range(n))
     return f"{{{','.join(parts)}}}".encode()
 
 

@@ -6,9 +6,12 @@ from scipy.special import jv, loggamma, yv
 
 from nnrg.simulate.training import MLP, GradientDescent, HeavyBall, perceptron, train
 from nnrg.theory.cosmology import (
+    circle_data,
+    compare_universe,
     cosmological_match,
     fit_background,
     hubble_law,
+    hubble_scan,
     mean_background,
     perturbation_spectrum,
     solve_friedmann,
@@ -134,15 +137,22 @@ def test_the_spectrum_of_perturbations_is_that_of_the_kernel():
 
 
 def test_the_tangent_kernel_is_that_of_differences():
+    """Derivatives by complex steps of a network written out here."""
     model = MLP((3, 5, 2), sigma_b=0.4)
     rng = np.random.default_rng(3)
     x, weights = rng.normal(size=(4, 3)), model.initial(rng)
+
+    def outputs(w):
+        hidden = np.tanh(x @ w["layers.0.weight"].T + w["layers.0.bias"])
+        return hidden @ w["layers.1.weight"].T + w["layers.1.bias"]
+
+    np.testing.assert_allclose(outputs(weights), model.outputs(weights, x))
     columns = []
     for name, w in weights.items():
         for at in np.ndindex(w.shape):
             moved = {k: v.astype(complex) for k, v in weights.items()}
             moved[name][at] += 1e-30j
-            columns.append(model.outputs(moved, x.astype(complex)).imag.ravel() / 1e-30)
+            columns.append(outputs(moved).imag.ravel() / 1e-30)
     jacobian = np.array(columns).T
     np.testing.assert_allclose(tangent_kernel(model, weights, x), jacobian @ jacobian.T / 4)
 
@@ -178,6 +188,49 @@ def test_the_mean_is_a_mode_only_if_the_kernel_says_so():
     fit = fit_background(made, x, y, match="slow_roll", mode="mean")
     assert fit.eigenvalue.value == pytest.approx(row.sum() ** 2 / 4)
     assert fit.flags == () and fit.misalignment.value < 1e-7
+
+
+def test_wide_networks_are_a_universe_over_two_decades_and_narrow_ones_are_not(checked):
+    """Nonlinear training: H and m^2 from outputs alone, beside the match and the tangent kernel."""
+    scan = hubble_scan(widths=(512, 8), n_seeds=6, steps=90, rng=4)
+    wide, narrow = reversed(scan.along("width"))
+    law = scan.laws[wide]
+    assert law.decades == pytest.approx(2) and {r.verdict for r in scan.at(wide)} == {"holds"}
+    # What is left of a finite width is of the order of the kernel's change.
+    left = max(row.kernel_drift for row in scan.at(wide))
+    assert left < 2e-3
+    checked(
+        TOPIC, "Exponent of H in eta, tanh networks of width 512, heavy ball", -0.5,
+        law.exponent.value, law.exponent.error, uncertainty=left,
+    )  # fmt: skip
+    ratio = scan.at(wide)[2].invariant_ratio
+    checked(
+        TOPIC, "m^2/H^2 over 9 eta theta / (1 - mu)^2, tanh networks of width 512", 1.0,
+        ratio.value, ratio.error, uncertainty=left,
+    )  # fmt: skip
+    fails = scan.at(narrow)[-1]
+    assert fails.verdict == "fails" and "features are learned" in fails.reason
+    assert fails.kernel_drift > 100 * scan.at(wide)[-1].kernel_drift
+    assert "holds" not in {row.verdict for row in scan.at(narrow)}
+
+
+def test_networks_follow_friedmann_without_redshift_but_not_with_it():
+    """Neither redshift nor freeze-out; and perturbations lighter than their background."""
+    data = circle_data(16)
+    made = train(MLP((2, 512, 1), sigma_b=0.5), data, optimiser=HeavyBall(2e-4, 0.9), steps=90,
+                 record=2, n_seeds=6, rng=6)  # fmt: skip
+    found = compare_universe(made, data.inputs, data.targets, match="momentum", n_modes=8)
+    moves = found.moves
+    assert moves.sum() >= 6 and set(found.verdicts("static")) == {"holds"}
+    assert {v for v, k in zip(found.verdicts("redshifted"), moves, strict=True) if k} == {"fails"}
+    # Gaps of an eighth of the amplitude and more, and errors below a hundredth of it.
+    assert (found.sigmas("redshifted")[moves] > 5).all()
+    # A light mode of the universe freezes, that of the network decays.
+    k = 4
+    assert found.redshifted[k, -1] > found.measured[k, -1] + 0.1 > 0.1
+    # The kernel of the circle falls with the wave number: the mean is among the heaviest modes.
+    assert found.lighter.value > 0.8
+    assert max(gap.value for gap in found.gaps["discrete"]) < 5e-3
 
 
 # -- the other side --------------------------------------------------------------------------------

@@ -24,8 +24,8 @@ from nnrg.theory.information_flow import (
     wilsonian_flow,
 )
 from nnrg.theory.information_flow._contact import Grid, couplings
+from nnrg.theory.information_flow._ridge import learnability, self_consistent_ridge
 from nnrg.theory.information_flow.momentum import flow_equation
-from nnrg.theory.information_flow.wilsonian import learnability, self_consistent_ridge
 
 SIGMA, MODES, DEPTH = "Flow of sigma_w", "Flow of kernel modes", "Relative entropy along depth"
 GRID = [-0.4, -0.1, 0.1, 0.5]

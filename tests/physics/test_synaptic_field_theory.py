@@ -12,9 +12,26 @@ from scipy import integrate, special
 
 from nnrg.lattice import Lattice
 from nnrg.simulate.gaussian import ar1, gaussian_free_field
-from nnrg.simulate.training import MLP, HeavyBall, train
+from nnrg.simulate.training import (
+    MLP,
+    Adam,
+    ConvNet,
+    CosineDecay,
+    ExponentialDecay,
+    GradientDescent,
+    HeavyBall,
+    MeanSquaredError,
+    Nesterov,
+    RecurrentNet,
+    perceptron,
+    train,
+)
+from nnrg.theory.criticality import MeanField
 from nnrg.theory.synaptic import (
     FeedForward,
+    LayerChain,
+    SoftNeurons,
+    coarse_grain_depth,
     coarse_grain_vertices,
     compare_kernel_flow,
     compare_modes,
@@ -28,12 +45,17 @@ from nnrg.theory.synaptic import (
     perceptron_vertices,
     record_action,
     record_continuity,
+    record_history,
+    record_modes,
+    recorded_chain,
     ring_toy,
+    source_history,
     step_continuity,
     trajectory_action,
     two_layer_toy,
 )
 from nnrg.theory.synaptic._elimination import block_modes, eliminate, inverse_kernel
+from nnrg.theory.synaptic.soft_neurons import strain
 
 FRICTION, VERTICES = "Synaptic fields, friction", "Synaptic fields, vertices of data"
 RINGS, FLOW, DEPTH, WEIGHTS = (
@@ -66,7 +88,7 @@ def derivative(function, n, radius=0.5, points=64):
 
 @pytest.mark.parametrize("d", [1, 2, 3])
 def test_friction_of_the_heavy_ball(d, checked):
-    found = friction("heavy_ball", learning_rate=0.01, momentum=0.9, dimension=d)
+    found = friction(HeavyBall(0.01, 0.9), dimension=d)
     checked(FRICTION, "gamma, eta = 0.01, mu = 0.9", 1.0, found.gamma, rtol=1e-14)
     checked(FRICTION, f"H, eta = 0.01, mu = 0.9, d = {d}", 1 / d, found.hubble, rtol=1e-14)
     assert found.effective_learning_rate == pytest.approx(0.1, rel=1e-14)
@@ -89,9 +111,7 @@ def test_maps_of_friction_against_recorded_trajectories(discretisation, order, c
             eta, mu = h**2, 1 - gamma * h
         else:
             eta, mu = h**2 / (1 + half), (1 - half) / (1 + half)
-        found = friction(
-            "heavy_ball", learning_rate=eta, momentum=mu, discretisation=discretisation
-        )
+        found = friction(HeavyBall(eta, mu), discretisation=discretisation)
         assert found.gamma == pytest.approx(gamma, rel=1e-11)
         assert found.time_step == pytest.approx(h, rel=1e-11)
         # At rest at t = 0 to second order: the first step is half a kick.
@@ -114,11 +134,11 @@ def test_maps_of_friction_against_recorded_trajectories(discretisation, order, c
 def test_nesterov_adds_friction_in_proportion_to_curvature():
     """Decay of a mode at leading order in the step: rates of w'' + (gamma + beta l) w' + l w."""
     eta, mu, curvature = 1e-6, 0.998, 3.0
-    found = friction("nesterov", learning_rate=eta, momentum=mu)
+    found = friction(Nesterov(eta, mu))
     a = 1 - eta * curvature
     roots = np.roots([1, -a * (1 + mu), a * mu])
     rate = -np.log(np.abs(roots)) / found.time_step
-    plain = friction("heavy_ball", learning_rate=eta, momentum=mu).gamma
+    plain = friction(HeavyBall(eta, mu)).gamma
     extra = 2 * rate[0] - plain - plain**2 * found.time_step / 2
     assert np.abs(roots[0].imag) > 0
     assert extra == pytest.approx(found.hessian_damping * curvature, rel=0.02)
@@ -127,8 +147,9 @@ def test_nesterov_adds_friction_in_proportion_to_curvature():
 
 def test_schedule_is_a_history_of_the_scale_factor(checked):
     """The friction of steps that change is what carries the energy away, exactly."""
-    eta = 0.01 * np.exp(-np.arange(400) / 100)
-    history = cosmic_history(eta, 0.9, dimension=2)
+    optimiser = HeavyBall(ExponentialDecay(0.01, 0.01), 0.9)
+    eta = optimiser.rates(400)
+    history = cosmic_history(optimiser, 400, dimension=2)
     simple = (1 - 0.9) / (2 * np.sqrt(eta))
     # d ln h / dt = -1 / (200 h): the exact H is smaller by mu / (200 (1 - mu)).
     expected = 1 - 0.9 * np.expm1(1 / 200) / 0.1
@@ -409,7 +430,8 @@ def test_lorentz_report_finds_what_was_put_in(checked):
     same = lorentz_report(
         perceptron_vertices(x, activation="linear", order=2, sites=sites), hubble=0.5, duration=4
     )
-    assert abs(same.anisotropy().value) < 4.5 * same.anisotropy().error
+    apart = same.anisotropy().estimates()[0]
+    assert abs(apart.value) < 4.5 * apart.error
     assert abs(same.speed_spread().value) < 4.5 * same.speed_spread().error
     checked(
         VERTICES, "gradient term of static data after 2 e-folds", np.exp(4), same.missing_redshift
@@ -441,7 +463,7 @@ def test_dispersion_of_the_shared_ring(staggered, checked):
     toy = ring_toy(x, staggered=staggered)
     k = 2 * np.pi * np.arange(n) / n
     known = np.linalg.eigvalsh(toy.hessian())
-    found = np.sort(toy.dispersion(k))
+    found = np.sort(toy.dispersion(k).values)
     worst = np.abs(found / known - 1).max()
     checked(RINGS, f"omega^2 of the ring, staggered {staggered}, worst", 0.0, worst, rtol=1e-12)
     # Output i has inputs x_i, x_{i+1} on synapses i, i + 1.
@@ -499,6 +521,16 @@ def test_two_layer_ring_is_the_derivative_of_its_cost(checked):
     np.testing.assert_allclose(toy.hessian(), known, atol=1e-12)
     checked(RINGS, "mass of the first of two layers", 0.0, np.abs(known[:5, :5]).max())
     last = np.linalg.eigvalsh(known[5:, 5:]).max()
+    # Third order along a field of both layers, by the vertices between neighbours.
+    w1, w2 = rng.normal(size=(2, 5))
+    near, far = np.roll(w1, -1), np.roll(w1, -2)
+    square, cross, other = toy.cubic_first().values.reshape(3, 5)
+    cubic = 3 * (w2 * (square * w1**2 + 2 * cross * w1 * near + other * near**2)).sum()
+    a, b, c, d, e = toy.cubic_last().values.reshape(5, 5)
+    cubic += 3 * (w2**2 * (a * w1 + b * near)).sum()
+    cubic += 6 * (w2 * np.roll(w2, -1) * (c * w1 + d * near + e * far)).sum()
+    third = derivative(lambda t: cost(t * np.concatenate([w1, w2])), 3, points=32)
+    checked(RINGS, "V_3 of two layers along a field", third, cubic, rtol=1e-10)
     checked(RINGS, "mass of the last of two layers, s_0 = 0.7", toy.last_mass2, last, rtol=1e-12)
 
 
@@ -509,7 +541,7 @@ def test_two_layer_ring_is_the_derivative_of_its_cost(checked):
 def test_weights_of_modes_in_continuous_and_discrete_time(d, checked):
     eta, mu = 1e-4, 0.98
     curvature = np.array([0.2, 0.9, 1.0, 1.3, 40.0])  # critical at gamma^2 / 4 = 1
-    found = de_sitter_weights(curvature, learning_rate=eta, momentum=mu, dimension=d)
+    found = de_sitter_weights(curvature, HeavyBall(eta, mu), dimension=d)
     gamma = 2.0
     for i, lam in enumerate(curvature):
         roots = -np.roots([1, gamma, lam])
@@ -531,7 +563,7 @@ def test_weights_of_modes_in_continuous_and_discrete_time(d, checked):
 def test_fitted_decay_of_recorded_training(checked):
     eta, mu, lam = 0.01, 0.9, 0.1
     path = heavy_ball(lambda w: lam * w, np.array([1.0]), eta, mu, 400)[:, 0]
-    found = de_sitter_weights([lam], learning_rate=eta, momentum=mu)
+    found = de_sitter_weights([lam], HeavyBall(eta, mu))
     rate = -np.log(path[-1] / path[-101]) / 100 / (found.hubble * sqrt(eta))
     known = found.discrete[0, 1].real
     checked(WEIGHTS, "Delta_- of steps, fitted to training", known, rate, rtol=1e-9)
@@ -539,11 +571,12 @@ def test_fitted_decay_of_recorded_training(checked):
 
 
 def test_stability_bound_of_the_heavy_ball():
+    """Real roots of negative sign lie between (1 + sqrt(mu))^2 and 2 (1 + mu)."""
     eta, mu = 0.5, 0.9
     edge = 2 * (1 + mu) / eta
     low, high = 0.999 * edge, 1.001 * edge
-    found = de_sitter_weights([low, high], learning_rate=eta, momentum=mu)
-    assert found.discrete_regimes == ("underdamped", "unstable")
+    found = de_sitter_weights([low, 0.9996 * edge, high], HeavyBall(eta, mu))
+    assert found.discrete_regimes == ("underdamped", "alternating", "unstable")
     start = np.array([1.0])
     assert abs(heavy_ball(lambda w: low * w, start, eta, mu, 4000)[-1, 0]) < 1
     assert abs(heavy_ball(lambda w: high * w, start, eta, mu, 4000)[-1, 0]) > 1e3
@@ -635,15 +668,15 @@ def test_continuity_holds_at_every_step_of_training(eta, mu, checked):
         now = net.at(row)
         found = step_continuity(now, x, y, step, learning_rate=eta, momentum=mu)
         worst = max(worst, found.relative_residual)
-        step = mu * step - eta * network_vertices(now, x, y).apply()
+        before_step, step = step, mu * step - eta * network_vertices(now, x, y).apply()
         before, row = row, row + step
-        # The rate is the change of the energy of the steps that training makes.
-        kinetic = sum(found.energy_rate) * sqrt(eta)
-        assert np.isfinite(kinetic)
+        old = before_step @ before_step
+        change = (step @ step - old) / (2 * eta)
+        assert sum(found.energy_rate) == pytest.approx(change, rel=1e-9, abs=1e-12)
     checked(DEPTH, f"continuity of steps, eta = {eta:g}, mu = {mu:g}", 0.0, worst, rtol=1e-10)
     after = step_continuity(net.at(before), x, y, step * 0, learning_rate=eta, momentum=mu)
     gradient = network_vertices(net.at(before), x, y).apply()
-    assert after.energy_rate.sum() * sqrt(eta) == pytest.approx(eta * gradient @ gradient / 2)
+    assert after.energy_rate.sum() == pytest.approx(eta * gradient @ gradient / 2)
 
 
 # The flow of the vertices.
@@ -775,7 +808,7 @@ def test_trained_weights_flow_as_the_data_do(momentum, checked):
     y = x[:, :1] + 0.5 * rng.normal(size=(200, 1200))
     square, overlap = x.T @ x / 200, x.T @ y / 200
     w = v = np.zeros((16, 1200))
-    for _ in range(1500):
+    for _ in range(800):
         v = momentum * v - 0.4 * (1 - momentum) * (square @ w - overlap)
         w = w + v
     data = perceptron_vertices(x, activation="linear", order=2)
@@ -799,9 +832,9 @@ def test_trained_weights_flow_as_the_data_do(momentum, checked):
 
 
 def test_errors_of_the_trained_flow_cover():
-    """Pulls of 100 ensembles of least-squares weights: mean zero, deviation one, within 30 %.
+    """Pulls of 60 ensembles of least-squares weights: mean zero, deviation one, within 40 %.
 
-    30 % are four errors of the deviation of 100 numbers; the means lie within 4 of theirs.
+    40 % are four errors of the deviation of 60 numbers; the means lie within 4 of theirs.
     """
     x = ar1(16, 200, rho=0.6, rng=31)
     data = perceptron_vertices(x, activation="linear", order=2)
@@ -811,11 +844,11 @@ def test_errors_of_the_trained_flow_cover():
     pulls = np.array(
         [
             compare_kernel_flow(flow, (solve @ rng.normal(size=(200, 200))).T).deviations().ravel()
-            for _ in range(100)
+            for _ in range(60)
         ]
     )
-    assert np.abs(pulls.mean(axis=0) / pulls.std(axis=0)).max() < 0.4
-    np.testing.assert_allclose(pulls.std(axis=0), 1, atol=0.3)
+    assert np.abs(pulls.mean(axis=0) / pulls.std(axis=0)).max() < 4 / sqrt(60)
+    np.testing.assert_allclose(pulls.std(axis=0), 1, atol=0.4)
 
 
 # Records of training.
@@ -843,7 +876,7 @@ def test_recorded_training_obeys_action_energy_and_friction(record, checked):
     checked(FRICTION, "energy law of a recorded 5-6-4-2 network", 0.0, worst, rtol=1e-10)
     # The friction of the history is what multiplies the velocity: fitted to the record.
     eta = np.append(made.learning_rates[1:], made.learning_rates[-1])
-    history = cosmic_history(eta, 0.85)
+    history = record_history(made)
     w = made.weights["layers.0.weight"][1].reshape(81, -1)
     h = np.sqrt(eta)
     u = np.diff(w, axis=0) / h[:-1, None]
@@ -873,9 +906,9 @@ def test_recorded_training_obeys_continuity(record, checked):
     checked(DEPTH, "continuity of a recorded 5-6-4-2 network", 0.0, worst, rtol=1e-10)
     # The energy of the step that training made next.
     found = record_continuity(made, x, y, seed=0, step=30)
-    eta = made.learning_rates[30]
+    eta = made.learning_rates[31]  # a frame keeps the rate of the step before it
     before = np.concatenate([np.ravel(v[0, 30]) for v in made.optimiser_state["velocity"].values()])
-    rate = found.energy_rate.sum() * sqrt(eta)
+    rate = found.energy_rate.sum()
     net = network_vertices(
         FeedForward.of(
             [made.weights[f"layers.{i}.weight"][0, 30] for i in range(3)],
@@ -886,3 +919,329 @@ def test_recorded_training_obeys_continuity(record, checked):
     )
     after = 0.85 * before - eta * net.apply()
     assert rate == pytest.approx((after @ after - before @ before) / (2 * eta), rel=1e-9)
+
+
+@pytest.mark.parametrize("activation", ["linear", "tanh"])
+def test_vertices_of_a_cross_entropy(activation, checked):
+    """Softmax of three classes: along a field, open, between outputs, and as a deep network."""
+    rng = np.random.default_rng(33)
+    x, classes = 0.4 * rng.normal(size=(9, 5)), rng.integers(0, 3, 9)
+    w, b, phi = rng.normal(size=(3, 5)), rng.normal(size=3), rng.normal(size=(3, 5)) / 2
+    f = np.tanh if activation == "tanh" else np.positive
+    found = perceptron_vertices(
+        x, classes, activation=activation, weights=w, biases=b, loss="cross_entropy"
+    )
+    net = network_vertices(
+        FeedForward.of([w], [b], output=activation), x, classes, loss="cross_entropy"
+    )
+    row = net.network.field(1, weights=phi)
+    alone = np.zeros((3, 5))
+    alone[1] = phi[1]
+
+    def cost(t, field):
+        z = f(x @ (w + t * field).T + b)
+        return (np.log(np.exp(z).sum(axis=1)) - z[np.arange(9), classes]).mean()
+
+    for n in range(1, 7):
+        known = derivative(lambda t: cost(t, phi), n, radius=0.4)
+        got = found.contract(*[phi] * n).value
+        quantity = f"V_{n} of a cross-entropy of 3 classes, {activation}"
+        checked(VERTICES, quantity, known, got, rtol=1e-7)
+        assert (found.apply(*[phi] * (n - 1))[0] * phi).sum() == pytest.approx(got, rel=1e-11)
+        assert net.contract(*[row] * n).value == pytest.approx(got, rel=1e-11)
+        assert net.apply(*[row] * (n - 1)) @ row == pytest.approx(got, rel=1e-11)
+        one = derivative(lambda t: cost(t, alone), n, radius=0.4)
+        by_tensor = found.tensor(n, output=1)
+        for _ in range(n):
+            by_tensor = by_tensor @ phi[1]
+        assert float(by_tensor) == pytest.approx(one, rel=1e-7, abs=1e-9)
+    # Between outputs: all pairs make the whole.
+    whole = sum(
+        phi[i] @ found.tensor(2, output=(i, j)) @ phi[j] for i in range(3) for j in range(3)
+    )
+    assert whole == pytest.approx(found.contract(phi, phi).value, rel=1e-12)
+    if activation == "linear":
+        h = x @ w.T + b
+        p = np.exp(h) / np.exp(h).sum(axis=1, keepdims=True)
+        known = -(x * (p[:, 0] * p[:, 2])[:, None]).T @ x / 9
+        np.testing.assert_allclose(found.tensor(2, output=(0, 2)), known, atol=1e-14)
+
+
+def test_changing_data_are_a_source_that_changes(checked):
+    """Data A, then B: the action with C_t is stationary, the energy jumps by C_B - C_A."""
+    rng = np.random.default_rng(34)
+    x = rng.normal(size=(2, 300, 4))
+    y = np.array([x[0] @ [1, 0, 0, 0], x[1] @ [0, -1, 0, 2]])
+    stages = [
+        perceptron_vertices(a, b, activation="linear", order=2) for a, b in zip(x, y, strict=True)
+    ]
+    history = source_history([0, 30], stages)
+    assert not history.static and abs(history.changes()[0, 0]) > 3
+
+    def gradient(w, stage):
+        return ((x[stage] @ w - y[stage]) @ x[stage]) / 300
+
+    def cost(w, stage):
+        return ((x[stage] @ w - y[stage]) ** 2).mean() / 2
+
+    eta, mu, w, v, path = 0.01, 0.9, np.zeros(4), np.zeros(4), []
+    at = [int(n >= 30) for n in range(80)]
+    for n in range(80):
+        path.append(w)
+        v = mu * v - eta * gradient(w, at[n])
+        w = w + v
+    path = np.array(path)
+    gradients = np.array([gradient(w, s) for w, s in zip(path, at, strict=True)])
+    costs = np.array([cost(w, s) for w, s in zip(path, at, strict=True)])
+    found = trajectory_action(path, costs, gradients, learning_rates=eta, momenta=mu)
+    worst = found.stationarity.max()
+    checked(FRICTION, "derivative of the action under data that change", 0.0, worst, rtol=1e-11)
+    still = np.array([gradient(w, 0) for w in path])
+    wrong = trajectory_action(path, costs, still, learning_rates=eta, momenta=mu)
+    assert wrong.stationarity[35:].min() > 1e-3
+    # Cost less work is small along each stage and is the jump between them.
+    jump = cost(path[30], 1) - cost(path[30], 0)
+    assert abs(jump) > 0.1
+    rest = found.cost_residual.copy()
+    half = (gradients[30] - gradient(path[30], 0)) / 2 @ (path[30] - path[29])
+    assert rest[29] + half == pytest.approx(jump, rel=1e-3)
+    rest[29] = 0
+    assert np.abs(rest).max() < 1e-3 * abs(jump)
+
+
+def test_spread_of_speeds_is_zero_where_there_is_none():
+    """60 draws of a translation-invariant ring: mean within 4 of its errors, deviation one in 40 %.
+
+    40 % is four errors of the deviation of 60 numbers.
+    """
+    ring = Lattice(24, periodic=True)
+    pulls = []
+    for seed in range(60):
+        x = gaussian_free_field((24,), 400, mass2=0.3, rng=seed)
+        data = perceptron_vertices(x, activation="linear", order=2, sites=ring)
+        pulls.append(lorentz_report(data, hubble=0.1, duration=1).speed_spread().z)
+    pulls = np.array(pulls)
+    assert abs(pulls.mean()) < 4 * pulls.std() / sqrt(60)
+    assert 0.6 < pulls.std() < 1.4
+
+
+def test_bands_of_toys_are_those_of_their_hessians(checked):
+    """Translation-invariant data: independent dimers are flat, two layers have two branches."""
+    n = 12
+    rng = np.random.default_rng(35)
+    row, target = rng.normal(size=(2, 5, n))
+    x = np.concatenate([np.roll(row, s, axis=1) for s in range(n)])
+    y = np.concatenate([np.roll(target, s, axis=1) for s in range(n)])
+    k = 2 * np.pi * np.arange(n) / n
+    flat = ring_toy(x, synapses="independent")
+    toys = {"independent ring": flat, "two layers": two_layer_toy(x, y, (0.7, -0.4, 0.3))}
+    for name, toy in toys.items():
+        bands = toy.dispersion(k)
+        worst = np.abs(np.sort(bands.values) - toy.curvatures().values).max()
+        checked(RINGS, f"bands of the {name}, worst", 0.0, worst, rtol=1e-12)
+        assert bands.values.size == toy.n_bands * n
+    assert np.ptp(flat.dispersion(k).values[:n]) == 0
+    assert toys["two layers"].dispersion(k).values[:n].max() <= 0
+
+
+@pytest.mark.parametrize("kind", ["dense", "convolution", "convolution 2d", "recurrent"])
+def test_continuity_of_every_kind_of_recorded_network(kind, checked):
+    """All optimisers, both costs, all data and mini-batches: any step, to rounding."""
+    rng = np.random.default_rng(36)
+    model, shape = {
+        "dense": (MLP((5, 6, 4, 2), bias=False), (5,)),
+        "convolution": (ConvNet((6,), (2, 3, 3), 2), (2, 6)),
+        "convolution 2d": (ConvNet((4, 5), (1, 2), 2), (1, 4, 5)),
+        "recurrent": (RecurrentNet(2, 5, 2, length=4), (4, 2)),
+    }[kind]
+    x = rng.normal(size=(20, *shape))
+    runs = [
+        (HeavyBall(CosineDecay(0.05, 30), 0.8), "mse", 7),
+        (Nesterov(0.05, 0.8), "cross_entropy", 7),
+        (GradientDescent(0.1), "mse", None),
+        (Adam(0.01), "cross_entropy", None),
+    ]
+    for optimiser, loss, batch in runs:
+        y = rng.normal(size=(20, 2)) if loss == "mse" else rng.integers(0, 2, 20)
+        made = train(
+            model, (x, y), optimiser=optimiser, steps=9, record=1, loss=loss, batch=batch,
+            n_seeds=2, rng=3,
+        )  # fmt: skip
+        flows = [record_continuity(made, x, y, seed=1, step=t) for t in (0, 1, 5, 9)]
+        worst = max(flow.relative_residual for flow in flows)
+        quantity = f"continuity of a recorded network, {kind}, {type(optimiser).__name__}, {loss}"
+        checked(DEPTH, quantity, 0.0, worst, rtol=1e-12)
+        assert all(f.coarse_grained(2).relative_residual < 1e-12 for f in flows)
+        # It is the step that training made: the power lost, or the change of its energy.
+        before, now, after = (recorded_chain(made, seed=1, step=t).row() for t in (4, 5, 6))
+        if isinstance(optimiser, GradientDescent):
+            assert flows[2].dissipation.sum() == pytest.approx(((after - now) ** 2).sum() / 0.1)
+        elif not isinstance(optimiser, Adam):
+            eta = optimiser.rates(6)[5]
+            change = ((after - now) ** 2 - (now - before) ** 2).sum() / (2 * eta)
+            assert flows[2].energy_rate.sum() == pytest.approx(change, rel=1e-9)
+        if isinstance(optimiser, HeavyBall):
+            action = record_action(made, x, y, seed=1)
+            assert action.stationarity.max() < 1e-11 and action.relative_energy_residual < 1e-11
+
+
+@pytest.mark.parametrize("kind", ["dense", "recurrent"])
+def test_continuity_with_soft_neurons(kind, checked):
+    """At an instant and over a step; forces are the derivatives of the potential."""
+    rng = np.random.default_rng(37)
+    if kind == "dense":
+        model, shape = MLP((5, 6, 4, 2)), (8, 5)
+    else:
+        model, shape = RecurrentNet(2, 5, 2, length=3), (8, 3, 2)
+    x, y = rng.normal(size=shape), rng.normal(size=(8, 2))
+    chain = LayerChain.of_model(model, {k: rng.normal(size=s) / 2 for k, s in model.shapes.items()})
+    flat = x.reshape(8, -1)
+    z = [a + 0.1 * rng.normal(size=a.shape) for a in chain.activities(flat)[1:]]
+    dz = [rng.normal(size=a.shape) for a in z]
+    soft = SoftNeurons(z, dz, stiffness=3.0, mass=0.7)
+    v, dx = rng.normal(size=chain.n_parameters), rng.normal(size=shape)
+    found = depth_continuity(chain, x, y, v, gamma=0.4, input_velocities=dx, neurons=soft)
+    quantity = f"continuity with soft neurons, {kind}"
+    checked(DEPTH, quantity, 0.0, found.relative_residual, rtol=1e-12)
+    step = step_continuity(chain, x, y, 0.1 * v, learning_rate=0.1, momentum=0.7, neurons=soft)
+    checked(DEPTH, f"{quantity}, one step", 0.0, step.relative_residual, rtol=1e-12)
+
+    def potential(row, values):
+        at, before, total = chain.at(row), chain.start(flat), 0.0
+        for i, layer in enumerate(at.layers):
+            made = layer.activation(layer.preactivations(at.entering(i + 1, flat, before)))
+            total += 1.5 * ((values[i] - made) ** 2).sum() / 8
+            before = values[i]
+        return total + ((before - y) ** 2).sum() / 16
+
+    still = np.zeros_like(flat)
+    acting = strain(chain, flat, y, MeanSquaredError(), v, still, soft, dz)
+    along = (
+        acting.gradient(chain) @ v
+        - sum((f * s).sum() for f, s in zip(acting.forces, dz, strict=True)) / 8
+    )
+    e = 1e-5
+    moved = [
+        potential(chain.row() + s * e * v, [a + s * e * b for a, b in zip(z, dz, strict=True)])
+        for s in (1, -1)
+    ]
+    assert along == pytest.approx((moved[0] - moved[1]) / (2 * e), rel=1e-6)
+
+
+def test_soft_neurons_at_rest_become_multipliers_as_they_stiffen(checked):
+    """Relaxed neurons pull on weights as back-propagation does, but for 1 / kappa."""
+    rng = np.random.default_rng(38)
+    net = FeedForward.of([rng.normal(size=(4, 3)), rng.normal(size=(2, 4)) / 2], activation="tanh")
+    x, y = rng.normal(size=(6, 3)), rng.normal(size=(6, 2))
+    chain, hard = LayerChain.of(net), network_vertices(net, x, y).apply()
+    gaps = []
+    for kappa in (100.0, 200.0):
+        z = chain.activities(x)[1:]
+        for _ in range(1500):
+            soft = SoftNeurons(z, stiffness=kappa)
+            none = np.zeros(chain.n_parameters)
+            acting = strain(
+                chain, x, y, MeanSquaredError(), none, np.zeros_like(x), soft, soft.velocities
+            )
+            z = [a + 0.2 / kappa * f for a, f in zip(z, acting.forces, strict=True)]
+        gaps.append(np.abs(acting.gradient(chain) - hard).max())
+    order = np.log2(gaps[0] / gaps[1])
+    checked(DEPTH, "order in 1/kappa of soft neurons less back-propagation", 1.0, order, rtol=0.1)
+
+
+# Depth as a lattice direction.
+
+
+def test_blocks_of_layers_are_decimated_exactly(checked):
+    """Integrating out the inner layers of a Gaussian chain, by the covariance of all of it."""
+    rng = np.random.default_rng(39)
+    kappa, n = 2.5, 3
+    maps = [rng.normal(size=(n, n)) for _ in range(4)]
+    net = FeedForward.of(maps, activation="linear")
+    flow = coarse_grain_depth(net, rng.normal(size=(4, n)), stiffness=kappa)
+    # z_1 .. z_4 given z_0: precision of the chain.
+    precision = np.zeros((4 * n, 4 * n))
+    for i in range(4):
+        here = slice(i * n, (i + 1) * n)
+        precision[here, here] += kappa * np.eye(n)
+        if i:
+            before = slice((i - 1) * n, i * n)
+            precision[before, before] += kappa * maps[i].T @ maps[i]
+            precision[here, before] -= kappa * maps[i]
+            precision[before, here] -= kappa * maps[i].T
+    covariance = np.linalg.inv(precision)
+    known = np.trace(covariance[-n:, -n:]) / n
+    checked(DEPTH, "1/kappa of a block of 4 layers", known, flow.compliance.values[2], rtol=1e-12)
+    whole = maps[3] @ maps[2] @ maps[1] @ maps[0]
+    checked(
+        DEPTH, "gain of a block of 4 layers", (whole**2).sum() / n, flow.gain.values[2], rtol=1e-12
+    )
+    # One number a: the fixed point, and its eigenvalue.
+    turn = np.linalg.qr(rng.normal(size=(n, n)))[0]
+    for a in (0.9, 1.0, 1.1):
+        same = coarse_grain_depth(FeedForward.of([a * turn] * 8, activation="linear"), np.eye(n))
+        b = np.array(same.scales)
+        np.testing.assert_allclose(same.growth().values, np.log(a), atol=1e-13)
+        soft = b if a == 1 else (1 - a ** (2 * b)) / (1 - a**2)
+        np.testing.assert_allclose(same.compliance.values, soft, rtol=1e-12)
+
+
+def test_growth_along_depth_is_that_of_mean_field(checked):
+    """Random tanh networks at the fixed point of q: gain chi_1, and its powers.
+
+    Of 200 neurons gains are within 1 / width of chi_1: three per cent, and 4.5 errors of eight
+    networks, which fail once in a thousand.
+    """
+    field = MeanField("tanh", 1.3, 0.3)
+    rng = np.random.default_rng(40)
+    width, found = 200, []
+    for _ in range(8):
+        shapes = [(width, width)] * 4
+        net = FeedForward.of(
+            [1.3 / sqrt(width) * rng.normal(size=s) for s in shapes],
+            [0.3 * rng.normal(size=width) for _ in shapes],
+            output="tanh",
+        )
+        x = rng.normal(size=(2, width)) * sqrt((field.q_star - field.b2) / field.w2)
+        found.append(coarse_grain_depth(net, x).gain.values)
+    found = np.array(found)
+    error = found.std(axis=0, ddof=1) / sqrt(8)
+    for i, b in enumerate((1, 2, 4)):
+        gap = found[:, i].mean() / field.chi_1**b - 1
+        assert abs(gap) < 0.03 + 4.5 * error[i] / field.chi_1**b
+    quantity = "gain of one layer over chi_1, tanh, width 200"
+    ratio = found[:, 0].mean() / field.chi_1
+    checked(DEPTH, quantity, 1.0, ratio, 0.01 + error[0] / field.chi_1, within=4.5)
+
+
+# Modes of recorded training.
+
+
+@pytest.mark.parametrize("optimiser", [HeavyBall(0.01, 0.9), Nesterov(0.01, 0.9)])
+def test_modes_of_recorded_training_follow_their_exact_solution(optimiser, checked):
+    rng = np.random.default_rng(41)
+    x = rng.normal(size=(50, 6)) * np.arange(0.3, 3.3, 0.5)
+    y = x.sum(axis=1)
+    made = train(perceptron(6), (x, y), optimiser=optimiser, steps=200, record=1, rng=1)
+    found = record_modes(made, x, y, count=6)
+    kind = type(optimiser).__name__
+    worst = found.deviation().max()
+    checked(WEIGHTS, f"recorded modes less their recursion, {kind}", 0.0, worst, rtol=1e-9)
+    known = np.linalg.eigvalsh(x.T @ x / 50)[::-1]
+    np.testing.assert_allclose(found.weights.curvatures, known, rtol=1e-9)
+    assert {"overdamped", "underdamped"} <= set(found.weights.regimes)
+    np.testing.assert_allclose(found.curvature_drift, 1, rtol=1e-7)
+    assert found.hubble_times[-1] == pytest.approx(20.0)
+    # Shorter steps are nearer to continuous time, in proportion.
+    finer = type(optimiser)(0.0025, 0.95)
+    half = train(perceptron(6), (x, y), optimiser=finer, steps=400, record=1, rng=1)
+    ratio = found.continuum_deviation() / record_modes(half, x, y, count=6).continuum_deviation()
+    np.testing.assert_allclose(ratio, 2, rtol=0.25)
+    # Exponents of Nesterov's method are those of its own recursion.
+    z = np.exp(-found.weights.discrete * found.weights.hubble * 0.1)
+    pull = 0.01 * known[:, None]
+    if kind == "Nesterov":
+        residual = z**2 - 1.9 * (1 - pull) * z + 0.9 * (1 - pull)
+    else:
+        residual = z**2 - (1.9 - pull) * z + 0.9
+    np.testing.assert_allclose(residual, 0, atol=1e-12)

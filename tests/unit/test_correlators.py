@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from scipy.integrate import quad
-from scipy.special import ndtr
+from scipy.special import erf, ndtr
 from scipy.stats import norm
 
 from nnrg.activation_functions import as_activation
@@ -568,3 +568,27 @@ def test_bad_numbers(call, kind, message):
 def test_an_output_that_vanishes_has_no_correlation_to_fall_off():
     with pytest.raises(AnalysisError, match="constant at one of the first two points"):
         cluster_test(ReLUNet(width=16), [1.0, 2.0])
+
+
+def test_six_points_in_six_dimensions_have_an_honest_error():
+    # Products of four factors are there no better than the one of six.
+    x = np.random.default_rng(6).normal(size=(6, 6))
+    exact = ErfNet(width=10).cumulant6(x)
+    rough = Quadrature(max_nodes=400_000)
+    found = OneHiddenLayer(lambda z: erf(z), width=10, quadrature=rough).cumulant6(x)
+    assert found.method == "quasi-random"
+    assert abs(found.values - exact.values) < 4 * found.errors + exact.errors
+
+
+def test_a_cumulant_that_vanishes_is_not_called_unconverged():
+    found = CosNet(width=10).cumulant6([0.3] * 6)
+    assert found.flag == ""
+    assert abs(found.values) <= found.errors < 1e-14
+
+
+def test_no_shift_is_no_change():
+    found = translation_test(
+        CosNet(width=8), [0.0, 0.5, 1.0, 0.2], [0.0, 1.0], n_networks=500, rng=1
+    )
+    assert found.sigmas()[0] == found.formula_sigmas()[0] == 0
+    assert found.measured_errors[1] > 0

@@ -1,9 +1,12 @@
 """Cosmology of training: arguments, flags and results."""
 
+from dataclasses import replace
+from functools import cache
+
 import numpy as np
 import pytest
 
-from nnrg.errors import AnalysisError, ArgumentError
+from nnrg.errors import AnalysisError, ArgumentError, NonFiniteError, SourceError
 from nnrg.simulate.training import (
     MLP,
     Adam,
@@ -17,9 +20,12 @@ from nnrg.simulate.training import (
     train,
 )
 from nnrg.theory.cosmology import (
+    circle_data,
+    compare_universe,
     cosmological_match,
     fit_background,
     hubble_law,
+    hubble_scan,
     mean_background,
     output_jacobian,
     perturbation_spectrum,
@@ -98,8 +104,8 @@ def test_what_cannot_be_told_is_named():
     with pytest.raises(AnalysisError, match="equal distances"):
         uneven = [0, 1, 2, 3, 5, 7, 9, 20]
         fit_background(record(record=uneven), X, Y, match="slow_roll", window=(0, 20))
-    with pytest.raises(AnalysisError, match="needs every step, got every 2"):
-        ball = record(HeavyBall(0.01, 0.9), record=2)
+    with pytest.raises(AnalysisError, match="frames every 4 steps do not tell its frequency"):
+        ball = record(HeavyBall(0.8, 0.9), record=4)
         fit_background(ball, X, Y, match="momentum", mode=0)
     top = np.linalg.eigvalsh(X.T @ X / 10)[-1]
     with pytest.raises(AnalysisError, match="changes its sign"):
@@ -124,7 +130,7 @@ def test_spectra_name_what_is_wrong():
     made = record()
     table = perturbation_spectrum(made, X, Y, window=(0, 5), n_modes=3).to_dataframe()
     assert list(table["mode"]) == [0, 1, 2]
-    for window in ((0, 61), (5, 5)):
+    for window in ((0, 61), (1, 61)):
         with pytest.raises(ArgumentError, match="two recorded steps"):
             perturbation_spectrum(made, X, Y, window=window)
     with pytest.raises(ArgumentError, match="GradientDescent"):
@@ -142,6 +148,12 @@ def test_spectra_name_what_is_wrong():
     [
         ([0.0], {}, "at least two"),
         ([1.0, 0.0], {}, "rising"),
+        ("ab", {}, "times must be an array of real numbers"),
+        ([1j, 2], {}, "times must be an array of real numbers"),
+        ([0.0, 1.0], {"momenta": 3}, "momenta must be a sequence"),
+        ([0.0, 1.0], {"momenta": ["a"]}, "momenta must be a finite real number"),
+        ([0.0, 1.0], {"mode_velocities": [1.0]}, "one for each of 0 momenta"),
+        ([0.0, 1.0], {"redshift": "no"}, "redshift must be True or False"),
         ([0.0, 1.0], {"cosmological_constant": 0.0}, "cosmological_constant must be positive"),
         ([0.0, 1.0], {"mass2": float("nan")}, "mass2 must be a finite real number"),
     ],
@@ -149,3 +161,278 @@ def test_spectra_name_what_is_wrong():
 def test_universes_name_what_is_wrong(times, options, says):
     with pytest.raises(ArgumentError, match=says):
         solve_friedmann(times, **{"cosmological_constant": 3.0, "mass2": 1.0, **options})
+
+
+def test_universes_that_cannot_be_followed_end_soon():
+    with pytest.raises(AnalysisError, match="more than 60000 evaluations"):
+        solve_friedmann([0.0, 5000.0], cosmological_constant=1e-6, mass2=1e6)
+    with pytest.raises(AnalysisError, match="numbers outgrow double precision"):
+        solve_friedmann([0.0, 5000.0], cosmological_constant=1.0, mass2=-100.0)
+    hubble = 1e4  # friction over many Hubble times, and a mode that starts at a speed
+    t = np.linspace(0, 3, 20)
+    found = solve_friedmann(
+        t, cosmological_constant=3 * hubble**2, mass2=3 * hubble, phi=2.0, velocity=-2.0,
+        momenta=[0.0], mode_velocities=[-1.0],
+    )  # fmt: skip
+    slow = 3 * hubble / (1.5 * hubble + np.sqrt(2.25 * hubble**2 - 3 * hubble))
+    np.testing.assert_allclose(found.background[10:] / found.background[10],
+                               np.exp(-slow * (t[10:] - t[10])), rtol=1e-6)  # fmt: skip
+    np.testing.assert_allclose(found.modes[0], found.background / 2, rtol=1e-7)
+    assert "1 modes" in str(found) and len(found.to_dataframe()) == 20
+    with pytest.raises(ValueError, match="read-only"):
+        found.modes[0, 0] = 1
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "says"),
+    [
+        (lambda r: fit_background(r, X[::-1], Y, match="slow_roll"), ArgumentError, "inputs are n"),
+        (
+            lambda r: fit_background(r, X, Y + 1, match="slow_roll"),
+            ArgumentError,
+            "targets are not",
+        ),
+        (lambda r: fit_background(r, X * np.nan, Y, match="slow_roll"), NonFiniteError, "NaN"),
+        (lambda r: fit_background(r, "x", Y, match="slow_roll"), ArgumentError, "real numbers"),
+        (lambda r: fit_background(3, X, Y, match="slow_roll"), ArgumentError, "a TrainingRecord"),
+        (
+            lambda r: fit_background(r, X, Y, match="slow_roll", window=3),
+            ArgumentError,
+            "two steps",
+        ),
+        (lambda r: fit_background(r, X, Y, match="slow_roll", mode=9), AnalysisError, "not move"),
+        (lambda r: perturbation_spectrum(r, X, Y, window=None), ArgumentError, "two steps"),
+        (lambda r: compare_universe(r, X, Y, match="hot"), ArgumentError, "match must be"),
+        (lambda r: compare_universe(r, X, Y, match="momentum"), ArgumentError, "of HeavyBall"),
+        (
+            lambda r: compare_universe(r, X, Y, match="slow_roll", tolerance=0),
+            ArgumentError,
+            "tolerance must be positive",
+        ),
+        (lambda r: compare_universe(r, X, Y, match="slow_roll", until=1), AnalysisError, "three"),
+        (lambda r: mean_background(None), ArgumentError, "a TrainingRecord"),
+        (lambda r: hubble_law("abc"), ArgumentError, "fits must be of fit_background"),
+        (lambda r: hubble_law(3), ArgumentError, "fits must be of fit_background"),
+        (lambda r: tangent_kernel(r.model, None, X), ArgumentError, "tensors by name"),
+        (lambda r: tangent_kernel(None, {}, X), ArgumentError, "model must be"),
+        (
+            lambda r: tangent_kernel(r.model, r.tensors(), np.empty((0, 4))),
+            ArgumentError,
+            "one at least",
+        ),
+        (
+            lambda r: cosmological_match(1e-300, 1.0, match="second_order"),
+            ArgumentError,
+            "double precision",
+        ),
+        (lambda r: circle_data(6), ArgumentError, "power of two"),
+        (lambda r: hubble_scan(match="hot"), ArgumentError, "match must be"),
+        (lambda r: hubble_scan(n_seeds=1), ArgumentError, "at least 2"),
+        (lambda r: hubble_scan(widths=8), ArgumentError, "widths must be a sequence"),
+        (lambda r: hubble_scan(depths=[-1]), ArgumentError, "depths must be an integer"),
+        (lambda r: hubble_scan((X, Y), data_sizes=[11]), ArgumentError, "at most the 10"),
+        (lambda r: hubble_scan((X, Y[:3])), ArgumentError, r"inputs \(P, n\)"),
+        (lambda r: hubble_scan(X), ArgumentError, "data must be TrainingData"),
+        (lambda r: hubble_scan(learning_rates=[0.0]), ArgumentError, "positive numbers"),
+        (lambda r: hubble_scan(learning_rates="a"), ArgumentError, "real numbers"),
+        (lambda r: hubble_scan(momentum=1.0), ArgumentError, "below 1"),
+        (lambda r: hubble_scan(tolerance=0), ArgumentError, "tolerance must be positive"),
+        (lambda r: hubble_scan(mode="median"), ArgumentError, "mode must be"),
+        (lambda r: hubble_scan(mode=99), ArgumentError, "from 0 to 15"),
+        (lambda r: hubble_scan(folder="x"), ArgumentError, "give rng"),
+        (lambda r: hubble_scan(learning_rates=[1e9]), AnalysisError, "diverged at step"),
+        (
+            lambda r: hubble_scan(widths=[4096], depths=[2], learning_rates=[1e-4], n_seeds=2),
+            ArgumentError,
+            "GB of memory; give a folder",
+        ),
+    ],
+)
+def test_bad_input_is_named(call, error, says):
+    with pytest.raises(error, match=says) as raised:
+        call(record())
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("eta", [1e-3, 0.02])
+def test_frames_that_are_far_apart_tell_the_same_rates(eta):
+    """Two real rates and a pair of complex ones, from every fourth step."""
+    top = float(np.linalg.eigvalsh(X.T @ X / 10)[-1])
+    assert (eta * top > (1 - 0.9**0.5) ** 2) == (eta > 0.01)
+    for stride in (1, 4):
+        made = record(HeavyBall(eta, 0.9), steps=80, record=stride)
+        fit = fit_background(made, X, Y, match="momentum", mode=0)
+        assert fit.hubble.value == pytest.approx(fit.predicted_hubble, rel=1e-7)
+        assert fit.mass2.value == pytest.approx(top, rel=1e-6)
+
+
+def test_the_kernel_drifts_as_far_as_the_window_goes():
+    model = MLP((4, 8, 1), bias=False)
+    made = record(GradientDescent(0.02), 100, model, n_seeds=3)
+    for last in (10, 100):
+        late = fit_background(made, X, Y, match="slow_roll", mode=0, window=(0, last))
+        first, after = (
+            np.stack([tangent_kernel(model, made.tensors(s, step), X) for s in range(3)])
+            for step in (0, last)
+        )
+        drifts = np.linalg.norm(after - first, axis=(1, 2)) / np.linalg.norm(first, axis=(1, 2))
+        assert late.kernel_drift.value == pytest.approx(drifts.mean())
+    frame = late.to_dataframe().set_index("quantity")
+    apart = late.replicates["hubble"] - late.predicted_hubble
+    expected = apart.mean() / (apart.std(ddof=1) / 3**0.5)
+    assert frame.sigmas["hubble"] == pytest.approx(expected) == late.hubble_sigmas
+    assert late.provenance["command"] == "train"
+    with pytest.raises(ValueError, match="read-only"):
+        late.replicates["mass2"][0] = 1
+
+
+def test_a_straight_line_has_the_chi_squared_of_its_seeds():
+    """Common seeds make Hubble rates at all learning rates move together."""
+    base = fit_background(record(), X, Y, match="slow_roll", mode=0)
+    rng, etas = np.random.default_rng(7), (0.01, 0.02, 0.05, 0.1, 0.3)
+    found = []
+    for _ in range(300):
+        common = 0.2 * rng.normal(size=12)
+        fits = []
+        for eta in etas:
+            hubble = np.exp(common + 0.01 * rng.normal(size=12)) / (3 * eta)
+            own = {**base.replicates, "hubble": hubble}
+            fits.append(replace(base, learning_rate=eta, replicates=own, n_samples=12))
+        found.append(hubble_law(fits))
+    # The mean of chi2/dof is 1, its standard deviation 1.4; false alarms of both: below 1e-5.
+    assert abs(np.mean([law.chi2_per_dof for law in found]) - 1) < 4.5 * 1.4 / 300**0.5
+    assert sum(law.p < 0.01 for law in found) <= 12
+    pulls = np.array([law.sigmas for law in found])  # Student's t with eleven degrees of freedom
+    assert np.abs(pulls.mean()) < 5 * pulls.std() / 300**0.5 and 0.9 < pulls.std() < 1.35
+
+
+def test_circles_are_even_in_all_their_beginnings():
+    data = circle_data(16)
+    for n in (2, 4, 8, 16):
+        angle = np.sort(np.arctan2(data.inputs[:n, 1], data.inputs[:n, 0]) % (2 * np.pi - 1e-9))
+        np.testing.assert_allclose(np.diff(angle), 2 * np.pi / n, atol=1e-7)
+        small = circle_data(n)
+        np.testing.assert_allclose(small.inputs, data.inputs[:n], atol=1e-12)
+        np.testing.assert_allclose(small.targets, data.targets[:n], atol=1e-12)
+
+
+# -- both sides ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("match", ["momentum", "second_order", "slow_roll"])
+def test_linear_training_is_discrete_training_and_a_universe_without_redshift(match):
+    top = float(np.linalg.eigvalsh(X.T @ X / 10)[-1])
+    gaps = []
+    for shrink in (1, 2):
+        # A constant kernel; the same universe by steps of half the time.
+        if match == "momentum":
+            optimiser, steps = HeavyBall(0.02 / shrink**2, 1 - 0.1 / shrink), 60 * shrink
+        else:
+            optimiser, steps = GradientDescent(0.1 / top / shrink), 30 * shrink
+        made = record(optimiser, steps)
+        found = compare_universe(made, X, Y, match=match, n_modes=9)
+        assert found.names == ("mean", "0", "1", "2", "3")  # of ten, four move
+        assert max(gap.value for gap in found.gaps["discrete"]) < 1e-10
+        gaps.append(found.gaps["static"][1].value)
+    # Slow roll is the field equation where eta^2 theta is small, others are of first order in time.
+    assert gaps[1] < gaps[0] / 1.8 and gaps[0] < 0.05
+    assert found.verdicts("static")[1:] == ("holds",) * 4
+    assert found.verdicts("redshifted")[1:3] == ("fails", "fails")
+    # The mean is lighter than all modes here: its mass is the field's.
+    assert found.frequencies2.argmin() == 0 and list(found.moves) == [False, *[True] * 4]
+    again = found.solve(found.hubble_times, found.frequencies2[1:], redshift=True)
+    np.testing.assert_allclose(again, found.redshifted[1:], atol=1e-6)
+    assert "k stays" in str(found)
+    assert len(found.to_dataframe()) == 5 * len(found.steps)
+    table = found.summary()
+    assert list(table.verdict[-5:]) == ["no momentum", *found.verdicts("redshifted")[1:]]
+    assert list(table.gap[5:10]) == [gap.value for gap in found.gaps["static"]]
+    with pytest.raises(ArgumentError, match="at least m"):
+        found.solve([0, 1], [found.frequencies2.min() / 2], redshift=False)
+
+
+def test_a_mean_that_is_not_moved_is_no_background():
+    # An odd network on pairs of opposite inputs.
+    x = np.concatenate([X, -X])
+    made = train(MLP((4, 16, 1), bias=False), (x, np.tanh(x[:, 0])), rng=1, n_seeds=2, steps=20,
+                 optimiser=GradientDescent(0.01), record=2)  # fmt: skip
+    found = compare_universe(made, x, np.tanh(x[:, 0]), match="second_order", n_modes=2)
+    assert found.names == ("0", "1") and "no background" in found.flags[-1]
+    assert found.lighter.value == 0
+
+
+# -- scans -----------------------------------------------------------------------------------------
+
+
+@cache
+def narrow_and_wide():
+    return hubble_scan(widths=(256, 4), data_sizes=(8, 4), n_seeds=4, rng=3, steps=60,
+                       learning_rates=(1e-4, 1e-3, 1e-2, 0.5))  # fmt: skip
+
+
+def test_every_row_of_a_scan_says_whether_and_why():
+    scan = narrow_and_wide()
+    assert [str(place) for place in scan.along("width")] == [
+        "width 4, depth 1, 8 data", "width 256, depth 1, 8 data",
+    ]  # fmt: skip
+    wide, narrow = (scan.at(place) for place in reversed(scan.along("width")))
+    assert [row.verdict for row in wide] == ["holds", "holds", "holds", "fails"]
+    assert wide[3].fit is None and "diverged at step" in wide[3].reason
+    assert np.isnan(wide[3].deviation.value)
+    row = narrow[2]
+    assert row.verdict != "holds" and "features are learned" in row.reason
+    # By hand, from the same training.
+    data = circle_data(8)
+    ratio = row.fit.replicates["hubble"] / ((1 - 0.9) / (3 * 0.01**0.5)) - 1
+    assert row.deviation.value == pytest.approx(np.sqrt((ratio**2).mean()))
+    left_out = [np.sqrt(np.delete(ratio**2, s).mean()) for s in range(4)]
+    assert row.beyond == (np.abs(ratio) > 0.05).sum() and wide[3].beyond == 4
+    spread = np.sqrt(3 / 4 * ((left_out - np.mean(left_out)) ** 2).sum())
+    assert row.deviation.error == pytest.approx(spread)
+    own = row.fit.replicates["mass2"] / row.fit.replicates["eigenvalue"]
+    assert row.mass_ratio.value == pytest.approx(own.mean())
+    assert row.invariant_ratio.value == pytest.approx((own / (1 + ratio) ** 2).mean())
+    assert data.inputs.shape == (8, 2)
+    frame = scan.to_dataframe()
+    assert len(frame) == 12 and list(frame.verdict[:4]) == [r.verdict for r in wide]
+    text = str(scan)
+    assert "holds at 3 of 4 rates" in text and "training as a universe" in text
+    law = scan.laws[scan.places[0]]
+    assert law.predicted_exponent == -0.5 and law.window == (1e-4, 1e-2)
+    assert law.exponent.value == pytest.approx(-0.5, abs=0.01)
+    assert scan.universe.learning_rate == 1e-3  # the middle one of three
+
+
+def test_a_linear_network_has_the_rates_of_its_match():
+    for match, within in (("momentum", 1e-7), ("slow_roll", 0.02), ("second_order", 0.02)):
+        scan = hubble_scan((X, Y), match=match, depths=(0,), n_seeds=2, rng=1,
+                           learning_rates=(1e-3, 3e-3, 1e-2))  # fmt: skip
+        assert {row.verdict for row in scan.rows} == {"holds"}
+        for row in scan.rows:
+            assert row.deviation.value < within
+            assert row.fit.hubble.value == pytest.approx(row.discrete_hubble, rel=1e-6)
+            assert row.kernel_drift < 1e-12
+
+
+def test_a_scan_goes_on_where_it_was_stopped(tmp_path):
+    def scan(rng, folder):
+        return hubble_scan(widths=(8,), n_seeds=2, learning_rates=(1e-3, 1e-2, 2e-2), steps=40,
+                           rng=rng, folder=folder)  # fmt: skip
+
+    whole = scan(5, None)
+    first = scan(5, tmp_path / "a")
+    files = sorted((tmp_path / "a").iterdir())
+    assert len(files) == 3
+    files[0].unlink()
+    size = files[1].stat().st_size
+    with files[1].open("r+b") as file:  # cut off by a kill
+        file.truncate(size * 2 // 3)
+    kept = files[2].stat().st_mtime_ns
+    again = scan(5, tmp_path / "a")
+    assert files[2].stat().st_mtime_ns == kept
+    for one in (first, again):
+        assert one.to_dataframe().equals(whole.to_dataframe())
+    with pytest.raises(ArgumentError, match="record of another run"):
+        scan(6, tmp_path / "a")
+    with pytest.raises(SourceError, match="cannot be made"):
+        scan(5, files[2])

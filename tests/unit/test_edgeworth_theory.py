@@ -523,3 +523,21 @@ def test_sources_that_are_none_are_refused():
         known.action(np.ones((3, 2)))
     with pytest.raises(ArgumentError, match="one number for each"):
         known.compare([1.0, 2.0], [0.1, 0.2, 0.3])
+
+
+def test_couplings_in_units_of_the_variance_have_its_error():
+    # At tree level g_2 kappa_2 is one in every set of samples.
+    found = reconstruct_action(np.random.default_rng(7).normal(size=2000), order=1).to_dataframe()
+    tree = found[(found["kind"] == "1PI") & (found["coupling"] == "g2")].iloc[0]
+    assert abs(tree["scaled"] - 1) < 1e-12
+    assert tree["scaled_error"] < 1e-12 < tree["error"]
+
+
+def test_compared_actions_have_the_errors_of_what_is_compared():
+    # Less its mean over the fields the action of the field zero is not known exactly.
+    found = reconstruct_action(np.random.default_rng(8).normal(size=2000), order=1)
+    fields = np.array([-1.0, 0.0, 1.0])
+    compared = found.compare(lambda x: x**2 / 2, fields)
+    assert found.action(fields)[1][1] == 0
+    np.testing.assert_allclose(compared.errors[1], 2 * compared.errors[0], rtol=1e-9)
+    assert abs(compared.reconstructed[1] - compared.true[1]) < 5 * compared.errors[1]  # 6e-7

@@ -24,8 +24,8 @@ from nnrg.theory.information_flow import (
     sigma_flow,
     wilsonian_flow,
 )
+from nnrg.theory.information_flow._ridge import self_consistent_ridge
 from nnrg.theory.information_flow.depth import _entropy
-from nnrg.theory.information_flow.wilsonian import self_consistent_ridge
 
 SPECTRUM = np.arange(1, 41.0) ** -2
 NOT_BLOCKS = "must not be overlaid with beta functions of block spins"

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 import nnrg
+from nnrg.activation_functions import as_activation
 from nnrg.errors import AnalysisError, ArgumentError, NonFiniteError
-from nnrg.theory.placement import block_flow, layer_scales, place_network, signal_flow
+from nnrg.theory.placement import block_flow, layer_scales, place_network, signal, signal_flow
 from nnrg.theory.placement.layers import bias_of, dense_chain, layer_matrix, placeable
+from nnrg.theory.placement.phase import layer_phase
 
 
 def perceptron(rng, sizes=(60, 50, 40), sigma_w=1.4, sigma_b=0.3):
@@ -175,3 +177,49 @@ def test_bad_layers_are_named(rng):
         signal_flow([(np.ones((3, 2)), None)], "tanh", correlation=1.0)
     with pytest.raises(AnalysisError, match="constant"):
         block_flow(nnrg.SynapticField(np.ones((5, 64)), nnrg.Lattice(64)))
+
+
+def test_spreads_and_kurtosis_of_independent_weights_vanish_on_average():
+    # Means of 4000 draws of 5 x 4 weights; beyond 5 errors less than once in 4e5 runs each.
+    rng = np.random.default_rng(3)
+    found = [layer_scales(rng.normal(size=(5, 4))) for _ in range(4000)]
+    for name in ("row_spread", "column_spread", "kurtosis"):
+        values = np.array([getattr(each, name).value for each in found])
+        assert abs(values.mean()) < 5 * values.std() / len(values) ** 0.5
+
+
+def test_a_depth_scale_next_to_the_edge_of_chaos_has_no_upper_end():
+    rng = np.random.default_rng(4)
+    weights, biases = rng.normal(size=(256, 256)), rng.normal(size=256)
+
+    def placed(sigma_w):
+        w = weights * sigma_w / (weights**2).mean() ** 0.5 / 16
+        b = biases * 0.3 / (biases**2).mean() ** 0.5
+        return layer_phase(layer_scales(w, b), as_activation("tanh"))
+
+    near, far = placed(1.397), placed(1.5)
+    assert near.xi_c.value > 500
+    assert near.xi_c.error == np.inf
+    assert 0 < far.xi_c.error < 0.2 * far.xi_c.value
+
+
+@pytest.mark.parametrize(
+    ("chain", "words"),
+    [
+        (["layers", "0.weight"], "no trained tensor 'layers'"),
+        (["0.weight", "0.weight"], "named twice"),
+        ("0.weight", "got 0.weight"),
+    ],
+)
+def test_a_chain_of_no_layers_is_named(chain, words):
+    net = nnrg.load({f"{i}.weight": np.eye(8) + 0.1 for i in range(2)})
+    with pytest.raises(ArgumentError, match=words):
+        place_network(net, activation="tanh", chain=chain, draws=3)
+
+
+def test_large_networks_get_no_more_draws_than_were_asked_for(monkeypatch):
+    monkeypatch.setattr(signal, "_MOST_WORK", 1.0)
+    rng = np.random.default_rng(5)
+    layers = [(rng.normal(0, 0.1, (20, 20)), None) for _ in range(2)]
+    assert signal_flow(layers, "tanh", draws=4, rng=1).draws == 4
+    assert signal_flow(layers, "tanh", draws=40, rng=1).draws == 8

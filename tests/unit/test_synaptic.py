@@ -9,7 +9,17 @@ from nnrg.activation_functions import ACTIVATION_NAMES, as_activation
 from nnrg.errors import AnalysisError, ArgumentError, NonFiniteError
 from nnrg.lattice import Lattice
 from nnrg.simulate.gaussian import ar1
-from nnrg.simulate.training import MLP, GradientDescent, HeavyBall, RecurrentNet, train
+from nnrg.simulate.training import (
+    MLP,
+    Adam,
+    CosineDecay,
+    GradientDescent,
+    HeavyBall,
+    Nesterov,
+    RecurrentNet,
+    StepDecay,
+    train,
+)
 from nnrg.stats.replicates import Replicates
 from nnrg.theory import synaptic
 from nnrg.theory.synaptic._activation_series import activation_series, squared_error_series
@@ -120,7 +130,7 @@ def test_nilpotent_numbers_multiply_like_polynomials_of_square_zero():
 def test_vertices_print_and_tabulate(data):
     found = synaptic.perceptron_vertices(*data, sites=Lattice((2, 4)), spacing=0.5)
     text = str(found)
-    assert "8 -> 1 from 30 samples" in text and text.count("V_") == 6 and "assumed" in text
+    assert "8 -> 1, mse, from 30 samples" in text and text.count("V_") == 6 and "assumed" in text
     frame = found.to_dataframe()
     assert frame["order"].tolist() == [1, 2, 3, 4, 5, 6]
     assert frame["strength"][0] == pytest.approx(-np.sqrt((found.source()[0] ** 2).sum()))
@@ -221,7 +231,7 @@ def test_bad_questions_to_a_network(network, data):
         (lambda: found.between(0, 1), "layer"),
         (lambda: network.field(3), "layer must be"),
         (lambda: network.field(1, weights=np.ones((2, 2))), "must have shape"),
-        (lambda: synaptic.network_vertices(network, data[0][:, :3], data[1]), "are needed"),
+        (lambda: synaptic.network_vertices(network, data[0][:, :3], data[1]), "inputs must"),
     ):
         with pytest.raises(ArgumentError, match=match):
             bad()
@@ -344,44 +354,50 @@ def test_local_stiffness_averages_to_the_stiffness():
 
 
 def test_maps_of_friction():
+    ball = HeavyBall(0.04, 0.8)
     back, symmetric, exponential = (
-        synaptic.friction("heavy_ball", learning_rate=0.04, momentum=0.8, discretisation=d)
-        for d in ("backward", "symmetric", "exponential")
+        synaptic.friction(ball, discretisation=d) for d in ("backward", "symmetric", "exponential")
     )
     h, gamma = symmetric.time_step, symmetric.gamma
     assert (1 - gamma * h / 2) / (1 + gamma * h / 2) == pytest.approx(0.8)
     assert h**2 / (1 + gamma * h / 2) == pytest.approx(0.04)
     assert np.exp(-exponential.gamma * exponential.time_step) == pytest.approx(0.8)
-    assert back.gamma == pytest.approx(1.0)
+    assert back.gamma == pytest.approx(1.0) and back.learning_rate == 0.04 and back.momentum == 0.8
     assert back.scale_factor([0.0, 2.0]).tolist() == pytest.approx([1.0, np.exp(2)])
-    coarse = synaptic.friction("heavy_ball", learning_rate=0.04, momentum=0.5)
+    coarse = synaptic.friction(HeavyBall(0.04, 0.5))
     assert any("differ" in f for f in coarse.flags) and "flag" in str(coarse)
+    slow = synaptic.friction(HeavyBall(StepDecay(0.04, 0.25, 10), 0.8), step=10)
+    assert slow.gamma == pytest.approx(2.0) and "stays what it is at step 10" in str(slow)
+    first = synaptic.friction(GradientDescent(0.04))
+    assert first.gamma_per_step == pytest.approx(25) and "first order" in first.assumptions[0]
 
 
 def test_adam_has_no_common_friction():
     moments = np.array([1e-4, 1e-2, 1.0])
-    found = synaptic.friction(
-        "adam", learning_rate=1e-3, momentum=0.9, second_moments=moments, epsilon=1e-12
-    )
+    adam = Adam(1e-3, epsilon=1e-12)
+    found = synaptic.friction(adam, second_moments=moments)
     # gamma = (1 - beta) / sqrt(eta (1 - beta) / sqrt(v)), the median of v.
     assert found.gamma == pytest.approx(0.1 / np.sqrt(1e-3 * 0.1 / 0.1))
     assert found.spread == pytest.approx(10.0)
     assert found.flags[0].startswith("no common Hubble rate") and found.assumptions
-    with pytest.raises(ArgumentError, match="second_moments"):
-        synaptic.friction("adam", learning_rate=1e-3, momentum=0.9)
+    # A history of moments that stand still tends to it.
+    n = np.arange(1, 4001)[:, None]
+    history = synaptic.cosmic_history(adam, 4000, second_moments=moments * (1 - adam.beta2**n))
+    assert history.gamma[-1] == pytest.approx(found.gamma, rel=1e-6)
+    assert history.spread[-1] == pytest.approx(10.0) and "no common Hubble" in str(history)
 
 
 @pytest.mark.parametrize(
     ("optimiser", "options", "match"),
     [
-        ("sgd", {"learning_rate": 0.1}, "optimiser"),
-        ("heavy_ball", {"learning_rate": 0.0}, "learning_rate > 0"),
-        ("heavy_ball", {"learning_rate": 0.1, "momentum": 1.0}, "momentum"),
-        ("gradient_descent", {"learning_rate": 0.1, "momentum": 0.5}, "no momentum"),
-        ("heavy_ball", {"learning_rate": 0.1, "discretisation": "x"}, "discretisation"),
-        ("heavy_ball", {"learning_rate": 0.1, "discretisation": "exponential"}, "infinite"),
-        ("heavy_ball", {"learning_rate": 0.1, "dimension": 0}, "dimension"),
-        ("adam", {"learning_rate": 0.1, "second_moments": [-1.0]}, "negative"),
+        ("heavy_ball", {}, "optimiser must be"),
+        (HeavyBall(lambda t: 0.0), {}, "learning rate of step 0 must be positive"),
+        (HeavyBall(0.1), {"discretisation": "x"}, "discretisation"),
+        (HeavyBall(0.1, 0.0), {"discretisation": "exponential"}, "infinite"),
+        (HeavyBall(0.1), {"dimension": 0}, "dimension"),
+        (HeavyBall(0.1), {"step": -1}, "step"),
+        (Adam(0.1), {}, "second_moments"),
+        (Adam(0.1), {"second_moments": [-1.0]}, "negative"),
     ],
 )
 def test_bad_optimisers(optimiser, options, match):
@@ -390,23 +406,32 @@ def test_bad_optimisers(optimiser, options, match):
 
 
 def test_constant_schedule_is_de_sitter_and_others_are_not():
-    still = synaptic.cosmic_history(np.full(50, 0.01), 0.9, dimension=2)
+    still = synaptic.cosmic_history(HeavyBall(0.01, 0.9), 50, dimension=2)
     assert "de Sitter" in str(still) and "not" not in str(still)
     np.testing.assert_allclose(still.hubble, 0.5, rtol=1e-12)
     np.testing.assert_allclose(still.slow_roll, 0, atol=1e-12)
     np.testing.assert_allclose(still.log_scale_factor, still.times / 2, atol=1e-12)
-    eta = 0.01 * 0.5 ** np.arange(10)
-    carried, fresh = (synaptic.cosmic_history(eta, 0.9, velocity=v) for v in ("step", "gradient"))
+    assert still.e_folds == pytest.approx(4.9 / 2)
+    falling = HeavyBall(StepDecay(0.01, 0.5, 1), 0.9)
+    carried, fresh = (
+        synaptic.cosmic_history(falling, 10, velocity=v) for v in ("step", "gradient")
+    )
     assert "not de Sitter" in str(fresh) and carried.flags and fresh.flags
-    root = np.sqrt(2)
+    root, eta = np.sqrt(2), falling.rates(10)
     assert carried.gamma[3] == pytest.approx((1 - 0.9 * root) / np.sqrt(eta[3]))
     assert fresh.gamma[3] == pytest.approx((1 - 0.9 / root) / np.sqrt(eta[3]))
     assert "contracts" in carried.flags[0]
     assert next(iter(fresh.to_dataframe())) == "time"
     for bad, match in (
-        (lambda: synaptic.cosmic_history([0.1]), "T of 2"),
-        (lambda: synaptic.cosmic_history([0.1, 0.0]), "positive"),
-        (lambda: synaptic.cosmic_history([0.1, 0.1], velocity="x"), "velocity"),
+        (lambda: synaptic.cosmic_history(falling, 1), "steps"),
+        (lambda: synaptic.cosmic_history([0.1, 0.2], 2), "optimiser"),
+        (lambda: synaptic.cosmic_history(HeavyBall(CosineDecay(0.1, 3)), 5), "at step 3; take"),
+        (lambda: synaptic.cosmic_history(falling, 4, momenta=[0.5]), "one number or 4"),
+        (lambda: synaptic.cosmic_history(falling, 4, momenta=1.5), "from 0 to 1"),
+        (lambda: synaptic.cosmic_history(falling, 4, velocity="x"), "velocity"),
+        (lambda: synaptic.cosmic_history(Adam(0.1), 4), "second_moments"),
+        (lambda: synaptic.cosmic_history(Adam(0.1), 4, momenta=0.5), "beta1"),
+        (lambda: synaptic.cosmic_history(Adam(0.1), 4, second_moments=[1.0]), "T = 4"),
     ):
         with pytest.raises(ArgumentError, match=match):
             bad()
@@ -446,7 +471,7 @@ def test_action_of_a_long_trajectory_does_not_overflow():
 
 def test_weights_of_modes_carry_errors_and_regimes():
     given = Replicates.from_covariance([-1.0, 0.0, 0.1, 0.25, 9.0, 500.0], np.full(6, 0.01))
-    found = synaptic.de_sitter_weights(given, learning_rate=0.01, momentum=0.9, dimension=2)
+    found = synaptic.de_sitter_weights(given, HeavyBall(0.01, 0.9), dimension=2)
     assert found.regimes == (
         "growing",
         "massless",
@@ -461,8 +486,9 @@ def test_weights_of_modes_carry_errors_and_regimes():
     assert found.weights[0, 1].real < 0
     assert "regime" in found.to_dataframe() and "underdamped" in str(found)
     for bad, match in (
-        (lambda: synaptic.de_sitter_weights([[1.0]], learning_rate=1, momentum=0.5), "shape"),
-        (lambda: synaptic.de_sitter_weights([1.0], learning_rate=1, momentum=0.0), "momentum"),
+        (lambda: synaptic.de_sitter_weights([[1.0]], HeavyBall(1.0, 0.5)), "shape"),
+        (lambda: synaptic.de_sitter_weights([1.0], HeavyBall(1.0, 0.0)), "with momentum"),
+        (lambda: synaptic.de_sitter_weights([1.0], GradientDescent(1.0)), "second order"),
     ):
         with pytest.raises(ArgumentError, match=match):
             bad()
@@ -514,7 +540,10 @@ def test_continuity_refuses_bad_arguments(network, data):
     v = np.ones(41)
     for bad, match in (
         (lambda: synaptic.depth_continuity(network, *data, v[:3], gamma=1), "velocities"),
-        (lambda: synaptic.depth_continuity(network, data[0][:, :2], data[1], v, gamma=1), "needed"),
+        (
+            lambda: synaptic.depth_continuity(network, data[0][:, :2], data[1], v, gamma=1),
+            "8 numbers",
+        ),
         (
             lambda: synaptic.depth_continuity(
                 network, *data, v, gamma=1, input_velocities=np.ones((30, 2))
@@ -658,30 +687,202 @@ def test_comparison_with_trained_fields_prints_and_refuses(data):
             bad()
 
 
+def made(data, model=None, optimiser=None, **options):
+    model = MLP((8, 3, 1)) if model is None else model
+    optimiser = HeavyBall(0.01, 0.5) if optimiser is None else optimiser
+    options = {"record": 1, "rng": 1, **options}
+    return train(model, data, optimiser=optimiser, steps=4, **options)
+
+
 def test_records_of_other_training_are_refused(data):
-    x, y = data
-
-    def made(model=None, optimiser=None, x=x, **options):
-        model = MLP((8, 3, 1)) if model is None else model
-        optimiser = HeavyBall(0.01, 0.5) if optimiser is None else optimiser
-        options = {"record": 1, "rng": 1, **options}
-        return train(model, (x, y), optimiser=optimiser, steps=4, **options)
-
     for record, match in (
-        (made(optimiser=GradientDescent(0.01)), "second order"),
-        (made(optimiser=HeavyBall(0.01, 0.0)), "second order"),
-        (made(batch=10), "mini-batches"),
-        (made(record=2), "record every step"),
+        (made(data, optimiser=GradientDescent(0.01)), "second order"),
+        (made(data, optimiser=HeavyBall(0.01, 0.0)), "second order"),
+        (made(data, record=2), "record every step"),
     ):
         with pytest.raises(AnalysisError, match=match):
-            synaptic.record_action(record, x, y)
-    right = made()
-    with pytest.raises(ArgumentError, match="seed"):
-        synaptic.record_action(right, x, y, seed=1)
+            synaptic.record_action(record, *data)
+    right, batches = made(data), made(data, batch=10)
+    for bad, error, match in (
+        (lambda: synaptic.record_action(right, *data, seed=1), ArgumentError, "seed"),
+        (lambda: synaptic.record_action(right, data[0][:9], data[1][:9]), ArgumentError, "30 sam"),
+        (lambda: synaptic.record_action(right, data[0][:, :3], data[1]), ArgumentError, "inputs"),
+        (lambda: synaptic.record_continuity(right, *data, step=9), ArgumentError, "not recorded"),
+        (lambda: synaptic.record_modes(batches, *data), AnalysisError, "mini-batches"),
+        (
+            lambda: synaptic.record_modes(made(data, optimiser=Adam(0.1)), *data),
+            AnalysisError,
+            "heavy ball or Nesterov",
+        ),
+        (lambda: synaptic.record_modes(made(data, record=2), *data), AnalysisError, "steps 0, 1"),
+        (
+            lambda: synaptic.record_history(
+                made(data, optimiser=HeavyBall(lambda t: 0.1), record=3)
+            ),
+            AnalysisError,
+            "not recorded",
+        ),
+    ):
+        with pytest.raises(error, match=match) as caught:
+            bad()
+        assert "\n" not in str(caught.value)
+    other = synaptic.record_action(right, data[0] + 1, data[1])
+    assert "not those of the record" in other.flags[0] and other.relative_energy_residual > 1e-3
+    assert "not those" in str(other) and right.provenance == other.provenance["record"]
+
+
+def test_layers_of_records(data):
+    right = made(data)
     net = synaptic.recorded_network(right, step=2)
     assert net.depth == 2 and net.n_parameters == 8 * 3 + 3 + 3 + 1
-    bare = made(MLP((8, 3, 1), bias=False))
-    assert synaptic.record_continuity(bare, x, y).relative_residual < 1e-10
-    recurrent = made(RecurrentNet(1, 3, 1, length=8), x=x[:, :, None])
+    # What is not trained has no energy: 27 numbers move, not 31.
+    bare = made(data, MLP((8, 3, 1), bias=False))
+    assert synaptic.recorded_chain(bare).n_parameters == 27
+    found = synaptic.record_continuity(bare, *data, step=3)
+    v = [np.diff(w[0, 3:5], axis=0).ravel() for w in bare.weights.values()]
+    u = [np.diff(w[0, 2:4], axis=0).ravel() for w in bare.weights.values()]
+    middle = (np.concatenate(v) + np.concatenate(u)) / 2
+    assert found.bulk == pytest.approx(middle @ middle / 0.02, rel=1e-9)
+    recurrent = made((data[0][:, :, None], data[1]), RecurrentNet(1, 3, 1, length=8))
     with pytest.raises(ArgumentError, match="multilayer perceptron"):
-        synaptic.record_continuity(recurrent, x, y)
+        synaptic.recorded_network(recurrent)
+    chain = synaptic.recorded_chain(recurrent)
+    assert chain.names[-2:] == ("time 8", "readout") and chain.copies(1) == 8
+    with pytest.raises(ArgumentError, match="model must be"):
+        synaptic.LayerChain.of_model("MLP", {})
+    with pytest.raises(ArgumentError, match="FeedForward or a LayerChain"):
+        synaptic.depth_continuity("net", *data, np.ones(3), gamma=1)
+
+
+def test_friction_of_records(data):
+    record = made(data, optimiser=Nesterov(0.01, 0.5), n_seeds=2)
+    assert synaptic.record_friction(record).hessian_damping == pytest.approx(0.05)
+    found = synaptic.record_history(record, dimension=2)
+    np.testing.assert_allclose(found.hubble, 2.5, rtol=1e-12)
+    adam = made(data, optimiser=Adam(0.01), n_seeds=2)
+    moments = np.concatenate(
+        [v[1, 4].ravel() for v in adam.optimiser_state["second_moment"].values()]
+    )
+    rates = 0.01 * 0.1 / (np.sqrt(moments / (1 - 0.999**4)) + 1e-8)
+    known = 0.1 / np.sqrt(np.median(rates))
+    assert synaptic.record_friction(adam, seed=1).gamma == pytest.approx(known)
+    assert len(synaptic.record_history(adam, seed=1).times) == 4
+
+
+# Soft neurons and depth.
+
+
+def test_soft_neurons_refuse_and_stand_where_the_forward_pass_is(network, data):
+    chain = synaptic.LayerChain.of(network)
+    soft = synaptic.SoftNeurons.on(chain, data[0], stiffness=2.0)
+    v = np.random.default_rng(3).normal(size=41)
+    found = synaptic.depth_continuity(network, *data, v, gamma=0.3, neurons=soft)
+    # No strain and at rest: energy of the weights alone, and no force on them.
+    assert found.bulk == pytest.approx(v @ v / 2) and not found.energy_error.any()
+    assert found.energy_rate.sum() == pytest.approx(-0.3 * v @ v)
+    for bad, match in (
+        (lambda: synaptic.SoftNeurons([np.ones(3)], stiffness=1.0), "arrays"),
+        (lambda: synaptic.SoftNeurons([np.ones((2, 3))], stiffness=0.0), "above zero"),
+        (lambda: synaptic.SoftNeurons([np.ones((2, 3))], [np.ones((2, 2))], stiffness=1), "shapes"),
+        (
+            lambda: synaptic.depth_continuity(
+                network,
+                *data,
+                v,
+                gamma=1,
+                neurons=synaptic.SoftNeurons([np.ones((30, 4))], stiffness=1),
+            ),
+            "soft neurons must have shapes",
+        ),
+        (
+            lambda: synaptic.step_continuity(network, *data, learning_rate=0.1, neurons=soft),
+            "give step",
+        ),
+        (lambda: synaptic.step_continuity(network, *data, learning_rate=0.1, momentum=0.5), "step"),
+    ):
+        with pytest.raises(ArgumentError, match=match):
+            bad()
+
+
+def test_depth_flow_prints_and_refuses(network, data):
+    flow = synaptic.coarse_grain_depth(network, data[0])
+    assert flow.scales == (1, 2) and "b = 2" in str(flow)
+    frame = flow.to_dataframe()
+    assert frame["scale"].tolist() == [1, 2] and (frame["gain_error"] > 0).all()
+    three = synaptic.FeedForward.of([np.eye(2)] * 3)
+    assert "leave out the last 1 of 3" in synaptic.coarse_grain_depth(three, np.eye(2)).flags[0]
+    dead = synaptic.FeedForward.of([np.eye(2), -np.eye(2)], activation="relu", output="relu")
+    for bad, error, match in (
+        (lambda: synaptic.coarse_grain_depth(network, data[0], levels=3), ArgumentError, "levels"),
+        (lambda: synaptic.coarse_grain_depth(network, data[0], stiffness=0), ArgumentError, "abov"),
+        (lambda: synaptic.coarse_grain_depth(network, data[0][:, :2]), ArgumentError, "8 numbers"),
+        (lambda: synaptic.coarse_grain_depth(dead, np.ones((3, 2))), AnalysisError, "off"),
+    ):
+        with pytest.raises(error, match=match):
+            bad()
+
+
+# Cross-entropy.
+
+
+def test_bad_classes():
+    x = np.random.default_rng(4).normal(size=(6, 5))
+    for bad, match in (
+        (lambda: synaptic.perceptron_vertices(x, loss="cross_entropy"), "needs targets"),
+        (lambda: synaptic.perceptron_vertices(x, [0] * 6, loss="cross_entropy"), "two classes"),
+        (lambda: synaptic.perceptron_vertices(x, np.ones((6, 2)), loss="cross_entropy"), "sum to"),
+        (lambda: synaptic.perceptron_vertices(x, [0] * 6, loss="hinge"), "loss"),
+    ):
+        with pytest.raises(ArgumentError, match=match):
+            bad()
+    found = synaptic.perceptron_vertices(
+        x, [0, 1, 2] * 2, activation="linear", loss="cross_entropy"
+    )
+    with pytest.raises(ArgumentError, match="one number or 2"):
+        found.tensor(2, output=(0, 1, 2))
+    report = synaptic.lorentz_report(found, hubble=1, duration=1)
+    assert report.output_stiffness is None and "softmax" in report.flags[0]
+
+
+@pytest.mark.parametrize("bad", ["abc", 1.5, object(), np.ones(3)])
+def test_objects_of_another_kind_are_named(bad, network, data):
+    """Each of these was an AttributeError or a TypeError once."""
+    found = synaptic.perceptron_vertices(*data, order=2)
+    v = np.ones(41)
+    for call in (
+        lambda: synaptic.friction(bad),
+        lambda: synaptic.cosmic_history(HeavyBall(0.1), 5, velocity=bad),
+        lambda: synaptic.perceptron_vertices(*data, loss=bad),
+        lambda: synaptic.perceptron_vertices(*data, sites=bad),
+        lambda: synaptic.gradient_expansion(bad),
+        lambda: synaptic.lorentz_report(bad, hubble=1, duration=1),
+        lambda: synaptic.ring_toy(data[0], synapses=bad),
+        lambda: synaptic.two_layer_toy(data[0], data[0], (bad, 1)),
+        lambda: synaptic.network_vertices(bad, *data),
+        lambda: synaptic.depth_continuity(bad, *data, v, gamma=1),
+        lambda: synaptic.depth_continuity(network, *data, v, gamma=1, neurons=bad),
+        lambda: synaptic.FeedForward.of(bad),
+        lambda: synaptic.SoftNeurons(bad, stiffness=1),
+        lambda: synaptic.record_action(bad, *data),
+        lambda: synaptic.record_history(bad),
+        lambda: synaptic.source_history([0.0], [bad]),
+        lambda: found.contract(bad),
+    ):
+        with pytest.raises(ArgumentError) as caught:
+            call()
+        assert "\n" not in str(caught.value)
+
+
+def test_numbers_beyond_double_precision_are_refused(network, data):
+    for call in (
+        lambda: synaptic.de_sitter_weights([1e308], HeavyBall(0.1)),
+        lambda: synaptic.compare_modes([0.0, 1.0], 1e308),
+        lambda: synaptic.compare_modes([0.0, 1.0], 1e6),
+        lambda: synaptic.source_history(
+            [0.0], [synaptic.perceptron_vertices(*data, order=2)], field=np.full(8, 1e308)
+        ),
+    ):
+        with pytest.raises(ArgumentError):
+            call()
+    with pytest.raises(AnalysisError, match="double precision"):
+        synaptic.depth_continuity(network, *data, np.ones(41), gamma=1e300)

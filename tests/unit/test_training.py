@@ -31,10 +31,14 @@ from nnrg.simulate.training import (
     _group,
     _run,
     cost_gradient,
+    dense,
+    exponential_inputs,
     largest_curvature,
     logarithmic_steps,
     open_record,
     perceptron,
+    power_law_inputs,
+    teacher_data,
     train,
 )
 
@@ -72,8 +76,11 @@ def cost_at(model, weights, x, y, loss):
     return (np.log(np.exp(out).sum(axis=1)) - chosen).mean()
 
 
-@pytest.mark.parametrize("loss", ["mse", "cross_entropy"])
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    ("name", "loss"),
+    [(name, "mse") for name in MODELS]
+    + [(name, "cross_entropy") for name in MODELS if name != "one output"],
+)
 def test_gradients_are_those_of_complex_steps(name, loss):
     model = MODELS[name]
     x, y = problem(model, loss)
@@ -83,7 +90,7 @@ def test_gradients_are_those_of_complex_steps(name, loss):
         for at in list(np.ndindex(value.shape))[:: max(1, value.size // 7)]:
             moved = {k: w.astype(complex) for k, w in weights.items()}
             moved[tensor][at] += 1e-30j
-            slope = cost_at(model, moved, x.astype(complex), y, loss).imag / 1e-30
+            slope = cost_at(model, moved, x, y, loss).imag / 1e-30
             assert found[tensor][at] == pytest.approx(slope, rel=1e-12, abs=1e-14)
 
 
@@ -209,6 +216,22 @@ def test_float32_follows_float64():
     np.testing.assert_allclose(other.losses, one.losses, rtol=1e-4)
 
 
+def test_small_networks_in_lanes_are_those_of_matrix_products(monkeypatch):
+    """One seed and eleven, whole data and batches, all activations; rounding apart."""
+    for activation in ("tanh", "relu", "leaky_relu:0.1", "erf"):
+        model = MLP((5, 7, 6, 2), activation, output_activation="sin", sigma_b=0.3)
+        x, y = problem(model, n=24)
+        for n_seeds, batch in ((1, None), (11, None), (11, 7)):
+            options = {"optimiser": HeavyBall(0.05, 0.9), "steps": 15, "n_seeds": n_seeds}
+            made = []
+            for small in (True, False):
+                monkeypatch.setattr(dense, "is_small", lambda model, n, small=small: small)
+                made.append(train(model, (x, y), batch=batch, rng=7, **options))
+            for name, w in made[0].weights.items():
+                np.testing.assert_allclose(w, made[1].weights[name], rtol=1e-11, atol=1e-13)
+            np.testing.assert_allclose(made[0].outputs, made[1].outputs, rtol=1e-10, atol=1e-12)
+
+
 # -- files -----------------------------------------------------------------------------------------
 
 
@@ -291,8 +314,13 @@ def test_a_run_that_was_killed_goes_on(tmp_path):
         [sys.executable, "-c", textwrap.dedent(KILLED), str(path), tests], check=False
     )
     assert done.returncode == -signal.SIGKILL
-    assert open_record(path).steps[-1] >= 20
-    same(short_run(60, 5, batch=7), short_run(60, Recording(5, path=path), batch=7))
+    left = open_record(path)
+    assert left.steps[-1] >= 20 and left.provenance["finished"] == "no"
+    made = short_run(60, Recording(5, path=path), batch=7)
+    same(short_run(60, 5, batch=7), made)
+    # Ends are written into the header, without a copy of the frames.
+    assert made.provenance["finished"] >= left.provenance["started"] == made.provenance["started"]
+    assert open_record(path).provenance == made.provenance
 
 
 def test_a_longer_run_goes_on_from_a_shorter_one(tmp_path):
@@ -487,12 +515,24 @@ class Tensor:
         return self.values
 
 
+class BrainTensor(Tensor):
+    dtype = "torch.bfloat16"
+
+    def float(self):
+        return Tensor(self.values)
+
+    def numpy(self):
+        raise TypeError("Got unsupported ScalarType BFloat16")
+
+
 class Module:
+    kind = Tensor
+
     def __init__(self):
         self.w = np.arange(6, dtype=np.float32).reshape(2, 3)
 
     def named_parameters(self):
-        return iter([("fc.weight", Tensor(self.w)), ("fc.bias", Tensor(self.w[:, 0]))])
+        return iter([("fc.weight", self.kind(self.w)), ("fc.bias", self.kind(self.w[:, 0]))])
 
 
 def test_a_model_of_elsewhere_is_recorded(tmp_path):
@@ -521,6 +561,11 @@ def test_a_model_of_elsewhere_is_recorded(tmp_path):
         TrainingRecorder([0]).record()
     with pytest.raises(ArgumentError, match="rising"):
         TrainingRecorder([2, 1])
+    # A type that NumPy does not have is made float32.
+    module, recorder = Module(), TrainingRecorder([0])
+    module.kind = BrainTensor
+    recorder.callback(module)(0)
+    np.testing.assert_array_equal(recorder.record().weights["fc.weight"][0, 0], expected)
     recorder = TrainingRecorder([0, 1])
     tell = recorder.callback(Module())
     tell(0)
@@ -534,7 +579,15 @@ def test_a_model_of_elsewhere_is_recorded(tmp_path):
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"steps": 0}, "steps must be an integer of at least 1"),
+        ({"steps": 0}, "steps must be an integer from 1 to 100000000, got 0"),
+        ({"steps": 10**12}, "steps must be an integer from 1 to 100000000"),
+        ({"progress": "yes"}, "progress must be a function of two numbers"),
+        ({"initial": [1.0, 2.0]}, "initial must be tensors by name"),
+        ({"initial": {"layers.0.weight": "abc"}}, "initial layers.0.weight must be an array of"),
+        (
+            {"optimiser": HeavyBall(ExponentialDecay(1.0, -100.0))},
+            "learning rate of step 8 must be a finite real number, got inf",
+        ),
         ({"optimiser": "sgd"}, "optimiser must be GradientDescent"),
         ({"batch": 25}, "batch must be an integer from 1 to 24"),
         ({"dtype": "float16"}, "dtype must be float64 or float32"),
@@ -547,6 +600,10 @@ def test_a_model_of_elsewhere_is_recorded(tmp_path):
 def test_bad_arguments_are_named(options, says):
     with pytest.raises(ArgumentError, match=says):
         short_run(**options)
+
+
+LINE = perceptron(2), {"layers.0.weight": [[1.0, 0.0]]}
+MANY = perceptron(2), {"layers.0.weight": [[[1.0, 0.0]], [[1.0, 1.0]]]}
 
 
 @pytest.mark.parametrize(
@@ -563,7 +620,13 @@ def test_bad_arguments_are_named(options, says):
         (lambda: MLP((2, 1), sigma_w=-1), "sigma_w is a standard deviation"),
         (lambda: MLP((2, 1)).outputs({}, [[1.0, 2.0]]), "is missing"),
         (lambda: perceptron(2).outputs({"layers.0.weight": [[1.0]]}, [[1.0, 2.0]]), "shape"),
+        (lambda: perceptron(2).outputs({"layers.0.weight": [[1.0, 2.0]]}, [["a", "b"]]), "<U1"),
         (lambda: Recording(probe=[[1.0]], outputs=False), "a probe is for outputs"),
+        (lambda: TrainingRecorder(3), "steps must be rising integers, got 3"),
+        (lambda: power_law_inputs(10**12, 8, exponent=1.0), "more than there is memory"),
+        (lambda: cost_gradient(*LINE, [[1.0, 2.0, 3.0]], [3.0]), r"shape \(P, 2\)"),
+        (lambda: cost_gradient(*MANY, [[1.0, 2.0]], [3.0]), "those of one network"),
+        (lambda: largest_curvature(*LINE, [[1.0, 2.0]], [3.0], tolerance=-1), "between 0 and 1"),
     ],
 )
 def test_bad_parts_are_named(make, says):
@@ -593,6 +656,38 @@ def test_bad_data_are_named():
         run(x, np.ones((4, 2)), loss="cross_entropy")
     with pytest.raises(ArgumentError, match="data must be"):
         train(model, x, optimiser=optimiser, steps=1)
+    with pytest.raises(ArgumentError, match=r"array of real numbers, got \[\[1, 2\], \[3\]\]"):
+        run([[1, 2], [3]], np.ones((2, 2)))
+    with pytest.raises(NonFiniteError, match="inputs hold values beyond float32"):
+        run(x * 1e200, np.ones((4, 2)), dtype="float32")
+    with pytest.raises(NonFiniteError, match="the cost at the start is not finite"):
+        run(x * 1e200, np.ones((4, 2)))
+    with pytest.raises(NonFiniteError, match=r"initial layers.0.weight hold values that are NaN"):
+        run(x, np.ones((4, 2)), initial={"layers.0.weight": np.full((2, 3), np.nan)})
+    with pytest.raises(ArgumentError, match="two outputs or more"):
+        train(perceptron(3), (x, [0] * 4), optimiser=optimiser, steps=1, loss="cross_entropy")
+    with pytest.raises(NonFiniteError, match="weights hold"):
+        teacher_data(x, [[np.nan, 0.0, 0.0]])
+
+
+def test_inputs_of_extreme_correlations_are_their_limits():
+    """Independent sites, one wave of the ring, one number on all sites."""
+    short = exponential_inputs(1, 8, correlation_length=1e-9).covariance
+    np.testing.assert_allclose(short, np.eye(8), atol=1e-15)
+    steep = power_law_inputs(1, 8, exponent=1e4).covariance
+    np.testing.assert_allclose(steep[0], np.cos(np.pi / 4 * np.arange(8)), atol=1e-12)
+    long = exponential_inputs(1, 8, correlation_length=1e9).covariance
+    np.testing.assert_allclose(long, 1.0, atol=1e-12)
+
+
+def test_a_cost_that_does_not_depend_on_the_weights_has_no_curvature():
+    model = MLP((3, 4, 1), "relu")
+    weights = {name: np.zeros(shape) for name, shape in model.shapes.items()}
+    weights["layers.0.bias"] = np.full(4, -1.0)
+    x = np.ones((5, 3))
+    assert largest_curvature(perceptron(3), {"layers.0.weight": [[1.0, 1, 1]]}, 0 * x, x[:, 0]) == 0
+    # All hidden neurons are off: the bias of the output is left, with curvature one.
+    assert largest_curvature(model, weights, x, x[:, 0]) == pytest.approx(1.0, rel=1e-4)
 
 
 def test_cost_functions_may_be_objects():

@@ -1,11 +1,11 @@
 """Synaptic field theory: weights as fields, training data as sources, friction as expansion.
 
-`friction` and `cosmic_history` read optimisers and schedules, `trajectory_action` a recorded
-training, `perceptron_vertices` and `network_vertices` are what data make of the action,
-`gradient_expansion` and `lorentz_report` how local and how relativistic it is, `ring_toy` and
-`two_layer_toy` where it is local. `coarse_grain_vertices` is its flow with scale,
-`compare_kernel_flow` that beside trained weights, `depth_continuity` the split into bulk and
-boundary.
+`friction` and `cosmic_history` read optimisers and schedules, `record_action`, `record_modes` and
+`record_continuity` a recorded training, `perceptron_vertices` and `network_vertices` are what data
+make of the action, `gradient_expansion` and `lorentz_report` how local and how relativistic it is,
+`ring_toy` and `two_layer_toy` where it is local. `coarse_grain_vertices` is its flow with scale,
+`compare_kernel_flow` that beside trained weights; `depth_continuity` is the split into bulk and
+boundary, `coarse_grain_depth` depth as a lattice direction.
 """
 
 from __future__ import annotations
@@ -24,25 +24,36 @@ if TYPE_CHECKING:
     from nnrg.theory.synaptic.damping import de_sitter_weights as de_sitter_weights
     from nnrg.theory.synaptic.deep import NetworkVertices as NetworkVertices
     from nnrg.theory.synaptic.deep import network_vertices as network_vertices
+    from nnrg.theory.synaptic.depth_scales import DepthFlow as DepthFlow
+    from nnrg.theory.synaptic.depth_scales import coarse_grain_depth as coarse_grain_depth
     from nnrg.theory.synaptic.expansion import KernelExpansion as KernelExpansion
     from nnrg.theory.synaptic.expansion import gradient_expansion as gradient_expansion
     from nnrg.theory.synaptic.feed_forward import FeedForward as FeedForward
+    from nnrg.theory.synaptic.friction_maps import FrictionMap as FrictionMap
+    from nnrg.theory.synaptic.friction_maps import friction as friction
+    from nnrg.theory.synaptic.histories import CosmicHistory as CosmicHistory
+    from nnrg.theory.synaptic.histories import cosmic_history as cosmic_history
+    from nnrg.theory.synaptic.layer_chain import LayerChain as LayerChain
+    from nnrg.theory.synaptic.layers import ConvolutionLayer as ConvolutionLayer
+    from nnrg.theory.synaptic.layers import DenseLayer as DenseLayer
     from nnrg.theory.synaptic.lorentz import LorentzReport as LorentzReport
     from nnrg.theory.synaptic.lorentz import lorentz_report as lorentz_report
-    from nnrg.theory.synaptic.optimisers import FrictionMap as FrictionMap
-    from nnrg.theory.synaptic.optimisers import friction as friction
-    from nnrg.theory.synaptic.perceptron import PerceptronVertices as PerceptronVertices
+    from nnrg.theory.synaptic.mode_histories import TrainingModes as TrainingModes
+    from nnrg.theory.synaptic.mode_histories import record_modes as record_modes
     from nnrg.theory.synaptic.perceptron import perceptron_vertices as perceptron_vertices
     from nnrg.theory.synaptic.records import record_action as record_action
     from nnrg.theory.synaptic.records import record_continuity as record_continuity
+    from nnrg.theory.synaptic.records import record_friction as record_friction
+    from nnrg.theory.synaptic.records import record_history as record_history
+    from nnrg.theory.synaptic.records import recorded_chain as recorded_chain
     from nnrg.theory.synaptic.records import recorded_network as recorded_network
     from nnrg.theory.synaptic.redshift import ModePair as ModePair
     from nnrg.theory.synaptic.redshift import compare_modes as compare_modes
     from nnrg.theory.synaptic.rings import RingToy as RingToy
     from nnrg.theory.synaptic.rings import ring_toy as ring_toy
-    from nnrg.theory.synaptic.schedules import CosmicHistory as CosmicHistory
-    from nnrg.theory.synaptic.schedules import cosmic_history as cosmic_history
+    from nnrg.theory.synaptic.soft_neurons import SoftNeurons as SoftNeurons
     from nnrg.theory.synaptic.sources import SourceHistory as SourceHistory
+    from nnrg.theory.synaptic.sources import record_sources as record_sources
     from nnrg.theory.synaptic.sources import source_history as source_history
     from nnrg.theory.synaptic.trained_flow import TrainedKernelFlow as TrainedKernelFlow
     from nnrg.theory.synaptic.trained_flow import compare_kernel_flow as compare_kernel_flow
@@ -52,38 +63,51 @@ if TYPE_CHECKING:
     from nnrg.theory.synaptic.two_layers import two_layer_toy as two_layer_toy
     from nnrg.theory.synaptic.vertex_flow import VertexFlow as VertexFlow
     from nnrg.theory.synaptic.vertex_flow import VertexScale as VertexScale
+    from nnrg.theory.synaptic.vertices import PerceptronVertices as PerceptronVertices
 
 _HOMES = {
-    "CosmicHistory": "schedules",
+    "ConvolutionLayer": "layers",
+    "CosmicHistory": "histories",
     "DeSitterWeights": "damping",
+    "DenseLayer": "layers",
     "DepthContinuity": "continuity",
+    "DepthFlow": "depth_scales",
     "FeedForward": "feed_forward",
-    "FrictionMap": "optimisers",
+    "FrictionMap": "friction_maps",
     "KernelExpansion": "expansion",
     "LorentzReport": "lorentz",
+    "LayerChain": "layer_chain",
     "ModePair": "redshift",
     "NetworkVertices": "deep",
-    "PerceptronVertices": "perceptron",
+    "PerceptronVertices": "vertices",
     "RingToy": "rings",
+    "SoftNeurons": "soft_neurons",
     "SourceHistory": "sources",
     "TrainedKernelFlow": "trained_flow",
+    "TrainingModes": "mode_histories",
     "TrajectoryAction": "trajectories",
     "TwoLayerToy": "two_layers",
     "VertexFlow": "vertex_flow",
     "VertexScale": "vertex_flow",
+    "coarse_grain_depth": "depth_scales",
     "coarse_grain_vertices": "coarse_graining",
     "compare_kernel_flow": "trained_flow",
     "compare_modes": "redshift",
-    "cosmic_history": "schedules",
+    "cosmic_history": "histories",
     "de_sitter_weights": "damping",
     "depth_continuity": "currents",
-    "friction": "optimisers",
+    "friction": "friction_maps",
     "gradient_expansion": "expansion",
     "lorentz_report": "lorentz",
     "network_vertices": "deep",
     "perceptron_vertices": "perceptron",
     "record_action": "records",
     "record_continuity": "records",
+    "record_modes": "mode_histories",
+    "record_sources": "sources",
+    "record_friction": "records",
+    "record_history": "records",
+    "recorded_chain": "records",
     "recorded_network": "records",
     "ring_toy": "rings",
     "source_history": "sources",

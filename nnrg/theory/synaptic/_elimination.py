@@ -16,6 +16,8 @@ Array = npt.NDArray[np.float64]
 
 # Beyond this the inverse holds fewer than four digits.
 _WORST = 1e12
+# Numbers of a table of pairs of sites that is held at once.
+_AT_ONCE = 1 << 21
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,6 +46,9 @@ class Elimination:
         with two legs open, G the covariance of the eliminated modes; in the last term, a tadpole,
         both are legs of one vertex.
         """
+        n_blocks = self.response.shape[1]
+        if not np.any(self.fast):
+            return np.zeros((n_blocks, n_blocks))
         dressed = inputs @ self.response
         towards = inputs @ self.fast
         spread = np.einsum("ai,ai->a", towards, inputs)
@@ -53,9 +58,26 @@ class Elimination:
             weights = weights - third * (towards @ (inputs.T @ (third * spread))) / len(inputs)
         out = (dressed * weights[:, None]).T @ dressed / (2 * len(inputs))
         if cubic:
-            weighted = dressed * third[:, None]
-            out -= weighted.T @ ((towards @ inputs.T) ** 2 @ weighted) / (2 * len(inputs) ** 2)
+            out -= self._exchange(inputs, towards, dressed * third[:, None]) / 2
         return np.asarray(out)
+
+    def _exchange(self, inputs: Array, towards: Array, weighted: Array) -> Array:
+        """Return sum_ab w_a w_b (x_a G x_b)^2 / P^2 by whichever way has fewer products."""
+        (n_samples, n_sites), n_blocks = inputs.shape, weighted.shape[1]
+        if n_blocks * n_sites**2 > n_samples * (n_sites + n_blocks):
+            squares = (towards @ inputs.T) ** 2
+            return np.asarray(weighted.T @ (squares @ weighted) / n_samples**2)
+        # V_3 with one leg on blocks: no larger than the data.
+        cubic = np.zeros((n_blocks, n_sites**2))
+        step = max(1, _AT_ONCE // n_sites**2)
+        for start in range(0, n_samples, step):
+            x = inputs[start : start + step]
+            pairs = (x[:, :, None] * x[:, None, :]).reshape(len(x), -1)
+            cubic += weighted[start : start + step].T @ pairs
+        dressed = self.fast @ cubic.reshape(n_blocks, n_sites, n_sites) / n_samples
+        flat = dressed.reshape(n_blocks, -1)
+        turned = dressed.transpose(0, 2, 1).reshape(n_blocks, -1)
+        return np.asarray(flat @ turned.T)
 
 
 def block_modes(sites: Lattice, factor: int) -> Array:
@@ -93,4 +115,6 @@ def eliminate(inverse: Array, modes: Array) -> Elimination:
     mixed = inverse @ modes.T
     left = np.linalg.inv(modes @ mixed)
     response = mixed @ left
-    return Elimination((left + left.T) / 2, response, inverse - response @ mixed.T)
+    # Nothing is left to eliminate where every site is a block, not even rounding.
+    fast = inverse - response @ mixed.T if len(modes) < len(inverse) else np.zeros_like(inverse)
+    return Elimination((left + left.T) / 2, response, fast)

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
 
-from nnrg._validate import as_count, as_real
+from nnrg._validate import as_count, as_real, shown
 from nnrg.errors import AnalysisError, ArgumentError
-from nnrg.lattice import Lattice
 from nnrg.stats.partition import sample_groups
-from nnrg.stats.replicates import Replicates
 from nnrg.theory.synaptic._displacements import Displacements
-from nnrg.theory.synaptic._elimination import Elimination, block_modes, eliminate, inverse_kernel
-from nnrg.theory.synaptic.expansion import expand_profile
-from nnrg.theory.synaptic.perceptron import PerceptronVertices
+from nnrg.theory.synaptic._elimination import inverse_kernel
+from nnrg.theory.synaptic._scale_plan import QUARTIC, ScalePlan
 from nnrg.theory.synaptic.vertex_flow import VertexFlow, VertexScale
+from nnrg.theory.synaptic.vertices import PerceptronVertices
 
 __all__ = ["coarse_grain_vertices"]
 
 Array = npt.NDArray[np.float64]
 
 _GROUPS = 32
-# Beyond this share of the mass one loop is not small.
+# Beyond this share of the mass one loop, or what the source does to it, is not small.
 _LARGE = 0.3
 
 
@@ -41,7 +39,7 @@ def coarse_grain_vertices(
     Parameters
     ----------
     vertices : PerceptronVertices
-        To second order at least; to fourth for a temperature.
+        To second order at least; to fourth for a temperature and for V_3, V_4, .. at each scale.
     levels : int
         Scales b = 1, 2, .. 2^(levels - 1), which must divide every axis.
     output : int
@@ -71,8 +69,12 @@ def coarse_grain_vertices(
     inputs by :math:`P x`: every V_n stays a sum of rank-1 terms. Elimination of all other modes is
     exact for the quadratic part, :math:`K' = (P K^{-1} P^T)^{-1}`, :math:`J' = K' P K^{-1} J`, at
     zero frequency: for slow weights. Each order of T brings one loop more; the first is
-    :math:`\tfrac12 T (V_4 G - V_3 G V_3 G - V_3 G (V_3 G))`. Errors: all is made again with groups
-    of samples left out.
+    :math:`\tfrac12 T (V_4 G - V_3 G V_3 G - V_3 G (V_3 G))`. Beyond the kernel, the path w(s) on
+    which eliminated modes follow a block field s e is found order by order, without any tensor:
+    exchange at tree level is in V_4, V_6 and so on, and one loop of V_4 is in
+    :math:`\tfrac12 T\, \mathrm{Tr} \ln (1 + G \Sigma(w(s)))`. Errors: all is made again with
+    groups of samples left out. The projection of V_n is that of arXiv:2503.08827's vertices; the
+    elimination is derived here.
 
     Examples
     --------
@@ -89,6 +91,10 @@ def coarse_grain_vertices(
     >>> [one.projected.displacements.sites.n_sites for one in flow.scales]
     [32, 16]
     """
+    if not isinstance(vertices, PerceptronVertices):
+        raise ArgumentError(
+            f"vertices must be PerceptronVertices, got {shown(vertices)}; see perceptron_vertices"
+        )
     count = as_count("levels", levels, 1, 30)
     o = as_count("output", output, 0, vertices.shape[0] - 1)
     decay, heat = as_real("weight_decay", weight_decay), as_real("temperature", temperature)
@@ -109,7 +115,7 @@ def coarse_grain_vertices(
     group = sample_groups(vertices.n_samples, _GROUPS)
     sizes = np.bincount(group).astype(np.float64)
     start = max(Displacements.of(vertices.sites, reach).reach)
-    plans = [_Plan.of(vertices, 2**level, start) for level in range(count)]
+    plans = [ScalePlan.of(vertices, 2**level, start) for level in range(count)]
     x, factors = vertices.inputs, vertices.factors[:, :, o]
     parts = np.stack(
         [
@@ -130,6 +136,8 @@ def coarse_grain_vertices(
             plan.add(kernel, inverse)
             if heat:
                 plan.add_loop(x[at], factors[:, at], heat)
+            if vertices.order >= QUARTIC:
+                plan.add_higher(x[at], factors[:, at], bool(heat))
     scales = tuple(plan.result(vertices, o, sizes) for plan in plans)
     return VertexFlow(
         scales=scales,
@@ -139,11 +147,16 @@ def coarse_grain_vertices(
         assumptions=(
             "elimination at zero frequency: modes inside blocks follow at once",
             "of the source only its effect on the quadratic part",
+            *(("weights of the other outputs fixed",) if vertices.couples_outputs else ()),
         ),
-        flags=tuple(
-            f"b = {one.scale}: one loop is {share:.2g} of k_0; lower the temperature"
-            for one in scales
-            if (share := _loop_share(one, heat)) > _LARGE
+        provenance=MappingProxyType(dict(vertices.provenance)),
+        flags=(
+            *(
+                f"b = {one.scale}: one loop is {share:.2g} of k_0; lower the temperature"
+                for one in scales
+                if (share := _loop_share(one, heat)) > _LARGE
+            ),
+            *_source_flags(x, factors, plans, scales),
         ),
     )
 
@@ -154,66 +167,21 @@ def _loop_share(one: VertexScale, heat: float) -> float:
     return abs(heat * float(one.loop.values[0]) / one.projected.mass2.value)
 
 
-@dataclass(slots=True, eq=False)
-class _Plan:
-    """One scale, and what was found there in each replicate."""
-
-    scale: int
-    modes: Array
-    shape: Displacements
-    rows: list[Array]
-    loops: list[float]
-    found: Elimination
-
-    @classmethod
-    def of(cls, vertices: PerceptronVertices, scale: int, reach: int) -> _Plan:
-        modes = block_modes(vertices.sites, scale)
-        # Nothing is eliminated before the first kernel comes.
-        found = eliminate(np.eye(modes.shape[1]), modes)
-        sites = vertices.sites.coarsened([scale] * vertices.sites.dimension)
-        return cls(scale, modes, Displacements.of(sites, max(1, reach // scale)), [], [], found)
-
-    def add(self, kernel: Array, inverse: Array) -> None:
-        self.found = eliminate(inverse, self.modes)
-        both = (self.modes @ kernel @ self.modes.T, self.found.kernel)
-        self.rows.append(np.concatenate([self.shape.of_matrix(one) for one in both]))
-
-    def add_loop(self, x: Array, factors: Array, heat: float) -> None:
-        """Add one loop to what was added last."""
-        profile = self.shape.of_matrix(self.found.loop(x, factors[3], factors[4]))
-        self.loops.append(float(profile.sum()))
-        self.rows[-1][-len(profile) :] += heat * profile
-
-    def result(self, vertices: PerceptronVertices, output: int, sizes: Array) -> VertexScale:
-        both = Replicates.from_jackknife(self.rows[-1], np.stack(self.rows[:-1]), sizes)
-        half, shape = len(self.shape.vectors), self.shape
-        spacing = vertices.spacing * self.scale
-        x, bare = vertices.inputs, vertices.apply()[0][output]
-        loop = None
-        if self.loops:
-            values = np.array(self.loops)[:, None]
-            loop = Replicates.from_jackknife(values[-1], values[:-1], sizes)
-        projected, eliminated = (both.select(np.arange(half) + k * half) for k in (0, 1))
-        return VertexScale(
-            scale=self.scale,
-            projected=expand_profile(shape, projected, spacing, False),
-            eliminated=expand_profile(shape, eliminated, spacing, False),
-            projected_vertices=_on(vertices, x @ self.modes.T, shape.sites, output, spacing),
-            eliminated_vertices=_on(
-                vertices, x @ self.found.response, shape.sites, output, spacing
-            ),
-            source=-self.found.response.T @ bare,
-            loop=loop,
-        )
-
-
-def _on(
-    vertices: PerceptronVertices, inputs: Array, sites: Lattice, output: int, spacing: float
-) -> PerceptronVertices:
-    return replace(
-        vertices,
-        inputs=inputs,
-        factors=vertices.factors[:, :, output : output + 1].copy(),
-        sites=sites,
-        spacing=spacing,
-    )
+def _source_flags(
+    x: Array, factors: Array, plans: list[ScalePlan], scales: tuple[VertexScale, ...]
+) -> list[str]:
+    """Say where the source moves the eliminated modes so far that V_3 changes the mass."""
+    if len(factors) <= QUARTIC:
+        return []
+    flags = []
+    for plan, one in zip(plans[1:], scales[1:], strict=True):
+        moved = -x @ (plan.found.fast @ (x.T @ factors[1])) / len(x)
+        slow = x @ plan.found.response.mean(axis=1)
+        change = float((factors[3] * moved * slow**2).mean() * len(plan.modes))
+        share = abs(change) / one.projected.mass2.value
+        if share > _LARGE:
+            flags.append(
+                f"b = {one.scale}: the source moves eliminated modes, k_0 by {share:.2g} of "
+                "itself; expand at the minimum"
+            )
+    return flags

@@ -6,10 +6,22 @@ import numpy as np
 import numpy.typing as npt
 
 from nnrg._validate import as_real
-from nnrg.errors import AnalysisError, ArgumentError
-from nnrg.theory.synaptic._samples import averages, data_arrays, finite
+from nnrg.errors import ArgumentError
+from nnrg.simulate.training.losses import Loss, as_loss
+from nnrg.theory.synaptic._arguments import as_kind
+from nnrg.theory.synaptic._balance import (
+    NeuronEnergy,
+    balance,
+    chain_data,
+    chain_row,
+    of_layers,
+)
+from nnrg.theory.synaptic._passages import Passage, pass_through
+from nnrg.theory.synaptic._samples import finite
 from nnrg.theory.synaptic.continuity import DepthContinuity
 from nnrg.theory.synaptic.feed_forward import FeedForward
+from nnrg.theory.synaptic.layer_chain import LayerChain
+from nnrg.theory.synaptic.soft_neurons import SoftNeurons, Strain, strain
 
 __all__ = ["depth_continuity", "step_continuity"]
 
@@ -17,7 +29,7 @@ Array = npt.NDArray[np.float64]
 
 
 def depth_continuity(
-    network: FeedForward,
+    network: FeedForward | LayerChain,
     inputs: npt.ArrayLike,
     targets: npt.ArrayLike,
     velocities: npt.ArrayLike,
@@ -25,24 +37,30 @@ def depth_continuity(
     gamma: float,
     accelerations: npt.ArrayLike | None = None,
     input_velocities: npt.ArrayLike | None = None,
+    neurons: SoftNeurons | None = None,
+    loss: str | Loss = "mse",
 ) -> DepthContinuity:
     r"""Return energies and currents of a network in motion, at one instant.
 
     Parameters
     ----------
-    network : FeedForward
-    inputs : array of shape (P, n_in)
+    network : FeedForward or LayerChain
+        Dense, convolutional, or recurrent and unrolled.
+    inputs : array of shape (P, ...)
     targets : array of shape (P,) or (P, n_out)
         A mini-batch or all data: the currents are means over them.
     velocities : array of shape (n_parameters,)
-        Time derivatives of all parameters, as `FeedForward.row` orders them.
+        Time derivatives of all parameters, as the network's `row` orders them.
     gamma : float
         Friction, in inverse units of time.
     accelerations : array of shape (n_parameters,), optional
         Measured ones; by the equation of motion if left out. Then the continuity equation holds
         as well as these obey it.
-    input_velocities : array of shape (P, n_in), optional
+    input_velocities : array of the shape of inputs, optional
         Of data that move; at rest if left out.
+    neurons : SoftNeurons, optional
+        Neurons that are fields of their own; on the forward pass if left out.
+    loss : {"mse", "cross_entropy"} or Loss
 
     Returns
     -------
@@ -65,13 +83,18 @@ def depth_continuity(
     .. math:: \frac{d\epsilon_l}{dt} + J_l - J_{l-1} = -\gamma |\dot w_l|^2, \quad
               J_l = -\langle \lambda_l \cdot \dot z_l \rangle .
 
-    The idea is that of arXiv:2511.02003, this form is derived here.
+    Layers that share one field w, the times of a recurrent network, are copies w_l of mass 1 / T
+    each, held together by multipliers :math:`\chi_l (w_l - w_{l+1})` whose forces hand on
+    :math:`K_l - K_{l-1} = -(g_l - \bar g) \cdot \dot w`, g_l the part of layer l in the gradient:
+    with J + K in place of J continuity holds time by time. Soft neurons add :math:`m |\dot z_l|^2 /
+    2 + \kappa |z_l - f_l|^2 / 2` to the energy, :math:`J_l = -\kappa \dot z_l \cdot (\partial
+    f_{l+1})^T (z_{l+1} - f_{l+1})`, and are slowed by the same friction. The idea is that of
+    arXiv:2511.02003; this form, that of shared fields and that of soft neurons are derived here.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from nnrg.theory.synaptic.currents import depth_continuity
-    >>> from nnrg.theory.synaptic.feed_forward import FeedForward
+    >>> from nnrg.theory.synaptic import FeedForward, depth_continuity
     >>> rng = np.random.default_rng(1)
     >>> net = FeedForward.of([rng.normal(size=(4, 3)), rng.normal(size=(1, 4))])
     >>> x, y = rng.normal(size=(8, 3)), rng.normal(size=8)
@@ -79,58 +102,84 @@ def depth_continuity(
     >>> flow.relative_residual < 1e-14
     True
     """
-    x, y = _data(network, inputs, targets)
-    velocity = _row(network, "velocities", velocities)
+    chain, cost = LayerChain.of(network), as_loss(loss)
+    x, y = chain_data(chain, inputs, targets, cost)
+    velocity = chain_row(chain, "velocities", velocities)
     friction = as_real("gamma", gamma)
     moving = np.zeros_like(x)
     if input_velocities is not None:
-        moving = finite("input_velocities", input_velocities).reshape(len(x), -1)
-        if moving.shape != x.shape:
-            raise ArgumentError(f"input_velocities must have shape {x.shape}, got {moving.shape}")
-    gradient, currents, cost = _currents(network, x, y, velocity, moving)
-    if accelerations is None:
-        acceleration, note = -friction * velocity - gradient, "by the equation of motion"
+        moving = finite("input_velocities", input_velocities)
+        if moving.size != x.size or len(moving) != len(x):
+            raise ArgumentError(
+                f"input_velocities must have the shape of the inputs, {np.shape(inputs)}, got "
+                f"{moving.shape}"
+            )
+        moving = moving.reshape(x.shape)
+    if neurons is None:
+        found: Passage | Strain = pass_through(chain, x, y, cost, velocity, moving)
+        extra = None
     else:
-        acceleration, note = _row(network, "accelerations", accelerations), "measured accelerations"
-    return _continuity(
-        network,
+        as_kind("neurons", neurons, SoftNeurons)
+        found = strain(chain, x, y, cost, velocity, moving, neurons, neurons.velocities)
+        rates, m = neurons.velocities, neurons.mass
+        extra = NeuronEnergy(
+            energy=of_layers(m * v * v / 2 for v in rates),
+            power=of_layers(
+                v * (f - friction * m * v) for v, f in zip(rates, found.forces, strict=True)
+            ),
+            lost=of_layers(friction * m * v * v for v in rates),
+        )
+    if accelerations is None:
+        acceleration = -friction * velocity - found.gradient(chain)
+        note = "by the equation of motion"
+    else:
+        acceleration = chain_row(chain, "accelerations", accelerations)
+        note = "measured accelerations"
+    return balance(
+        chain,
         velocity,
+        velocity**2 / 2,
         velocity * acceleration,
         friction * velocity**2,
-        currents,
-        cost,
+        found,
         f"gamma {friction:g}, {note}",
+        extra,
     )
 
 
 def step_continuity(
-    network: FeedForward,
+    network: FeedForward | LayerChain,
     inputs: npt.ArrayLike,
     targets: npt.ArrayLike,
-    step: npt.ArrayLike,
+    step: npt.ArrayLike | None = None,
     *,
-    learning_rate: float,
-    momentum: float = 0.0,
+    learning_rate: npt.ArrayLike,
+    momentum: npt.ArrayLike = 0.0,
+    neurons: SoftNeurons | None = None,
+    loss: str | Loss = "mse",
 ) -> DepthContinuity:
-    r"""Return energies and currents of one step of the heavy ball, exact at any length of it.
+    r"""Return energies and currents of one step of training, exact at any length of it.
 
     Parameters
     ----------
-    network : FeedForward
-        Parameters before the step.
+    network : FeedForward or LayerChain
+        Parameters where the gradient of the step is taken.
     inputs, targets : array
         The mini-batch of the step.
-    step : array of shape (n_parameters,)
-        w_t - w_{t-1}, the step before.
-    learning_rate : float
-        eta.
-    momentum : float
-        mu, 0 for gradient descent.
+    step : array of shape (n_parameters,), optional
+        w_t - w_{t-1}, the step before; left out for gradient descent, which has no memory.
+    learning_rate, momentum : float or array of shape (n_parameters,)
+        eta and mu, of all parameters or of each.
+    neurons : SoftNeurons, optional
+        Their velocities are their last steps; they make one of the same eta and mu, which then
+        must be one number each.
+    loss : {"mse", "cross_entropy"} or Loss
 
     Returns
     -------
     DepthContinuity
-        In time units of sqrt(eta); the rate is the change of energy over the step.
+        Time counts steps: rates are changes over this one. Energies v^2 / (2 eta) are those that
+        sqrt(eta) as a unit of time gives.
 
     Raises
     ------
@@ -140,108 +189,108 @@ def step_continuity(
     Notes
     -----
     With v' = mu v - eta g and the mean velocity (v + v') / 2, along which the currents are taken,
-    |v'|^2 / 2 - |v|^2 / 2 = -(1 - mu) v (v + v') / 2 - eta g (v + v') / 2 exactly: the continuity
-    equation holds at any step, however long, to rounding.
+    (|v'|^2 - |v|^2) / 2 eta = -(1 - mu) v (v + v') / (2 eta) - g (v + v') / 2 exactly: the
+    continuity equation holds at any step, however long, to rounding; g may be taken ahead, and eta
+    and mu may differ between weights. Gradient descent is first order: no kinetic energy, and the
+    power -g v of the currents is lost to friction at once.
+
+    Examples
+    --------
+    A step far beyond the stability limit:
+
+    >>> import numpy as np
+    >>> from nnrg.theory.synaptic import FeedForward, step_continuity
+    >>> rng = np.random.default_rng(1)
+    >>> net = FeedForward.of([rng.normal(size=(4, 3)), rng.normal(size=(1, 4))])
+    >>> x, y, step = rng.normal(size=(8, 3)), rng.normal(size=8), rng.normal(size=net.n_parameters)
+    >>> flow = step_continuity(net, x, y, step, learning_rate=9.0, momentum=0.5)
+    >>> flow.relative_residual < 1e-14
+    True
     """
-    eta, mu = as_real("learning_rate", learning_rate), as_real("momentum", momentum)
-    if not eta > 0 or not 0 <= mu <= 1:
+    chain, cost = LayerChain.of(network), as_loss(loss)
+    x, y = chain_data(chain, inputs, targets, cost)
+    eta = _rates("learning_rate", learning_rate, chain)
+    mu = _rates("momentum", momentum, chain)
+    if not eta.min() > 0 or not mu.min() >= 0:
         raise ArgumentError(
-            f"learning_rate > 0 and momentum 0 .. 1 are needed, got {eta:g} and {mu:g}"
+            f"learning_rate > 0 and momentum of 0 or more are needed, got {eta.min():g} and "
+            f"{mu.min():g}"
         )
-    x, y = _data(network, inputs, targets)
-    h = float(np.sqrt(eta))
-    before = _row(network, "step", step) / h
-    gradient, _, _ = _currents(network, x, y, before, np.zeros_like(x))
-    after = mu * before - h * gradient
-    middle = (before + after) / 2
-    _, currents, cost = _currents(network, x, y, middle, np.zeros_like(x))
-    return _continuity(
-        network,
+    if step is None and mu.max() > 0:
+        raise ArgumentError("with momentum the step before is needed: give step")
+    still = np.zeros_like(x)
+    before = np.zeros(len(eta)) if step is None else chain_row(chain, "step", step)
+    if neurons is not None:
+        as_kind("neurons", neurons, SoftNeurons)
+        if step is None or eta.min() != eta.max() or mu.min() != mu.max():
+            raise ArgumentError(
+                "soft neurons move as the weights do: give step, and one learning rate and momentum"
+            )
+        return _soft_step(chain, x, y, cost, before, neurons, float(eta[0]), float(mu[0]))
+    gradient = pass_through(chain, x, y, cost, before, still).gradient(chain)
+    after = mu * before - eta * gradient
+    middle = after if step is None else (before + after) / 2
+    found = pass_through(chain, x, y, cost, middle, still)
+    if step is None:
+        none = np.zeros_like(eta)
+        return balance(
+            chain, middle, none, none, middle**2 / eta, found, "one step of gradient descent"
+        )
+    return balance(
+        chain,
         middle,
-        (after - before) * middle / h,
-        (1 - mu) / h * before * middle,
-        currents,
-        cost,
-        f"one step, eta {eta:g}, mu {mu:g}",
+        middle**2 / (2 * eta),
+        (after - before) * middle / eta,
+        (1 - mu) * before * middle / eta,
+        found,
+        f"one step, eta {_span(eta)}, mu {_span(mu)}",
     )
 
 
-def _data(network: FeedForward, inputs: npt.ArrayLike, targets: npt.ArrayLike) -> tuple[Array, ...]:
-    x, y = data_arrays(inputs, targets)
-    if x.shape[1] != network.weights[0].shape[1] or y.shape[1] != len(network.weights[-1]):
-        raise ArgumentError(
-            f"inputs (P, {network.weights[0].shape[1]}) and targets (P, "
-            f"{len(network.weights[-1])}) are needed, got {x.shape} and {y.shape}"
-        )
-    return x, y
-
-
-def _row(network: FeedForward, name: str, values: npt.ArrayLike) -> Array:
-    row = finite(name, values)
-    if row.shape != (network.n_parameters,):
-        raise ArgumentError(f"{name} must have shape ({network.n_parameters},), got {row.shape}")
-    return row
-
-
-def _currents(
-    network: FeedForward, x: Array, y: Array, velocity: Array, moving: Array
-) -> tuple[Array, Array, float]:
-    """Return the gradient, -lambda_l . dz_l/dt of each sample and l = 0 .. L, and the cost."""
-    z, dz = x, moving
-    activities, slopes, rates = [x], [], [moving]
-    # Values that leave double precision are told of by their own error.
-    with np.errstate(over="ignore", invalid="ignore"):
-        for (dw, db), w, b, activation in zip(
-            network.split(velocity),
-            network.weights,
-            network.biases,
-            network.activations,
-            strict=True,
-        ):
-            h = z @ w.T + b
-            slope = activation.derivative(h)
-            dz = slope * (dz @ w.T + z @ dw.T + db)
-            z = activation(h)
-            activities.append(z)
-            slopes.append(slope)
-            rates.append(dz)
-        error = z - y
-        carried = -error
-        currents = [-(carried * dz).sum(axis=1)]
-        gradient = []
-        for i in reversed(range(network.depth)):
-            delta = carried * slopes[i]
-            gradient.append((-(delta.T @ activities[i]) / len(x), -delta.sum(axis=0) / len(x)))
-            carried = delta @ network.weights[i]
-            currents.append(-(carried * rates[i]).sum(axis=1))
-    row = network.row(gradient[::-1])
-    flow = np.stack(currents[::-1], axis=1)
-    if not (np.isfinite(row).all() and np.isfinite(flow).all()):
-        raise AnalysisError("the network leaves double precision here; take an earlier step")
-    return row, flow, float((error**2).sum(axis=1).mean() / 2)
-
-
-def _continuity(
-    network: FeedForward,
-    velocity: Array,
-    power: Array,
-    lost: Array,
-    currents: Array,
-    cost: float,
-    note: str,
+def _soft_step(
+    chain: LayerChain,
+    x: Array,
+    y: Array,
+    loss: Loss,
+    before: Array,
+    neurons: SoftNeurons,
+    eta: float,
+    mu: float,
 ) -> DepthContinuity:
-    def by_layer(row: Array) -> Array:
-        layers = range(1, network.depth + 1)
-        return np.array([row[network.bounds(layer)].sum() for layer in layers])
-
-    mean = averages(currents)
-    return DepthContinuity(
-        energy=by_layer(velocity**2) / 2,
-        energy_rate=by_layer(power),
-        dissipation=by_layer(lost),
-        current=mean.values.copy(),
-        current_error=mean.errors(),
-        boundary=cost,
-        n_samples=len(currents),
-        note=note,
+    """Return the balance of one step of weights and soft neurons together."""
+    still, m = np.zeros_like(x), neurons.mass
+    acting = strain(chain, x, y, loss, before, still, neurons, neurons.velocities)
+    after = mu * before - eta * acting.gradient(chain)
+    old = neurons.velocities
+    new = [mu * v + eta / m * f for v, f in zip(old, acting.forces, strict=True)]
+    middle = (before + after) / 2
+    rates = [(a + b) / 2 for a, b in zip(old, new, strict=True)]
+    return balance(
+        chain,
+        middle,
+        middle**2 / (2 * eta),
+        (after - before) * middle / eta,
+        (1 - mu) * before * middle / eta,
+        strain(chain, x, y, loss, middle, still, neurons, rates),
+        f"one step of soft neurons, kappa {neurons.stiffness:g}, eta {eta:g}, mu {mu:g}",
+        NeuronEnergy(
+            energy=of_layers(m * v * v / (2 * eta) for v in rates),
+            power=of_layers(m * (b - a) * v / eta for a, b, v in zip(old, new, rates, strict=True)),
+            lost=of_layers((1 - mu) * m * a * v / eta for a, v in zip(old, rates, strict=True)),
+        ),
     )
+
+
+def _rates(name: str, values: npt.ArrayLike, chain: LayerChain) -> Array:
+    array = finite(name, values)
+    if array.shape not in ((), (chain.n_parameters,)):
+        raise ArgumentError(
+            f"{name} must be one number or one for each of {chain.n_parameters} parameters, got "
+            f"shape {array.shape}"
+        )
+    return np.broadcast_to(array, (chain.n_parameters,))
+
+
+def _span(values: Array) -> str:
+    low, high = float(values.min()), float(values.max())
+    return f"{low:g}" if low == high else f"{low:.3g} .. {high:.3g}"

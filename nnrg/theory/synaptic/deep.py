@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,13 +10,16 @@ import numpy.typing as npt
 
 from nnrg._validate import as_count
 from nnrg.errors import AnalysisError, ArgumentError
+from nnrg.simulate.training.losses import Loss
 from nnrg.stats.estimate import Estimate
 from nnrg.stats.jackknife import leave_one_out
 from nnrg.stats.partition import sample_groups
 from nnrg.stats.replicates import Replicates
 from nnrg.theory.synaptic._activation_series import activation_series
+from nnrg.theory.synaptic._arguments import as_kind
+from nnrg.theory.synaptic._costs import cost_derivative, cost_slope, known_loss
 from nnrg.theory.synaptic._nilpotent import compose, linear, multiply, outer
-from nnrg.theory.synaptic._samples import data_arrays, finite, mean_estimate
+from nnrg.theory.synaptic._samples import averages, data_arrays, finite, mean_estimate
 from nnrg.theory.synaptic.feed_forward import FeedForward
 
 __all__ = ["NetworkVertices", "network_vertices"]
@@ -31,7 +35,9 @@ _GROUPS = 32
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NetworkVertices:
-    r"""Derivative tensors V_n of the cost C = <|z_L - y|^2> / 2 in all parameters.
+    r"""Derivative tensors V_n of the cost in all parameters.
+
+    The cost is <|z_L - y|^2> / 2, or the cross-entropy of the softmax of z_L.
 
     A field is a row of `FeedForward.n_parameters` numbers, as `FeedForward.row` and
     `FeedForward.field` make them.
@@ -42,11 +48,17 @@ class NetworkVertices:
         The expansion point.
     inputs : array of shape (P, n_in)
     targets : array of shape (P, n_out)
+    loss : Loss
     """
 
     network: FeedForward
     inputs: Array
     targets: Array
+    loss: Loss
+
+    def __post_init__(self) -> None:
+        for array in (self.inputs, self.targets):
+            array.flags.writeable = False
 
     @property
     def n_samples(self) -> int:
@@ -64,6 +76,25 @@ class NetworkVertices:
         rows = self._fields(fields)
         parts = [self._forward(rows, at, slopes=False)[2] for at in self._parts(len(rows))]
         return mean_estimate(np.concatenate(parts))
+
+    def strengths(self, field: npt.ArrayLike | None = None, order: int = 4) -> Replicates:
+        """Return V_n contracted with n copies of a field, n = 1 .. order, with one covariance.
+
+        Along the gradient, of norm one, if no field is given.
+
+        Raises
+        ------
+        ArgumentError
+            If the field has the wrong length, or the order is not from 1 to 6.
+        """
+        last = as_count("order", order, 1, HIGHEST)
+        along = self._along() if field is None else field
+        rows = self._fields([along] * last)
+        columns = []
+        for n in range(1, last + 1):
+            parts = [self._forward(rows[:n], at, slopes=False)[2] for at in self._parts(n)]
+            columns.append(np.concatenate(parts))
+        return averages(np.stack(columns, axis=1))
 
     def apply(self, *fields: npt.ArrayLike) -> Array:
         """Return V_n with n - 1 fields and one index left open: a field; n = 1 .. 6.
@@ -144,21 +175,23 @@ class NetworkVertices:
 
     def __str__(self) -> str:
         widths = [self.inputs.shape[1], *(len(w) for w in self.network.weights)]
-        gradient = self.apply()
-        norm = float(np.sqrt(gradient @ gradient))
         lines = [
             f"vertices of a network {'-'.join(map(str, widths))}, "
-            f"{self.network.n_parameters} parameters, {self.n_samples} samples",
+            f"{self.network.n_parameters} parameters, {self.loss.name}, {self.n_samples} samples",
             f"  V_0 {self.contract()}",
         ]
-        if norm > 0:
-            along = gradient / norm
-            lines += [
-                f"  V_{n} along the gradient {self.contract(*[along] * n)}" for n in range(1, 5)
-            ]
+        if self._along().any():
+            found = self.strengths().estimates()
+            lines += [f"  V_{n} along the gradient {v}" for n, v in enumerate(found, start=1)]
         return "\n".join(lines)
 
-    def _fields(self, fields: tuple[npt.ArrayLike, ...], free: int = 0) -> Array:
+    def _along(self) -> Array:
+        """Return the gradient, of norm one, or zero."""
+        gradient = self.apply()
+        norm = float(np.sqrt(gradient @ gradient))
+        return gradient / norm if norm > 0 else gradient
+
+    def _fields(self, fields: Sequence[npt.ArrayLike], free: int = 0) -> Array:
         if len(fields) + free > HIGHEST:
             raise ArgumentError(f"vertices go to V_{HIGHEST}, got {len(fields)} fields")
         rows = np.zeros((len(fields), self.network.n_parameters))
@@ -196,17 +229,14 @@ class NetworkVertices:
                 factors = np.arange(1.0, n + 2).reshape(-1, 1, 1)
                 derivatives.append(compose(series[1:] * factors, h))
             activities.append(z)
-        error = z.copy()
-        error[0] -= self.targets[at]
-        if not np.isfinite(error).all():
+        if not np.isfinite(z).all():
             raise AnalysisError("the network's derivatives leave double precision; rescale it")
-        return activities, derivatives, (multiply(error, error)[-1] / 2).sum(axis=1)
+        return activities, derivatives, cost_derivative(self.loss, z, self.targets[at])
 
     def _backward(self, rows: Array, at: slice) -> Array:
         activities, slopes, _ = self._forward(rows, at)
         layers = [self.network.split(row) for row in rows]
-        carried = activities[-1].copy()
-        carried[0] -= self.targets[at]
+        carried = cost_slope(self.loss, activities[-1], self.targets[at])
         gradient = []
         for i in reversed(range(self.network.depth)):
             delta = multiply(carried, slopes[i])
@@ -217,7 +247,11 @@ class NetworkVertices:
 
 
 def network_vertices(
-    network: FeedForward, inputs: npt.ArrayLike, targets: npt.ArrayLike
+    network: FeedForward,
+    inputs: npt.ArrayLike,
+    targets: npt.ArrayLike,
+    *,
+    loss: str | Loss = "mse",
 ) -> NetworkVertices:
     """Return the vertices that training data make of the parameters of a network.
 
@@ -227,6 +261,8 @@ def network_vertices(
         The expansion point: what vanishes at zero weights need not at trained ones.
     inputs : array of shape (P, n_in)
     targets : array of shape (P,) or (P, n_out)
+        Of a cross-entropy integer classes (P,), or probabilities.
+    loss : {"mse", "cross_entropy"} or Loss
 
     Returns
     -------
@@ -261,10 +297,12 @@ def network_vertices(
     tanh 0.0(0) 0.0(0)
     cos 0.0(0) 4.0(0)
     """
-    x, y = data_arrays(inputs, targets)
-    if x.shape[1] != network.weights[0].shape[1] or y.shape[1] != len(network.weights[-1]):
+    cost = known_loss(loss)
+    as_kind("network", network, FeedForward)
+    x, _ = data_arrays(inputs, None)
+    if x.shape[1] != network.weights[0].shape[1]:
         raise ArgumentError(
-            f"inputs (P, {network.weights[0].shape[1]}) and targets (P, "
-            f"{len(network.weights[-1])}) are needed, got {x.shape} and {y.shape}"
+            f"inputs must have shape (P, {network.weights[0].shape[1]}), got {np.shape(inputs)}"
         )
-    return NetworkVertices(network, x, y)
+    y = cost.targets(targets, len(x), len(network.weights[-1])).astype(np.float64)
+    return NetworkVertices(network, x, y, cost)

@@ -14,9 +14,10 @@ from nnrg.errors import AnalysisError
 from nnrg.stats.estimate import Estimate, shown_number
 from nnrg.stats.fits import FitResult, correlated_fit
 from nnrg.stats.replicates import Replicates
+from nnrg.theory.synaptic._arguments import as_kind
 from nnrg.theory.synaptic._displacements import Displacements
 from nnrg.theory.synaptic._samples import averages
-from nnrg.theory.synaptic.perceptron import PerceptronVertices
+from nnrg.theory.synaptic.vertices import PerceptronVertices
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -121,6 +122,8 @@ class KernelExpansion:
     def tail(self, axis: int = 0) -> tuple[FitResult | None, FitResult | None, str]:
         """Fit |K(u)| by a power law and by an exponential, and say which holds.
 
+        Of a staggered field it is that of the field as it is.
+
         Returns
         -------
         power, exponential : FitResult or None
@@ -136,14 +139,18 @@ class KernelExpansion:
         """
         axis = as_count("axis", axis, 0, self.dimension - 1)
         line = self.displacements.along(axis)[1:]
-        errors, values = self.profile.errors()[line], self.profile.values[line]
+        far = self.profile.select(line)
+        if self.staggered:
+            turn = 1.0 - 2 * (np.arange(1, len(line) + 1) % 2)
+            far = far.map(lambda row: turn * row)
+        errors, values = far.errors(), far.values
         sign = np.sign(values[:1]) if values.size else np.ones(1)
         seen = sign * values > _SEEN * np.maximum(errors, 1e-300)
         last = int(np.argmin(seen)) if not seen.all() else seen.size
         if last < _FEWEST:
             return None, None, f"cannot be told: K is seen at {last} displacements only"
         u = np.arange(1, last + 1) * self.spacing
-        logs = self.profile.select(line[:last]).map(lambda row: np.log(np.abs(row)))
+        logs = far.select(np.arange(last)).map(lambda row: np.log(np.abs(row)))
         if not (logs.errors() > 0).all():
             return None, None, "cannot be told: the kernel has no errors"
         fits = []
@@ -235,7 +242,7 @@ def gradient_expansion(
     >>> print(found.mass2, found.stiffness[0], found.tail()[2])
     2.94(4) -5.3(5) exponential
     """
-    if vertices.order < 2:
+    if as_kind("vertices", vertices, PerceptronVertices).order < 2:
         raise AnalysisError("the quadratic kernel is V_2; take vertices of order 2 or more")
     o = as_count("output", output, 0, vertices.shape[0] - 1)
     shape = Displacements.of(vertices.sites, reach)
@@ -267,14 +274,14 @@ def _flags(found: KernelExpansion) -> tuple[str, ...]:
     moments, d = found.moments(), found.dimension
     for a in range(d):
         z, mass2 = moments.values[1 + d + a], moments.values[0]
-        if z < 0 < mass2:
+        if z + 2 * moments.errors()[1 + d + a] < 0 < mass2:
             at = math.sqrt(mass2 / -z)
             if at < math.pi / found.spacing:
                 lowest = float(found.exact().values.min())
                 flags.append(
                     f"Z of axis {a} is negative: cut after the gradient the action is unstable "
-                    f"beyond k = {at:.3g}, the kernel itself falls to {lowest:.2g}; keep all of "
-                    "it, or stagger the field"
+                    f"beyond k = {at:.3g}, the kernel within reach falls to {lowest:.2g}; keep all "
+                    "of it, or stagger the field"
                 )
     share = found.far_share()
     if share.value - 2 * share.error > 0.1:

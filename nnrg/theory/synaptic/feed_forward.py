@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from nnrg.activation_functions import Activation, Function, as_activation
 from nnrg.errors import ArgumentError
+from nnrg.theory.synaptic._arguments import as_items
 from nnrg.theory.synaptic._samples import finite
 
 __all__ = ["FeedForward"]
@@ -59,7 +60,10 @@ class FeedForward:
         ArgumentError
             If the shapes do not follow each other.
         """
-        w = tuple(finite(f"weights of layer {i + 1}", a) for i, a in enumerate(weights))
+        w = tuple(
+            finite(f"weights of layer {i + 1}", a)
+            for i, a in enumerate(as_items("weights", weights))
+        )
         if not w or any(a.ndim != 2 or not a.size for a in w):
             raise ArgumentError(
                 "weights must be matrices (n_out, n_in), one for each layer, got shapes "
@@ -71,7 +75,7 @@ class FeedForward:
                     f"layer {i + 2} takes {b.shape[1]} inputs, but layer {i + 1} has {len(a)} "
                     "outputs"
                 )
-        given = (None,) * len(w) if biases is None else tuple(biases)
+        given = (None,) * len(w) if biases is None else as_items("biases", biases)
         if len(given) != len(w):
             raise ArgumentError(f"biases must be one for each of {len(w)} layers, or None in place")
         b_all = tuple(

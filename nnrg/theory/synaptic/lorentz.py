@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from nnrg._validate import as_count, as_real
 from nnrg.errors import AnalysisError, ArgumentError
+from nnrg.lattice import Lattice
 from nnrg.stats.estimate import Estimate, shown_number
 from nnrg.stats.replicates import Replicates
+from nnrg.theory.synaptic._arguments import as_kind
 from nnrg.theory.synaptic._displacements import Displacements
 from nnrg.theory.synaptic._samples import averages
-from nnrg.theory.synaptic.perceptron import PerceptronVertices
+from nnrg.theory.synaptic.vertices import PerceptronVertices
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["LorentzReport", "lorentz_report"]
 
 Array = npt.NDArray[np.float64]
+
+# Of e-folds whose square is a double.
+_LARGEST = 350.0
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -28,9 +37,14 @@ class LorentzReport:
     Attributes
     ----------
     stiffness : Replicates of d numbers
-        Z of each axis of the input index.
+        Z of each axis of the input index, of the kernel within reach.
+    reach : tuple of int
+        Largest displacement along each axis.
     output_stiffness : float or None
-        Of the output index: zero, for the kernel is ultralocal there; None for one output.
+        Of the output index: zero, for the kernel is ultralocal there; None for one output, or where
+        a softmax couples all outputs.
+    sites : Lattice
+        Those that have all neighbours within reach, along each axis.
     local_stiffness : Replicates of N' numbers
         K(x) of the first axis at each site that has all neighbours within reach.
     e_folds : float
@@ -40,22 +54,30 @@ class LorentzReport:
     """
 
     stiffness: Replicates
+    reach: tuple[int, ...]
     output_stiffness: float | None
+    sites: Lattice
     local_stiffness: Replicates
     e_folds: float
     n_samples: int
     flags: tuple[str, ...]
 
-    def anisotropy(self) -> Estimate:
-        """Return largest minus smallest Z over the mean of |Z|, over axes of the input index."""
-        return self.stiffness.map(
-            lambda row: np.array([(row.max() - row.min()) / np.abs(row).mean()])
-        ).estimate()
+    def anisotropy(self) -> Replicates:
+        """Return (Z_a - Z_0) / mean |Z| of the axes a = 1 .. d - 1; zero is the null of isotropy.
+
+        Raises
+        ------
+        AnalysisError
+            If there is one axis only.
+        """
+        if self.stiffness.values.size < 2:
+            raise AnalysisError("anisotropy compares axes of the input index, and there is one")
+        return self.stiffness.map(lambda row: (row[1:] - row[0]) / np.abs(row).mean())
 
     @property
     def missing_redshift(self) -> float:
         """exp(2 H T), by which the gradient term of static data is too large at the end."""
-        return math.exp(min(2 * self.e_folds, 700.0))
+        return float(np.exp(2 * self.e_folds)) if self.e_folds < _LARGEST else math.inf
 
     def speeds(self) -> Replicates:
         """Return c(x) = sqrt(K(x)) at each site; NaN where the stiffness is negative."""
@@ -66,23 +88,44 @@ class LorentzReport:
 
         4 Var(c) / c^2 for small spreads. The null of one light cone is zero.
         """
-        noise = self.local_stiffness.errors() ** 2
+        n = self.local_stiffness.values.size
+        mean = self.local_stiffness.map(lambda row: np.array([row.mean()])).errors()[0]
+        # What noise that sites have in common adds to all of them does not spread them.
+        noise = ((self.local_stiffness.errors() ** 2).sum() - n * mean**2) / (n - 1)
 
         def spread(row: Array) -> Array:
-            return np.array([(row.var(ddof=1) - noise.mean()) / row.mean() ** 2])
+            return np.array([(row.var(ddof=1) - noise) / row.mean() ** 2])
 
         found = self.local_stiffness.map(spread).estimate()
         return Estimate(found.value, found.error, n_samples=self.n_samples, null=0.0)
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """Return K(x) of the first axis, one row for each site that has all neighbours."""
+        import pandas as pd
+
+        at = np.unravel_index(np.arange(self.sites.n_sites), self.sites.shape)
+        return pd.DataFrame(
+            {
+                **{f"site{a}": place for a, place in enumerate(at)},
+                "stiffness": self.local_stiffness.values,
+                "error": self.local_stiffness.errors(),
+                "n_samples": self.n_samples,
+            }
+        )
 
     def __str__(self) -> str:
         values, errors = self.stiffness.values, self.stiffness.errors()
         spread = self.speed_spread()
         lines = [
-            f"Lorentz symmetry of the synaptic action, {self.n_samples} samples",
+            f"Lorentz symmetry of the synaptic action, {self.n_samples} samples, kernel within "
+            f"{self.reach}",
             *(f"  Z of axis {a}: {shown_number(values[a], errors[a])}" for a in range(values.size)),
         ]
         if values.size > 1:
-            lines.append(f"  anisotropy {self.anisotropy()}")
+            lines += [
+                f"  anisotropy of axis {a + 1} to axis 0: {shown_number(found.value, found.error)}"
+                for a, found in enumerate(self.anisotropy().estimates())
+            ]
         if self.output_stiffness is not None:
             lines.append("  output index: no stiffness at all, signals do not move along it")
         lines += [
@@ -145,7 +188,7 @@ def lorentz_report(
     >>> round(found.missing_redshift, 1), found.flags
     (54.6, ('negative stiffness at 10 of 10 sites: no real speed; stagger the field',))
     """
-    if vertices.order < 2:
+    if as_kind("vertices", vertices, PerceptronVertices).order < 2:
         raise AnalysisError("the quadratic kernel is V_2; take vertices of order 2 or more")
     rate, time = as_real("hubble", hubble), as_real("duration", duration)
     if rate < 0 or time < 0:
@@ -160,6 +203,8 @@ def lorentz_report(
     stiffness = averages(shape.of_samples(x, factor)).map(lambda row: -(u**2).T @ row / 2)
     local = averages(_local(x, shape, vertices.spacing) * factor[:, None])
     flags = []
+    if vertices.couples_outputs:
+        flags.append("the softmax couples all outputs to all: no locality along their index")
     negative = int((local.values < 0).sum())
     if negative:
         flags.append(
@@ -168,12 +213,23 @@ def lorentz_report(
         )
     return LorentzReport(
         stiffness=stiffness,
-        output_stiffness=0.0 if vertices.shape[0] > 1 else None,
+        reach=shape.reach,
+        output_stiffness=0.0 if vertices.shape[0] > 1 and not vertices.couples_outputs else None,
+        sites=_inner_sites(shape),
         local_stiffness=local,
         e_folds=rate * time,
         n_samples=vertices.n_samples,
         flags=tuple(flags),
     )
+
+
+def _inner_sites(shape: Displacements) -> Lattice:
+    """Return the lattice of sites that have all neighbours within reach."""
+    lengths = tuple(
+        n if closed else max(n - 2 * r, 1)
+        for n, r, closed in zip(shape.sites.shape, shape.reach, shape.sites.periodic, strict=True)
+    )
+    return Lattice(lengths, shape.sites.periodic)
 
 
 def _local(x: Array, shape: Displacements, spacing: float) -> Array:

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 
-from nnrg._validate import as_count
 from nnrg.errors import AnalysisError, ArgumentError
-from nnrg.simulate.training import MLP, TrainingRecord, cost_gradient
+from nnrg.simulate.training import MLP, TrainingRecord
+from nnrg.theory.synaptic._passages import pass_through
+from nnrg.theory.synaptic._recorded import Recorded
 from nnrg.theory.synaptic.continuity import DepthContinuity
 from nnrg.theory.synaptic.currents import step_continuity
 from nnrg.theory.synaptic.feed_forward import FeedForward
+from nnrg.theory.synaptic.friction_maps import Discretisation, FrictionMap, friction
+from nnrg.theory.synaptic.histories import CosmicHistory, cosmic_history
+from nnrg.theory.synaptic.layer_chain import LayerChain
 from nnrg.theory.synaptic.trajectories import TrajectoryAction, trajectory_action
 
-__all__ = ["record_action", "record_continuity", "recorded_network"]
+__all__ = [
+    "record_action",
+    "record_continuity",
+    "record_friction",
+    "record_history",
+    "recorded_chain",
+    "recorded_network",
+]
 
 Array = npt.NDArray[np.float64]
 
@@ -26,9 +39,9 @@ def record_action(
     Parameters
     ----------
     record : TrainingRecord
-        By the heavy ball on all data at once, every step recorded.
+        By the heavy ball or Nesterov's method, every step recorded.
     inputs, targets : array
-        Those it was trained on.
+        Those it was trained on; of mini-batches all, which step saw which is found.
     seed : int
         Which of its starts.
 
@@ -36,6 +49,7 @@ def record_action(
     -------
     TrajectoryAction
         Gradients are computed again from the weights: steps are not used to check themselves.
+        With mini-batches the cost is that of the batch, a source that changes with time.
 
     Raises
     ------
@@ -48,7 +62,7 @@ def record_action(
     --------
     >>> import numpy as np
     >>> from nnrg.simulate.training import HeavyBall, MLP, train
-    >>> from nnrg.theory.synaptic.records import record_action
+    >>> from nnrg.theory.synaptic import record_action
     >>> x = np.random.default_rng(1).standard_normal((50, 4))
     >>> y = x @ [1, 2, 3, 4]
     >>> made = train(MLP((4, 5, 1)), (x, y), optimiser=HeavyBall(0.05, 0.8), steps=40, record=1,
@@ -57,36 +71,31 @@ def record_action(
     >>> bool(found.stationarity.max() < 1e-10), found.relative_energy_residual < 1e-10
     (True, True)
     """
-    momentum = _momentum(record)
-    model = record.model
-    if model is None or record.configuration.get("batch") is not None:
+    run = Recorded.of(record, inputs, targets, seed)
+    if run.kind not in ("HeavyBall", "Nesterov") or not run.momentum > 0:
         raise AnalysisError(
-            "the action needs a known model trained on all data at once, got "
-            f"{'no model' if model is None else 'mini-batches'}; try trajectory_action"
+            "motion of second order is needed, HeavyBall or Nesterov with momentum, got "
+            f"{run.described}"
         )
-    steps = record.steps
-    if len(steps) < 3 or np.any(np.diff(steps) != 1):
-        raise AnalysisError(
-            f"the action needs three steps or more, one after the other, got {len(steps)} from "
-            f"{steps[0]} to {steps[-1]}; record every step"
-        )
-    member = as_count("seed", seed, 0, record.n_seeds - 1)
-    loss = str(record.configuration["loss"])
-    rows, gradients = [], []
+    steps = run.every_step(3)
+    rows, gradients, costs = [], [], []
     for step in steps:
-        tensors = record.tensors(member, int(step))
-        slope = cost_gradient(model, tensors, inputs, targets, loss=loss)
-        rows.append(np.concatenate([np.ravel(tensors[name]) for name in model.shapes]))
-        gradients.append(np.concatenate([np.ravel(slope[name]) for name in model.shapes]))
-    # A frame keeps the rate of the step before it; the action takes that of the step after.
-    rates = np.append(record.learning_rates[1:], record.learning_rates[-1])
-    return trajectory_action(
+        rows.append(run.row("weights", step))
+        at, (x, y) = run.ahead(step), run.batch(step)
+        still = np.zeros(at.n_parameters)
+        found = pass_through(at, x, y, run.loss, still, np.zeros_like(x))
+        gradients.append(found.gradient(at))
+        costs.append(
+            found.cost if run.kind == "HeavyBall" else run.cost(run.chain("weights", step), x, y)
+        )
+    action = trajectory_action(
         np.array(rows),
-        record.losses[member],
+        np.array(costs),
         np.array(gradients),
-        learning_rates=rates,
-        momenta=momentum,
+        learning_rates=run.rates(steps),
+        momenta=run.momentum,
     )
+    return replace(action, flags=run.flags, provenance=run.provenance)
 
 
 def recorded_network(
@@ -98,11 +107,23 @@ def recorded_network(
     ------
     ArgumentError
         If the model is another, or there is no such seed or step.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nnrg.simulate.training import HeavyBall, MLP, train
+    >>> from nnrg.theory.synaptic import recorded_network
+    >>> x = np.random.default_rng(1).standard_normal((50, 4))
+    >>> made = train(MLP((4, 5, 1)), (x, x[:, 0]), optimiser=HeavyBall(0.01, 0.9), steps=20,
+    ...              record=1, rng=1)
+    >>> recorded_network(made).depth
+    2
     """
     model = record.model
     if not isinstance(model, MLP):
         raise ArgumentError(
-            f"layers of a multilayer perceptron are needed, got {type(model).__name__}"
+            f"layers of a multilayer perceptron are needed, got {type(model).__name__}; "
+            "recorded_chain takes others"
         )
     tensors = record.tensors(seed, step)
     layers = range(len(model.widths) - 1)
@@ -112,6 +133,30 @@ def recorded_network(
         activation=model.activation,
         output=model.output_activation,
     )
+
+
+def recorded_chain(record: TrainingRecord, *, seed: int = 0, step: int | None = None) -> LayerChain:
+    """Return the network of one seed at one recorded step, by default the last, as layers.
+
+    Raises
+    ------
+    ArgumentError
+        If the record does not tell the model, or there is no such seed or step.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nnrg.simulate.training import HeavyBall, MLP, train
+    >>> from nnrg.theory.synaptic import recorded_chain
+    >>> x = np.random.default_rng(1).standard_normal((50, 4))
+    >>> made = train(MLP((4, 5, 1)), (x, x[:, 0]), optimiser=HeavyBall(0.01, 0.9), steps=20,
+    ...              record=1, rng=1)
+    >>> recorded_chain(made, step=3).names
+    ('layer 1', 'layer 2')
+    """
+    if record.model is None:
+        raise ArgumentError("the record does not tell its model; make a LayerChain of its tensors")
+    return LayerChain.of_model(record.model, record.tensors(seed, step))
 
 
 def record_continuity(
@@ -127,53 +172,147 @@ def record_continuity(
     Parameters
     ----------
     record : TrainingRecord
-        Of a multilayer perceptron by the heavy ball, squared error.
+        Of a perceptron, a convolutional or a recurrent network, by any optimiser.
     inputs, targets : array
-        Of the step that follows the recorded one.
+        Those it was trained on; of mini-batches all, which the step saw is found.
     seed : int
     step : int, optional
-        A recorded one, by default the last; its learning rate is taken.
+        A recorded one, by default the last.
 
     Returns
     -------
     DepthContinuity
+        Of Adam with the momentum and the learning rate that each weight has in this step.
 
     Raises
     ------
     ArgumentError
-        If the model is another, or there is no such seed or step.
-    AnalysisError
-        If it was trained otherwise.
+        If the model is not told, or there is no such seed or step.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nnrg.simulate.training import HeavyBall, MLP, train
+    >>> from nnrg.theory.synaptic import record_continuity
+    >>> x = np.random.default_rng(1).standard_normal((50, 4))
+    >>> made = train(MLP((4, 5, 1)), (x, x[:, 0]), optimiser=HeavyBall(0.01, 0.9), steps=20,
+    ...              record=1, rng=1)
+    >>> record_continuity(made, x, x[:, 0], step=7).relative_residual < 1e-12
+    True
     """
-    momentum = _momentum(record)
-    if record.configuration["loss"] != "mse":
-        raise AnalysisError(f"the cost must be mse, got {record.configuration['loss']}")
-    network = recorded_network(record, seed=seed, step=step)
-    at = int(np.flatnonzero(record.steps == (record.steps[-1] if step is None else step))[0])
-    velocity = record.optimiser_state["velocity"]
-    layers = [
-        (
-            np.asarray(velocity[f"layers.{i}.weight"][seed, at], dtype=np.float64),
-            np.asarray(velocity[f"layers.{i}.bias"][seed, at], dtype=np.float64)
-            if f"layers.{i}.bias" in velocity
-            else np.zeros_like(b),
-        )
-        for i, b in enumerate(network.biases)
-    ]
-    return step_continuity(
-        network,
-        inputs,
-        targets,
-        network.row(layers),
-        learning_rate=float(record.learning_rates[at]),
-        momentum=momentum,
+    run = Recorded.of(record, inputs, targets, seed)
+    at = int(record.steps[-1]) if step is None else step
+    x, y = run.batch(at)
+    network = run.ahead(at)
+    eta: npt.ArrayLike = run.rate(at)
+    mu: npt.ArrayLike = run.momentum
+    if run.kind == "GradientDescent":
+        before = None
+    elif run.kind == "Adam":
+        before, eta, mu = run.adam(at, x, y)
+    else:
+        before = run.row("velocity", at)
+    found = step_continuity(network, x, y, before, learning_rate=eta, momentum=mu, loss=run.loss)
+    note = f"step {at} of {run.kind}: {found.note}"
+    return replace(found, note=note, provenance=run.provenance)
+
+
+def record_friction(
+    record: TrainingRecord,
+    *,
+    seed: int = 0,
+    step: int | None = None,
+    dimension: int = 1,
+    discretisation: Discretisation = "backward",
+) -> FrictionMap:
+    """Return friction and Hubble rate of recorded training after a step, by default the last.
+
+    Parameters
+    ----------
+    record : TrainingRecord
+        By any optimiser; of Adam the recorded second moments of one seed are taken.
+    seed : int
+    step : int, optional
+        A recorded one.
+    dimension, discretisation
+        As of `friction`.
+
+    Returns
+    -------
+    FrictionMap
+
+    Raises
+    ------
+    ArgumentError
+        If there is no such seed or step.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nnrg.simulate.training import HeavyBall, MLP, train
+    >>> from nnrg.theory.synaptic import record_friction
+    >>> x = np.random.default_rng(1).standard_normal((50, 4))
+    >>> made = train(MLP((4, 5, 1)), (x, x[:, 0]), optimiser=HeavyBall(0.01, 0.9), steps=20,
+    ...              record=1, rng=1)
+    >>> round(record_friction(made).hubble, 12)
+    1.0
+    """
+    run = Recorded.without_data(record, seed)
+    at = int(record.steps[-1]) if step is None else step
+    moments = None
+    if run.kind == "Adam":
+        beta2 = run.described["beta2"]
+        moments = run.row("second_moment", at) / (1 - beta2 ** max(at, 1))
+    return friction(
+        run.optimiser(run.rate(at)),
+        dimension=dimension,
+        discretisation=discretisation,
+        second_moments=moments,
     )
 
 
-def _momentum(record: TrainingRecord) -> float:
-    optimiser = record.configuration.get("optimiser", {})
-    if optimiser.get("optimiser") != "HeavyBall" or not optimiser.get("momentum", 0) > 0:
-        raise AnalysisError(
-            f"motion of second order is needed, HeavyBall with momentum, got {optimiser}"
-        )
-    return float(optimiser["momentum"])
+def record_history(record: TrainingRecord, *, seed: int = 0, dimension: int = 1) -> CosmicHistory:
+    """Return the history of the scale factor of recorded training.
+
+    Parameters
+    ----------
+    record : TrainingRecord
+        By any optimiser; of Adam, and of a schedule that is a caller's own, every step recorded.
+    seed : int
+        Of Adam, whose friction is that of the gradients.
+    dimension : int
+
+    Returns
+    -------
+    CosmicHistory
+
+    Raises
+    ------
+    AnalysisError
+        If learning rates or second moments of steps are not recorded.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nnrg.simulate.training import HeavyBall, MLP, train
+    >>> from nnrg.theory.synaptic import record_history
+    >>> x = np.random.default_rng(1).standard_normal((50, 4))
+    >>> made = train(MLP((4, 5, 1)), (x, x[:, 0]), optimiser=HeavyBall(0.01, 0.9), steps=20,
+    ...              record=1, rng=1)
+    >>> print(record_history(made))
+    history of 20 steps in d = 1: de Sitter, H from 1 to 1 (within 1 .. 1), 1.9 e-folds
+    """
+    run = Recorded.without_data(record, seed)
+    last = int(record.steps[-1])
+    rates = run.rates(np.arange(last))
+    moments = None
+    if run.kind == "Adam":
+        steps = run.every_step(2)[1:]
+        moments = np.array([run.row("second_moment", int(step)) for step in steps])
+        rates = rates[steps[0] - 1 :]
+    return cosmic_history(
+        run.optimiser(lambda step: float(rates[step])),
+        len(rates),
+        dimension=dimension,
+        second_moments=moments,
+    )

@@ -21,6 +21,7 @@ __all__ = ["ModePair", "compare_modes"]
 Array = npt.NDArray[np.float64]
 
 _TOLERANCE = 1e-11
+_LARGEST, _E_FOLDS, _PHASE = 1e12, 300.0, 3e4
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -157,8 +158,19 @@ def compare_modes(
             f"hubble > 0 and momentum, mass2, stiffness of zero or more are needed, got {rate:g}, "
             f"{k:g}, {m2:g} and {c2:g}"
         )
+    if max(k, m2, rate, c2) > _LARGEST or rate * float(np.abs(t).max()) > _E_FOLDS:
+        raise ArgumentError(
+            f"numbers up to {_LARGEST:g} and {_E_FOLDS:g} e-folds can be followed, got {rate:g}, "
+            f"{k:g}, {m2:g}, {c2:g} and {rate * float(np.abs(t).max()):g} e-folds"
+        )
     start = np.array([as_real("initial", v) for v in initial])
     speed = math.sqrt(c2) * k
+    phase = math.hypot(speed, math.sqrt(m2)) * float(t[-1] - t[0])
+    if phase > _PHASE:
+        raise ArgumentError(
+            f"modes are followed over {_PHASE:g} radians, got {phase:.3g}; take a smaller momentum "
+            "or shorter times"
+        )
     falling = _follow(t, start, d * rate, speed**2, m2, rate)
     still = falling if redshift else _follow(t, start, d * rate, speed**2, m2, 0.0)
     return ModePair(

@@ -12,6 +12,7 @@ from nnrg._validate import as_real
 from nnrg.errors import ArgumentError
 from nnrg.stats.estimate import Estimate
 from nnrg.stats.replicates import Replicates
+from nnrg.theory.synaptic._arguments import as_word
 from nnrg.theory.synaptic._samples import averages, data_arrays, finite
 
 __all__ = ["RingToy", "ring_toy"]
@@ -71,9 +72,12 @@ class RingToy:
 
     def hessian(self) -> Array:
         """Return V_2 of all synapses: a ring of bonds if shared, else dimers of no bond between."""
+        return self._hessian(self.moments.values)
+
+    def _hessian(self, row: Array) -> Array:
         n = self.n_inputs
-        square, c = self.moments.values[:n], self.moments.values[n : 2 * n]
-        if self.synapses == "shared":
+        square, c = row[:n], row[n : 2 * n]
+        if self.propagates:
             out = np.diag(2 * square)
             at = np.arange(n)
             sign = -1.0 if self.staggered else 1.0
@@ -87,20 +91,51 @@ class RingToy:
         out[2 * i, 2 * i + 1] = out[2 * i + 1, 2 * i] = c
         return out
 
-    def dispersion(self, k: npt.ArrayLike) -> Array:
-        r"""Return omega^2(k) = M + 2 K (1 - cos k epsilon) / epsilon^2 of the means over sites.
+    @property
+    def n_bands(self) -> int:
+        """Number of branches of the dispersion: one field, or two of each cell."""
+        return 1 if self.propagates else 2
 
-        Of independent synapses there is none: two flat bands, ``hessian`` has them.
+    def dispersion(self, k: npt.ArrayLike) -> Replicates:
+        r"""Return omega^2(k) of the means over sites, one band after the other.
 
-        Raises
-        ------
-        AnalysisError
-            If the synapses are independent.
+        M + 2 K (1 - cos k epsilon) / epsilon^2 of shared synapses. Of independent ones <x^2> - |c|
+        and <x^2> + |c| at every k: flat bands, nothing propagates.
+
+        Parameters
+        ----------
+        k : array of shape (n,)
+
+        Returns
+        -------
+        Replicates of n_bands n numbers
         """
-        momentum = finite("k", k)
-        mass, z = self.mass2().values.mean(), self.stiffness().values.mean()
-        steps = 2 * (1 - np.cos(momentum * self.spacing)) / self.spacing**2
-        return np.asarray(mass + z * steps)
+        momentum = np.atleast_1d(finite("k", k))
+        n = self.n_inputs
+        if not self.propagates:
+            flat = np.ones(momentum.size)
+
+            def bands(row: Array) -> Array:
+                square, c = row[:n].mean(), abs(row[n : 2 * n].mean())
+                return np.concatenate([(square - c) * flat, (square + c) * flat])
+
+            return self.moments.map(bands)
+        steps = 2 * (1 - np.cos(momentum * self.spacing))
+        sign = -1.0 if self.staggered else 1.0
+
+        def band(row: Array) -> Array:
+            square, c = 2 * row[:n].mean(), sign * row[n : 2 * n].mean()
+            return np.asarray(square + 2 * c - c * steps)
+
+        return self.moments.map(band)
+
+    def curvatures(self) -> Replicates:
+        """Return the eigenvalues of the Hessian of the data as they are, ascending."""
+        return self.moments.map(lambda row: np.linalg.eigvalsh(self._hessian(row)))
+
+    def momenta(self) -> Array:
+        """Return k of the ring, 2 pi j / (N epsilon) for j = 0 .. N - 1."""
+        return np.asarray(2 * np.pi * np.arange(self.n_inputs) / (self.n_inputs * self.spacing))
 
     @property
     def propagates(self) -> bool:
@@ -117,7 +152,7 @@ class RingToy:
         n = self.n_inputs
         head = f"ring of {n} inputs, {self.synapses} synapses"
         if not self.propagates:
-            values = np.linalg.eigvalsh(self.hessian())
+            values = self.curvatures().values
             return (
                 f"{head}: {n} decoupled dimers, no propagation; curvatures {values[0]:.5g} .. "
                 f"{values[-1]:.5g}"
@@ -181,8 +216,7 @@ def ring_toy(
             f"inputs and targets must have one shape (P, N) with N of 3 or more, got {x.shape} and "
             f"{y.shape}"
         )
-    if synapses not in ("shared", "independent"):
-        raise ArgumentError(f"synapses must be 'shared' or 'independent', got {synapses!r}")
+    as_word("synapses", synapses, ("shared", "independent"))
     if not epsilon > 0:
         raise ArgumentError(f"spacing must be above zero, got {epsilon:g}")
     if staggered and (n % 2 or synapses == "independent"):

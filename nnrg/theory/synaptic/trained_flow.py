@@ -2,147 +2,76 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from nnrg._validate import as_count, as_real
+from nnrg._random import as_seed
+from nnrg._validate import as_count, as_real, shown
 from nnrg.errors import AnalysisError, ArgumentError
-from nnrg.stats.estimate import Estimate, shown_number
-from nnrg.stats.partition import sample_groups
+from nnrg.lattice import Lattice
+from nnrg.simulate.training._identity import digest
 from nnrg.stats.replicates import Replicates
+from nnrg.theory.synaptic._displacements import Displacements
 from nnrg.theory.synaptic._elimination import block_modes
+from nnrg.theory.synaptic._kernel_flow import NullKernels, TrainedKernelFlow
+from nnrg.theory.synaptic._kernel_measurement import KernelMeasurement
 from nnrg.theory.synaptic._samples import finite
+from nnrg.theory.synaptic.expansion import KernelExpansion, expand_profile
+from nnrg.theory.synaptic.trained_law import TrainedLaw
 from nnrg.theory.synaptic.vertex_flow import VertexFlow
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from nnrg.fields import SynapticField
+    from nnrg.rg.flow import Flow
 
-__all__ = ["TrainedKernelFlow", "compare_kernel_flow"]
+__all__ = ["NullKernels", "TrainedKernelFlow", "compare_kernel_flow"]
 
 Array = npt.NDArray[np.float64]
 
-_GROUPS = 64
-_LEVEL = 0.01
-
-
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class TrainedKernelFlow:
-    """Kernel of the block field, predicted from data and measured on trained weights.
-
-    Attributes
-    ----------
-    scales : tuple of int
-    distances : int array of shape (n_r,)
-        Displacements along the first axis, in blocks.
-    predicted, measured : tuple of Replicates, n_r numbers each
-        One for each scale.
-    temperature : Estimate
-        What the measured kernels are multiplied by, fitted at b = 1 or given.
-    n_samples : int
-        Trained fields.
-    same_inputs : bool
-        Whether all fields were trained on the inputs of the prediction, which then is exact.
-    """
-
-    scales: tuple[int, ...]
-    distances: npt.NDArray[np.intp]
-    predicted: tuple[Replicates, ...]
-    measured: tuple[Replicates, ...]
-    temperature: Estimate
-    n_samples: int
-    same_inputs: bool
-
-    def deviations(self) -> Array:
-        """Return (measured - predicted) / error, shape (n_scales, n_r)."""
-        rows = []
-        for p, m in zip(self.predicted, self.measured, strict=True):
-            spread = m.errors() if self.same_inputs else np.hypot(m.errors(), p.errors())
-            rows.append((m.values - p.values) / spread)
-        return np.array(rows)
-
-    @property
-    def p(self) -> float:
-        """Chance of so large a largest deviation, Holm's correction over scales and distances."""
-        from scipy.stats import t
-
-        from nnrg.stats.multiple_testing import adjust_p_values
-
-        chances = 2 * t.sf(np.abs(self.deviations().ravel()), self.measured[0].dof)
-        return float(np.min(adjust_p_values(chances, "holm")))
-
-    @property
-    def agrees(self) -> bool:
-        """Whether the trained field's kernel flows as the data's does, at the 1 % level."""
-        return self.p > _LEVEL
-
-    def to_dataframe(self) -> pd.DataFrame:
-        """Return one row for each scale and distance."""
-        import pandas as pd
-
-        rows = []
-        for b, p, m, z in zip(
-            self.scales, self.predicted, self.measured, self.deviations(), strict=True
-        ):
-            errors = np.zeros_like(p.values) if self.same_inputs else p.errors()
-            for i, r in enumerate(self.distances):
-                rows.append(
-                    {
-                        "scale": b,
-                        "distance": int(r),
-                        "predicted": p.values[i],
-                        "predicted_error": errors[i],
-                        "measured": m.values[i],
-                        "measured_error": m.errors()[i],
-                        "z": z[i],
-                        "n_samples": self.n_samples,
-                    }
-                )
-        return pd.DataFrame(rows)
-
-    def __str__(self) -> str:
-        verdict = "flows as that of the data" if self.agrees else "does not flow as the data's"
-        lines = [
-            f"kernel of {self.n_samples} trained fields, temperature {self.temperature}: {verdict} "
-            f"(p = {self.p:.2g})"
-        ]
-        for b, p, m, z in zip(
-            self.scales, self.predicted, self.measured, self.deviations(), strict=True
-        ):
-            text = "  ".join(
-                f"K({r}) {p.values[i]:.4g} | {shown_number(m.values[i], m.errors()[i])} "
-                f"[{z[i]:+.1f}]"
-                for i, r in enumerate(self.distances[:4])
-            )
-            lines.append(f"  b = {b}: {text}")
-        return "\n".join(lines)
-
 
 def compare_kernel_flow(
-    flow: VertexFlow,
-    fields: npt.ArrayLike,
+    flow: VertexFlow | TrainedLaw,
+    fields: npt.ArrayLike | SynapticField | Flow,
     *,
+    levels: int | None = None,
     distances: int = 3,
+    reach: int | None = None,
     temperature: float | None = None,
     same_inputs: bool = True,
+    permutations: int = 0,
+    untrained: npt.ArrayLike | SynapticField | Flow | None = None,
+    rng: np.random.Generator | int | None = None,
 ) -> TrainedKernelFlow:
     r"""Compare the kernel that data make with the one of trained weights, scale by scale.
 
     Parameters
     ----------
-    flow : VertexFlow
-        The prediction: kernels after elimination.
-    fields : array of shape (S, N)
-        Weights of independently trained neurons; more than N + 2 of them.
+    flow : VertexFlow or TrainedLaw
+        The prediction: kernels after elimination, for weights at stationarity; or the law of
+        weights after so many steps, which leaves nothing to fit.
+    fields : array of shape (S, N), SynapticField or Flow
+        Weights of independently trained neurons; more than N + 2 of them. Of a `Flow` its field.
+    levels : int, optional
+        Scales b = 1, 2, .. 2^(levels - 1); those of `flow`, or 3 for a law.
     distances : int
         Displacements 0 .. distances - 1 along the first axis; fewer where a scale has not as many.
+    reach : int, optional
+        Largest displacement that k_0, range and tail of a law are taken from, in sites at b = 1.
     temperature : float, optional
         Of the trained fields about their mean; fitted at b = 1 from the trace of K times their
-        covariance if left out.
+        covariance if left out. Not for a law, which has it.
     same_inputs : bool
         Whether all fields were trained on the inputs of `flow`, with other noise.
+    permutations : int
+        How many times the sites of all fields are permuted for a null; zero, or two and more.
+    untrained : array of shape (S', N), SynapticField or Flow, optional
+        Weights of the same neurons before training, as another null.
+    rng : numpy.random.Generator, int or None
+        Of the permutations.
 
     Returns
     -------
@@ -151,7 +80,7 @@ def compare_kernel_flow(
     Raises
     ------
     ArgumentError
-        If the shapes do not fit.
+        If the shapes do not fit or a number is out of range.
     AnalysisError
         If there are too few fields to invert their covariance.
 
@@ -159,10 +88,13 @@ def compare_kernel_flow(
     -----
     Least squares with label noise sigma on P samples ends at weights of covariance :math:`T K^{-1}`
     with T = sigma^2 / P: the field's own action has the kernel of the data, that of its blocks the
-    eliminated one, :math:`(P K^{-1} P^T)^{-1}`. Measured as the inverse covariance of block fields
-    times (n - N_b - 1) / n, unbiased for Gaussian fields (n = S - 1). What departs from it is not
-    quadratic, not at the minimum, or not of these data. With weight decay the law is that of
-    weights in equilibrium with noise of their own, not of least squares with noisy labels.
+    eliminated one, :math:`(P K^{-1} P^T)^{-1}`. Before that, with mini-batches, or without noise,
+    the law is that of `training_law`, and its blocks have :math:`(P G P^T)^{-1}`. Measured as the
+    inverse covariance of block fields times (n - N_b - 1) / n, unbiased for Gaussian fields
+    (n = S - 1). Block fields are the block means of `nnrg.renormalize` times the root of the number
+    of sites in a block. What departs from the prediction is not quadratic, or not of these data.
+    With weight decay the law of a `VertexFlow` is that of weights in equilibrium with noise of
+    their own, not of least squares with noisy labels. Derived here.
 
     Examples
     --------
@@ -179,50 +111,117 @@ def compare_kernel_flow(
     >>> found.agrees, abs(found.temperature.value * 60 - 1) < 0.1
     (True, True)
     """
-    w = finite("fields", fields)
-    first = flow.scales[0]
-    vertices = first.eliminated_vertices
-    size = vertices.inputs.shape[1]
-    if w.ndim != 2 or w.shape[1] != size:
-        raise ArgumentError(f"fields must have shape (S, {size}), got {w.shape}")
-    group = sample_groups(len(w), _GROUPS) if len(w) > 1 else np.zeros(len(w), dtype=np.intp)
-    sizes = np.bincount(group).astype(np.float64)
-    if len(w) - sizes.max(initial=0) < size + 3:
-        raise AnalysisError(
-            f"{len(w)} fields are too few to invert the covariance of {size} sites; give more than "
-            f"{size + 3 + int(sizes.max(initial=0))}"
-        )
-    kernel = vertices.kernel()
-    kernel[np.diag_indices_from(kernel)] += flow.weight_decay
+    if not isinstance(flow, VertexFlow | TrainedLaw):
+        raise ArgumentError(f"flow must be a VertexFlow or a TrainedLaw, got {shown(flow)}")
+    law = flow if isinstance(flow, TrainedLaw) else None
     given = None if temperature is None else as_real("temperature", temperature)
-    if given is not None and not given > 0:
-        raise ArgumentError(f"temperature must be above zero, got {given:g}")
-    smallest = min(len(one.eliminated.displacements.along(0)) for one in flow.scales)
-    count = min(as_count("distances", distances), smallest)
-    modes = [block_modes(vertices.sites, one.scale) for one in flow.scales]
-    lines = [one.eliminated.displacements.along(0)[:count] for one in flow.scales]
-    rows = []
-    for at in [*(group != g for g in range(len(sizes))), slice(None)]:
-        covariance = np.cov(w[at], rowvar=False)
-        heat = float((kernel * covariance).sum() / size) if given is None else given
-        row = [np.array([heat])]
-        n = len(w[at]) - 1
-        for one, block, line in zip(flow.scales, modes, lines, strict=True):
-            inverse = np.linalg.inv(block @ covariance @ block.T)
-            scaled = np.asarray(heat * (n - len(block) - 1) / n * inverse, dtype=np.float64)
-            row.append(one.eliminated.displacements.of_matrix(scaled)[line])
-        rows.append(np.concatenate(row))
-    found = Replicates.from_jackknife(rows[-1], np.stack(rows[:-1]), sizes)
-    parts = [found.select(1 + i * count + np.arange(count)) for i in range(len(modes))]
+    if given is not None and (law is not None or not given > 0):
+        raise ArgumentError(
+            f"temperature must be above zero, and is not asked for with a law, got {given:g}"
+        )
+    scales, kernels = _predictions(flow, levels, reach)
+    sites = kernels[0].displacements.sites
+    w = _weights("fields", fields, sites)
+    fit = None
+    if isinstance(flow, VertexFlow) and given is None:
+        fit = flow.scales[0].eliminated_vertices.kernel()
+        fit[np.diag_indices_from(fit)] += flow.weight_decay
+    shapes = [one.displacements for one in kernels]
+    how = KernelMeasurement(
+        tuple(block_modes(sites, b) for b in scales), tuple(shapes), fit, given or 1.0
+    )
+    found, fourth = how.measure(w)
+    lines = [shape.along(0) for shape in shapes]
+    count = min(as_count("distances", distances), *(len(line) for line in lines))
+    steps = np.arange(count)
+    spacings = [one.spacing for one in kernels]
+    measured = _expansions(found, shapes, spacings)
+    nulls, seed = {}, as_seed(rng)
+    if permutations:
+        draws = as_count("permutations", permutations, 2)
+        # The order of sites alone is destroyed: the temperature stays that of the fields.
+        same = replace(how, kernel=None, temperature=float(found.values[0]))
+        rows = Replicates.from_bootstrap(*_permuted(same, w, draws, seed), units=draws)
+        nulls["permuted"] = NullKernels(
+            kernels=_expansions(rows, shapes, spacings), distances=steps, draws=draws
+        )
+    if untrained is not None:
+        before, _ = how.measure(_weights("untrained", untrained, sites))
+        nulls["untrained"] = NullKernels(
+            kernels=_expansions(before, shapes, spacings), distances=steps, draws=0
+        )
     return TrainedKernelFlow(
-        scales=tuple(one.scale for one in flow.scales),
-        distances=np.arange(count),
+        scales=scales,
+        distances=steps,
         predicted=tuple(
-            one.eliminated.profile.select(line)
-            for one, line in zip(flow.scales, lines, strict=True)
+            one.profile.select(line[:count]) for one, line in zip(kernels, lines, strict=True)
         ),
-        measured=tuple(parts),
+        measured=tuple(
+            one.profile.select(line[:count]) for one, line in zip(measured, lines, strict=True)
+        ),
         temperature=found.estimates(n_samples=len(w))[0],
         n_samples=len(w),
-        same_inputs=bool(same_inputs),
+        same_inputs=bool(same_inputs) or law is not None,
+        predicted_kernels=kernels,
+        measured_kernels=measured,
+        fourth=fourth,
+        nulls=MappingProxyType(nulls),
+        provenance=MappingProxyType(
+            {**flow.provenance, "fields_sha256": digest(w), "seed": str(seed.entropy)}
+        ),
     )
+
+
+def _predictions(
+    flow: VertexFlow | TrainedLaw, levels: int | None, reach: int | None
+) -> tuple[tuple[int, ...], tuple[KernelExpansion, ...]]:
+    if isinstance(flow, TrainedLaw):
+        count = 3 if levels is None else as_count("levels", levels, 1, 30)
+        scales = tuple(2**level for level in range(count))
+        return scales, tuple(flow.kernel(b, reach=reach) for b in scales)
+    if reach is not None:
+        raise ArgumentError("the reach of a VertexFlow is its own; give it to its maker")
+    count = len(flow.scales) if levels is None else as_count("levels", levels, 1, len(flow.scales))
+    chosen = flow.scales[:count]
+    return tuple(one.scale for one in chosen), tuple(one.eliminated for one in chosen)
+
+
+def _weights(name: str, fields: npt.ArrayLike | SynapticField | Flow, sites: Lattice) -> Array:
+    """Return fields as rows of numbers on all sites."""
+    from nnrg.fields import SynapticField
+    from nnrg.rg.flow import Flow
+
+    field = fields.field if isinstance(fields, Flow) else fields
+    if isinstance(field, SynapticField):
+        if not isinstance(field.sites, Lattice) or field.sites.shape != sites.shape:
+            raise ArgumentError(f"{name} must live on {sites!r}, got {field.sites!r}")
+        field = np.asarray(field.values, np.float64).reshape(field.n_samples, -1)
+    w = finite(name, field)
+    if w.ndim != 2 or w.shape[1] != sites.n_sites:
+        raise ArgumentError(f"{name} must have shape (S, {sites.n_sites}), got {w.shape}")
+    if not (w.std(axis=0) > 0).any():
+        raise AnalysisError(f"all {name} are the same: they have no kernel; give several")
+    return w
+
+
+def _expansions(
+    found: Replicates, shapes: list[Displacements], spacings: list[float]
+) -> tuple[KernelExpansion, ...]:
+    """Return the kernel of each scale from a row of them, the temperature first."""
+    out, begin = [], 1
+    for shape, spacing in zip(shapes, spacings, strict=True):
+        profile = found.select(begin + np.arange(len(shape.vectors)))
+        out.append(expand_profile(shape, profile, spacing, False))
+        begin += len(shape.vectors)
+    return tuple(out)
+
+
+def _permuted(
+    how: KernelMeasurement, fields: Array, draws: int, seed: np.random.SeedSequence
+) -> tuple[Array, Array]:
+    """Return the mean over permutations of the sites of all fields, and each of them."""
+    generator = np.random.default_rng(seed)
+    rows = np.array(
+        [how.row(fields[:, generator.permutation(fields.shape[1])]) for _ in range(draws)]
+    )
+    return rows.mean(axis=0), rows

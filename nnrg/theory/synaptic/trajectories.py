@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -39,7 +41,11 @@ class TrajectoryAction:
     energy_residual : array of shape (T - 2,)
         Change of the kinetic energy + dissipated + work: zero on solutions, at any step length.
     cost_residual : array of shape (T - 1,)
-        Change of the cost less the work along an interval: O(h^3), of the length of steps alone.
+        Change of the cost less the work along an interval: O(h^3), of the length of steps alone,
+        where the cost is one function of the weights.
+    flags : tuple of str
+    provenance : mapping
+        Of the record that it is from, if it is from one.
     """
 
     times: Array
@@ -51,6 +57,8 @@ class TrajectoryAction:
     work: Array
     energy_residual: Array
     cost_residual: Array
+    flags: tuple[str, ...] = ()
+    provenance: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 
     def __post_init__(self) -> None:
         for name in self.__slots__:
@@ -97,6 +105,7 @@ class TrajectoryAction:
                 f"{self.dissipated.sum():.6g}",
                 f"  energy law holds to {self.relative_energy_residual:.2g} of its terms; cost "
                 f"and work differ by {np.abs(self.cost_residual).max():.2g}",
+                *(f"  flag: {flag}" for flag in self.flags),
             ]
         )
 

@@ -9,16 +9,16 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from nnrg._validate import as_count, as_real, shown
+from nnrg._validate import as_count, shown
 from nnrg.errors import ArgumentError
+from nnrg.simulate.training.optimisers import Adam, GradientDescent, HeavyBall, Nesterov, Optimiser
+from nnrg.theory.synaptic._arguments import as_word
 from nnrg.theory.synaptic._samples import finite
 
-__all__ = ["FrictionMap", "friction"]
+__all__ = ["FrictionMap", "friction", "momentum_of"]
 
 Array = npt.NDArray[np.float64]
 
-Optimiser = Literal["gradient_descent", "heavy_ball", "nesterov", "adam"]
-_OPTIMISERS = ("gradient_descent", "heavy_ball", "nesterov", "adam")
 Discretisation = Literal["backward", "symmetric", "exponential"]
 _MAPS = ("backward", "symmetric", "exponential")
 # Beyond this share of a step in friction the maps differ by more than a tenth.
@@ -32,6 +32,8 @@ class FrictionMap:
     Attributes
     ----------
     optimiser, discretisation : str
+    learning_rate, momentum : float
+        eta of the step that was asked for, and mu.
     time_step : float
         h, the time of one step, in the unit in which dC/dw has the coefficient 1.
     gamma : float
@@ -50,6 +52,8 @@ class FrictionMap:
 
     optimiser: str
     discretisation: str
+    learning_rate: float
+    momentum: float
     time_step: float
     gamma: float
     dimension: int
@@ -79,8 +83,9 @@ class FrictionMap:
 
     def __str__(self) -> str:
         lines = [
-            f"{self.optimiser} ({self.discretisation} map): gamma {self.gamma:.9g}, H = gamma / "
-            f"{self.dimension} = {self.hubble:.9g}, time step {self.time_step:.9g}",
+            f"{self.optimiser} ({self.discretisation} map), eta {self.learning_rate:.6g}, mu "
+            f"{self.momentum:.6g}: gamma {self.gamma:.9g}, H = gamma / {self.dimension} = "
+            f"{self.hubble:.9g}, time step {self.time_step:.9g}",
             f"  slow motion: effective learning rate {self.effective_learning_rate:.9g} a step",
         ]
         if self.hessian_damping:
@@ -94,22 +99,19 @@ class FrictionMap:
 def friction(
     optimiser: Optimiser,
     *,
-    learning_rate: float,
-    momentum: float = 0.0,
+    step: int = 0,
     dimension: int = 1,
     discretisation: Discretisation = "backward",
     second_moments: npt.ArrayLike | None = None,
-    epsilon: float = 1e-8,
 ) -> FrictionMap:
     r"""Return friction, Hubble rate and time step of an optimiser.
 
     Parameters
     ----------
-    optimiser : {"gradient_descent", "heavy_ball", "nesterov", "adam"}
-    learning_rate : float
-        eta.
-    momentum : float
-        mu, below 1; of Adam beta_1.
+    optimiser : GradientDescent, HeavyBall, Nesterov or Adam
+        Of `nnrg.simulate.training`, eta and mu its learning rate and momentum; beta_1 of Adam.
+    step : int
+        Which step of a schedule; its learning rate is taken as if it stayed, see `cosmic_history`.
     dimension : int
         Number d of index directions of the field, not of parameters.
     discretisation : {"backward", "symmetric", "exponential"}
@@ -119,8 +121,6 @@ def friction(
         the discrete action is stationary exactly.
     second_moments : array
         Of Adam: the running means v of the squared gradients.
-    epsilon : float
-        Of Adam.
 
     Returns
     -------
@@ -129,7 +129,7 @@ def friction(
     Raises
     ------
     ArgumentError
-        If a number is out of range, or Adam's second moments are missing.
+        If `optimiser` is none, a number is out of range, or Adam's second moments are missing.
 
     Notes
     -----
@@ -140,34 +140,25 @@ def friction(
 
     Examples
     --------
-    >>> from nnrg.theory.synaptic.optimisers import friction
-    >>> found = friction("heavy_ball", learning_rate=0.01, momentum=0.9, dimension=1)
+    >>> from nnrg.simulate.training import HeavyBall
+    >>> from nnrg.theory.synaptic import friction
+    >>> found = friction(HeavyBall(0.01, 0.9))
     >>> round(found.gamma, 12), round(found.hubble, 12), round(found.effective_learning_rate, 12)
     (1.0, 1.0, 0.1)
     """
-    if optimiser not in _OPTIMISERS:
-        raise ArgumentError(f"optimiser must be one of {', '.join(_OPTIMISERS)}, got {optimiser!r}")
-    if discretisation not in _MAPS:
-        raise ArgumentError(
-            f"discretisation must be one of {', '.join(_MAPS)}, got {discretisation!r}"
-        )
-    eta, mu = as_real("learning_rate", learning_rate), as_real("momentum", momentum)
-    d = as_count("dimension", dimension)
-    if not eta > 0 or not 0 <= mu < 1:
-        raise ArgumentError(
-            f"learning_rate > 0 and momentum from 0 to below 1 are needed, got "
-            f"{shown(learning_rate)} and {shown(momentum)}"
-        )
-    if optimiser == "gradient_descent" and mu != 0:
-        raise ArgumentError(f"gradient_descent has no momentum, got {mu:g}; take heavy_ball")
+    mu = momentum_of(optimiser)
+    as_word("discretisation", discretisation, _MAPS)
+    at, d = as_count("step", step, 0), as_count("dimension", dimension)
+    eta = float(optimiser.rates(at + 1)[-1])
+    if not eta > 0:
+        raise ArgumentError(f"the learning rate of step {at} must be positive, got {eta:g}")
     if mu == 0 and discretisation == "exponential":
         raise ArgumentError(
             "mu = 0 has no exponential map: its friction is infinite; take backward"
         )
-    assumptions, flags, spread = [], [], 1.0
-    rate = eta
-    if optimiser == "adam":
-        rates = _adam_rates(eta, mu, second_moments, as_real("epsilon", epsilon))
+    assumptions, flags, spread, rate = [], [], 1.0, eta
+    if isinstance(optimiser, Adam):
+        rates = _adam_rates(eta, optimiser, second_moments)
         rate = float(np.median(rates))
         # gamma goes as eta^-1/2 in every map.
         spread = float(np.sqrt(rates.max() / rates.min()))
@@ -179,21 +170,45 @@ def friction(
                 "depends on the gradients: no action, no conserved law"
             )
     gamma, h = _map(rate, mu, discretisation)
-    if optimiser == "gradient_descent":
+    if isinstance(optimiser, GradientDescent):
         assumptions.append("first order in time: no action; the high-friction limit of one")
     if gamma * h > _COARSE:
         flags.append(f"gamma h = {gamma * h:.3g}: the three maps differ at first order in it")
+    if callable(optimiser.learning_rate):
+        assumptions.append(f"the learning rate stays what it is at step {at}")
     return FrictionMap(
-        optimiser=optimiser,
+        optimiser=type(optimiser).__name__,
         discretisation=discretisation,
+        learning_rate=eta,
+        momentum=mu,
         time_step=h,
         gamma=gamma,
         dimension=d,
-        hessian_damping=mu * h if optimiser == "nesterov" else 0.0,
+        hessian_damping=mu * h if isinstance(optimiser, Nesterov) else 0.0,
         effective_learning_rate=rate / (1 - mu),
         spread=spread,
         assumptions=tuple(assumptions),
         flags=tuple(flags),
+    )
+
+
+def momentum_of(optimiser: object) -> float:
+    """Return mu of an optimiser: zero of gradient descent, beta_1 of Adam.
+
+    Raises
+    ------
+    ArgumentError
+        If it is none that is known.
+    """
+    if isinstance(optimiser, HeavyBall):
+        return optimiser.momentum
+    if isinstance(optimiser, Adam):
+        return optimiser.beta1
+    if isinstance(optimiser, GradientDescent):
+        return 0.0
+    raise ArgumentError(
+        "optimiser must be GradientDescent, HeavyBall, Nesterov or Adam of "
+        f"nnrg.simulate.training, got {shown(optimiser)}"
     )
 
 
@@ -206,13 +221,13 @@ def _map(eta: float, mu: float, discretisation: str) -> tuple[float, float]:
     return ((1 - mu) if discretisation == "backward" else -math.log(mu)) / h, h
 
 
-def _adam_rates(eta: float, beta: float, moments: npt.ArrayLike | None, epsilon: float) -> Array:
+def _adam_rates(eta: float, adam: Adam, moments: npt.ArrayLike | None) -> Array:
     if moments is None:
         raise ArgumentError(
             "Adam's friction depends on the gradients: give second_moments, the running means of "
             "their squares"
         )
     v = finite("second_moments", moments).reshape(-1)
-    if not v.size or v.min() < 0 or not epsilon > 0:
-        raise ArgumentError("second_moments must not be negative or empty, and epsilon positive")
-    return np.asarray(eta * (1 - beta) / (np.sqrt(v) + epsilon))
+    if not v.size or v.min() < 0:
+        raise ArgumentError("second_moments must not be negative or empty")
+    return np.asarray(eta * (1 - adam.beta1) / (np.sqrt(v) + adam.epsilon))

@@ -1,0 +1,303 @@
+"""``nnrg theory synaptic``: training as motion of fields, of a record or of an optimiser alone."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nnrg._theory_command.outcome import Outcome, assumed
+from nnrg._theory_command.record import record
+from nnrg.errors import AnalysisError, ArgumentError
+
+if TYPE_CHECKING:
+    from nnrg.simulate.training import TrainingData, TrainingRecord
+    from nnrg.simulate.training.optimisers import Optimiser
+    from nnrg.theory.synaptic import DepthContinuity, TrainingModes
+    from nnrg.theory.synaptic.friction_maps import Discretisation
+
+__all__ = ["arrays", "optimiser_of", "synaptic"]
+
+Panel = Callable[..., object]
+
+_OF_OPTIMISER = ("learning_rate", "momentum", "schedule", "final", "steps")
+_OF_DATA = (
+    "covariance", "sites", "periodic", "samples", "activation", "reach", "staggered", "loss",
+)  # fmt: skip
+_STEPS = 400
+_CONTINUITIES = 24
+_SAMPLES = 64
+_MAPS: tuple[Discretisation, ...] = ("backward", "symmetric", "exponential")
+
+
+def synaptic(arguments: argparse.Namespace) -> Outcome:
+    """Read a record, an optimiser, or data as a synaptic field theory."""
+    if arguments.flow:
+        from nnrg._theory_command.synaptic_flow import kernel_flow
+
+        return kernel_flow(arguments)
+    if arguments.record is not None:
+        _refuse(arguments, (*_OF_OPTIMISER, "optimiser", *_OF_DATA), "--record")
+        return _recorded(arguments)
+    if arguments.network is not None:
+        raise ArgumentError("--network is of --record; give one, or leave it out")
+    if arguments.data is not None or arguments.covariance is not None:
+        from nnrg._theory_command.synaptic_data import data_sources
+
+        return data_sources(arguments)
+    if arguments.optimiser is None:
+        raise ArgumentError(
+            "nothing to read: give --record FILE, --data FILE, --covariance or --optimiser"
+        )
+    _refuse(arguments, _OF_DATA, "--optimiser")
+    return _history(arguments)
+
+
+def _refuse(arguments: argparse.Namespace, names: Sequence[str], whose: str) -> None:
+    for name in names:
+        if getattr(arguments, name) not in (None, False):
+            raise ArgumentError(
+                f"--{name.replace('_', '-')} does not go with {whose}; leave one of them out"
+            )
+
+
+def optimiser_of(arguments: argparse.Namespace, kind: str | None = None) -> Optimiser:
+    """Return the optimiser that words describe."""
+    from nnrg.simulate import training
+
+    name = kind or arguments.optimiser
+    eta = 0.01 if arguments.learning_rate is None else arguments.learning_rate
+    steps = _STEPS if arguments.steps is None else arguments.steps
+    schedule = arguments.schedule or "constant"
+    if schedule == "constant" and arguments.final is not None:
+        raise ArgumentError("--final is of a --schedule; give one, or leave it out")
+    final = eta / 100 if arguments.final is None else arguments.final
+    rate: Any = eta
+    if schedule == "cosine":
+        rate = training.CosineDecay(eta, steps, final)
+    elif schedule != "constant":
+        if not eta > 0 or not final > 0:
+            raise ArgumentError(f"--learning-rate and --final: above zero, got {eta:g}, {final:g}")
+        if schedule == "exponential":
+            rate = training.ExponentialDecay(eta, float(np.log(eta / final)) / steps)
+        else:
+            rate = training.StepDecay(eta, float(np.sqrt(final / eta)), max(1, -(-steps // 3)))
+    if name == "gradient-descent":
+        if arguments.momentum is not None:
+            raise ArgumentError("gradient-descent has no --momentum; take heavy-ball")
+        return training.GradientDescent(rate)
+    made = {"heavy-ball": training.HeavyBall, "nesterov": training.Nesterov}.get(name)
+    if made is None:
+        raise ArgumentError("the friction of adam is that of its gradients: give --record FILE")
+    return made(rate, 0.9 if arguments.momentum is None else arguments.momentum)
+
+
+def _history(arguments: argparse.Namespace) -> Outcome:
+    from nnrg import plot
+    from nnrg.theory.synaptic import compare_modes, cosmic_history, friction
+
+    made, d = optimiser_of(arguments), arguments.dimension
+    steps = _STEPS if arguments.steps is None else arguments.steps
+    frictions = []
+    for name in _MAPS:
+        if name == "exponential" and arguments.optimiser == "gradient-descent":
+            continue
+        frictions.append(friction(made, dimension=d, discretisation=name))
+    history = cosmic_history(made, steps, dimension=d)
+    hubble = frictions[0].hubble
+    pair = compare_modes(np.linspace(0, 6 / hubble, 401), 20 * hubble, hubble=hubble, dimension=d)
+    lines = [*map(str, frictions), "", str(history), "", str(pair)]
+    body = {
+        "optimiser": made.describe(),
+        "friction": [record(one, "hubble", "gamma_per_step") for one in frictions],
+        "history": record(history, "e_folds"),
+        "modes": record(pair, "mismatch"),
+    }
+    panels: list[Panel] = [
+        lambda ax, quantity=quantity: plot.expansion_history(history, quantity, ax=ax)
+        for quantity in ("hubble", "log_scale_factor")
+    ]
+    panels.append(partial(_drawn, plot.redshift, pair))
+    note = assumed([*frictions[0].assumptions, "static data beside de Sitter"])
+    return Outcome("\n".join(lines), body, history.to_dataframe(), {"": panels}, note)
+
+
+def arrays(path: str) -> TrainingData:
+    """Read inputs, and targets if there are any, through the readers of networks."""
+    import nnrg
+    from nnrg.simulate.training import TrainingData
+
+    found = nnrg.load(path).tensors
+    if "inputs" not in found:
+        raise ArgumentError(
+            f"{path}: no array called inputs; there are {', '.join(list(found)[:5])}"
+        )
+    targets = found.get("targets")
+    return TrainingData(
+        np.asarray(found["inputs"], np.float64), None if targets is None else np.asarray(targets)
+    )
+
+
+def _recorded(arguments: argparse.Namespace) -> Outcome:
+    from nnrg import plot
+    from nnrg.simulate.training import open_record
+    from nnrg.theory import synaptic as theory
+
+    made = open_record(arguments.record)
+    member, d = arguments.network or 0, arguments.dimension
+    if not 0 <= member < made.n_seeds:
+        raise ArgumentError(f"--network: expected 0 to {made.n_seeds - 1}, got {member}")
+    lines, body = [str(made), ""], {"training": _summary(made)}
+    pages: dict[str, list[Panel]] = {}
+    kind = made.configuration.get("optimiser", {}).get("optimiser", "an unknown optimiser")
+    first: list[Panel] = []
+    friction = theory.record_friction(made, seed=member, dimension=d)
+    lines.append(str(friction))
+    body["friction"] = record(friction, "hubble")
+    note = f"{kind}, start {member} of {made.n_seeds}; d = {d}."
+    if friction.assumptions:
+        note = f"{note} {assumed(friction.assumptions)}"
+    table = made.to_dataframe()
+    history = _tried(
+        lines,
+        body,
+        "history",
+        lambda: theory.record_history(made, seed=member, dimension=d),
+        lambda found: record(found, "e_folds"),
+    )
+    if history is not None:
+        first.append(partial(_drawn, plot.expansion_history, history))
+    if arguments.data is None:
+        lines.append("action, energy and continuity need what it was trained on: give --data FILE")
+        if first:
+            pages[""] = first
+        return Outcome("\n".join(lines), body, table, pages, note)
+    data = arrays(arguments.data)
+    if data.targets is None:
+        raise ArgumentError(f"{arguments.data}: no array called targets beside the inputs")
+    given = (made, data.inputs, data.targets)
+    modes = _tried(
+        lines,
+        body,
+        "modes",
+        lambda: theory.record_modes(*given, seed=member, dimension=d),
+        _of_modes,
+    )
+    action = _tried(lines, body, "action", lambda: theory.record_action(*given, seed=member))
+    if modes is not None:
+        first.insert(0, partial(_drawn, plot.training_modes, modes))
+    if action is not None:
+        table = action.to_dataframe()
+        first += [partial(_drawn, f, action) for f in (plot.energy_law, plot.action_residual)]
+    if first:
+        pages[""] = first
+    depth = _depth(arguments, given, member, lines, body)
+    if depth:
+        pages["-depth"] = depth
+    sources = _tried(lines, body, "sources", lambda: theory.record_sources(*given, seed=member))
+    if sources is not None:
+        pages.setdefault("-depth", []).append(partial(_drawn, plot.source_strengths, sources))
+    return Outcome("\n".join(lines), body, table, pages, note)
+
+
+def _depth(
+    arguments: argparse.Namespace,
+    given: tuple[TrainingRecord, Any, Any],
+    member: int,
+    lines: list[str],
+    body: dict[str, Any],
+) -> list[Panel]:
+    """Return panels of the energy along depth, at steps all over the training."""
+    from nnrg import plot
+    from nnrg.theory import synaptic as theory
+
+    made = given[0]
+    at = np.linspace(0, len(made.steps) - 1, _CONTINUITIES).round().astype(int)
+    steps = [int(step) for step in made.steps[np.unique(at)]]
+
+    def follow() -> list[DepthContinuity]:
+        return [theory.record_continuity(*given, seed=member, step=step) for step in steps]
+
+    try:
+        flows = follow()
+    except (AnalysisError, ArgumentError) as error:
+        lines += ["", f"continuity: none: {error}"]
+        body["continuity"] = None
+        return []
+    worst = max(flow.relative_residual for flow in flows)
+    shown = max(flows, key=lambda flow: float(np.abs(flow.current).max()))
+    lines += [
+        "",
+        f"continuity along depth at {len(flows)} steps, residual at most {worst:.1e}; the largest "
+        "current:",
+        str(shown),
+    ]
+    body["continuity"] = {
+        "steps": steps,
+        "relative_residual": [flow.relative_residual for flow in flows],
+        "flows": [record(flow) for flow in flows],
+    }
+    panels: list[Panel] = [
+        partial(_drawn, plot.energy_current, shown),
+        lambda ax: plot.continuity_residual(flows, steps, ax=ax),
+    ]
+    flow = _tried(
+        lines,
+        body,
+        "depth",
+        lambda: theory.coarse_grain_depth(
+            theory.recorded_chain(made, seed=member), np.asarray(given[1])[:_SAMPLES]
+        ),
+    )
+    if flow is not None and len(flow.scales) > 1:
+        panels.append(partial(_drawn, plot.depth_flow, flow))
+    return panels
+
+
+def _tried(
+    lines: list[str],
+    body: dict[str, Any],
+    name: str,
+    make: Callable[[], Any],
+    recorded: Callable[[Any], dict[str, Any]] = record,
+) -> Any:
+    """Return what is made, told and recorded; where it cannot be, why."""
+    try:
+        found = make()
+    except (AnalysisError, ArgumentError) as error:
+        lines += ["", f"{name}: none: {error}"]
+        body[name] = None
+        return None
+    lines += ["", str(found)]
+    body[name] = recorded(found)
+    return found
+
+
+def _of_modes(modes: TrainingModes) -> dict[str, Any]:
+    """Return modes of training; complex exponents as their real and imaginary parts."""
+    names = ("steps", "hubble_times", "fields", "discrete", "continuous", "curvature_drift")
+    return {
+        **{name: getattr(modes, name).tolist() for name in names},
+        "weights": modes.weights.to_dataframe().to_dict("records"),
+        "hubble": modes.weights.hubble,
+        "deviation": modes.deviation().tolist(),
+        "continuum_deviation": modes.continuum_deviation().tolist(),
+        "flags": list(modes.flags),
+    }
+
+
+def _drawn(draw: Callable[..., object], what: Any, ax: Any) -> object:
+    return draw(what, ax=ax)
+
+
+def _summary(made: TrainingRecord) -> dict[str, Any]:
+    return {
+        "configuration": dict(made.configuration),
+        "steps": [int(made.steps[0]), int(made.steps[-1])],
+        "n_steps": len(made.steps),
+        "flags": list(made.flags),
+        "provenance": dict(made.provenance),
+    }
