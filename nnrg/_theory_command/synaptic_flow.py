@@ -128,7 +128,7 @@ def _task(
             "--flow of a neuron that is not linear needs labels that it can fit: it makes its own; "
             "give --data without targets"
         )
-    exact = rng.normal(size=x.shape[1])
+    exact = rng.standard_normal((x.shape[1],))
     exact *= float(np.sqrt(_SIGNAL) / (x @ exact).std())
     return exact, phi(x @ exact)[:, None], _NOISE
 

@@ -242,6 +242,11 @@ def test_universes_that_cannot_be_followed_end_soon():
         (lambda r: hubble_scan(folder="x"), ArgumentError, "give rng"),
         (lambda r: hubble_scan(learning_rates=[1e9]), AnalysisError, "diverged at step"),
         (
+            lambda r: hubble_scan(match="slow_roll", learning_rates=[1e-20]),
+            ArgumentError,
+            "larger ones, or the number of steps",
+        ),
+        (
             lambda r: hubble_scan(widths=[4096], depths=[2], learning_rates=[1e-4], n_seeds=2),
             ArgumentError,
             "GB of memory; give a folder",

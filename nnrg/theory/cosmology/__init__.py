@@ -4,7 +4,8 @@ The field is the output of a network: its mean over data is the background, devi
 perturbations. `cosmological_match` is the dictionary in three versions, `fit_background` measures
 Hubble rate and mass of recorded training and says where the duality fails, `perturbation_spectrum`
 does so mode by mode, `hubble_law` fits the exponent in the learning rate, and `solve_friedmann` is
-the other side.
+the other side; `compare_universe` puts both beside each other, and `hubble_scan` trains networks
+over learning rate, width, depth and data, and says where the duality holds.
 """
 
 from __future__ import annotations
@@ -13,10 +14,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from nnrg.theory.cosmology._scan_result import HubbleScan as HubbleScan
+    from nnrg.theory.cosmology._scan_rows import ScanPlace as ScanPlace
+    from nnrg.theory.cosmology._scan_rows import ScanRow as ScanRow
+    from nnrg.theory.cosmology._universe_result import UniverseComparison as UniverseComparison
     from nnrg.theory.cosmology.against_rate import HubbleLaw as HubbleLaw
     from nnrg.theory.cosmology.against_rate import hubble_law as hubble_law
     from nnrg.theory.cosmology.background import BackgroundFit as BackgroundFit
     from nnrg.theory.cosmology.background import fit_background as fit_background
+    from nnrg.theory.cosmology.both_sides import compare_universe as compare_universe
+    from nnrg.theory.cosmology.circles import circle_data as circle_data
     from nnrg.theory.cosmology.friedmann import Friedmann as Friedmann
     from nnrg.theory.cosmology.friedmann import solve_friedmann as solve_friedmann
     from nnrg.theory.cosmology.kernels import output_jacobian as output_jacobian
@@ -24,6 +31,7 @@ if TYPE_CHECKING:
     from nnrg.theory.cosmology.matches import MATCHES as MATCHES
     from nnrg.theory.cosmology.matches import CosmologicalMatch as CosmologicalMatch
     from nnrg.theory.cosmology.matches import cosmological_match as cosmological_match
+    from nnrg.theory.cosmology.scan import hubble_scan as hubble_scan
     from nnrg.theory.cosmology.spectrum import PerturbationSpectrum as PerturbationSpectrum
     from nnrg.theory.cosmology.spectrum import mean_background as mean_background
     from nnrg.theory.cosmology.spectrum import perturbation_spectrum as perturbation_spectrum
@@ -33,11 +41,18 @@ _HOMES = {
     "CosmologicalMatch": "matches",
     "Friedmann": "friedmann",
     "HubbleLaw": "against_rate",
+    "HubbleScan": "_scan_result",
     "MATCHES": "matches",
     "PerturbationSpectrum": "spectrum",
+    "ScanPlace": "_scan_rows",
+    "ScanRow": "_scan_rows",
+    "UniverseComparison": "_universe_result",
+    "circle_data": "circles",
+    "compare_universe": "both_sides",
     "cosmological_match": "matches",
     "fit_background": "background",
     "hubble_law": "against_rate",
+    "hubble_scan": "scan",
     "mean_background": "spectrum",
     "output_jacobian": "kernels",
     "perturbation_spectrum": "spectrum",
@@ -51,10 +66,17 @@ __all__ = [
     "CosmologicalMatch",
     "Friedmann",
     "HubbleLaw",
+    "HubbleScan",
     "PerturbationSpectrum",
+    "ScanPlace",
+    "ScanRow",
+    "UniverseComparison",
+    "circle_data",
+    "compare_universe",
     "cosmological_match",
     "fit_background",
     "hubble_law",
+    "hubble_scan",
     "mean_background",
     "output_jacobian",
     "perturbation_spectrum",

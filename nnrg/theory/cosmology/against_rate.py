@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from nnrg._validate import shown
 from nnrg.errors import AnalysisError, ArgumentError
 from nnrg.stats.estimate import Estimate
+from nnrg.theory.cosmology._rates import seeds_estimate
 from nnrg.theory.cosmology.background import BackgroundFit
 
 if TYPE_CHECKING:
@@ -21,6 +23,8 @@ __all__ = ["HubbleLaw", "hubble_law"]
 
 # A bend that is not worth a word, and how many errors a larger one is told from zero by.
 _STRAIGHT, _SIGMAS = 1e-3, 4.0
+# A spread of ln H over seeds below this is rounding.
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -36,8 +40,11 @@ class HubbleLaw:
         H at eta = 1.
     curvature : Estimate
         Second-order coefficient of ln H against ln eta: zero for a power law.
-    chi2_per_dof : float
-        Of the line through the means over seeds, whose errors are taken as independent.
+    predicted_exponent : float
+        Of the match: -1, or -1/2 for the heavy ball.
+    chi2_per_dof, p : float
+        Of the line, by Hotelling's T^2 of what seeds leave over together, whose mean is one; NaN
+        without a spread over seeds, or with fewer seeds than learning rates.
     window : (float, float)
         Least and largest learning rate.
     fits : tuple of BackgroundFit
@@ -49,7 +56,9 @@ class HubbleLaw:
     exponent: Estimate
     amplitude: Estimate
     curvature: Estimate
+    predicted_exponent: float
     chi2_per_dof: float
+    p: float
     window: tuple[float, float]
     fits: tuple[BackgroundFit, ...]
     flags: tuple[str, ...]
@@ -58,6 +67,13 @@ class HubbleLaw:
     def decades(self) -> float:
         """Decades of learning rate."""
         return math.log10(self.window[1] / self.window[0])
+
+    @property
+    def sigmas(self) -> float:
+        """By how many errors the exponent differs from the match; NaN without an error."""
+        error = self.exponent.error
+        apart = self.exponent.value - self.predicted_exponent
+        return apart / error if error > _ROUNDING else math.nan
 
     def to_dataframe(self) -> pd.DataFrame:
         """Return one row for each run."""
@@ -79,8 +95,9 @@ class HubbleLaw:
 
     def __str__(self) -> str:
         rows = [
-            f"H ~ eta^x, {self.match} match, time in {self.time_unit}: x {self.exponent}, H at "
-            f"eta = 1 {self.amplitude}, chi2/dof {self.chi2_per_dof:.3g}, curvature "
+            f"H ~ eta^x, {self.match} match, time in {self.time_unit}: x {self.exponent}, from the "
+            f"match {self.predicted_exponent:g}, H at eta = 1 {self.amplitude}, chi2/dof "
+            f"{self.chi2_per_dof:.3g}, curvature "
             f"{self.curvature}, eta {self.window[0]:g} to {self.window[1]:g}"
         ]
         rows += [f"  {fit.learning_rate:10.4g}  H {fit.hubble}" for fit in self.fits]
@@ -111,7 +128,9 @@ def hubble_law(fits: Sequence[BackgroundFit]) -> HubbleLaw:
     -----
     H ~ 1 / eta and Lambda ~ 1 / eta^2 in the units of time of the slow-roll and second-order
     matches, H ~ eta^(-1/2) in that of the momentum match: the exponent is of a unit of time, and
-    only m^2 / H^2 is not.
+    only m^2 / H^2 is not. In the units of the first two it is -1 for any training that follows
+    the gradient, whether its outputs are a field in an expanding universe or not: what tests the
+    duality is the amplitude, not the exponent.
 
     Examples
     --------
@@ -126,6 +145,9 @@ def hubble_law(fits: Sequence[BackgroundFit]) -> HubbleLaw:
     >>> round(hubble_law([fit(eta) for eta in (0.01, 0.02, 0.04)]).exponent.value, 6)
     -0.5
     """
+    listed = isinstance(fits, Sequence)
+    if not listed or not all(isinstance(fit, BackgroundFit) for fit in fits):
+        raise ArgumentError(f"fits must be of fit_background, got {shown(fits)}")
     runs = sorted(fits, key=lambda fit: fit.learning_rate)
     if len({(fit.match, fit.n_samples) for fit in runs}) > 1:
         raise ArgumentError("fits must be of one match and of the same seeds")
@@ -135,19 +157,15 @@ def hubble_law(fits: Sequence[BackgroundFit]) -> HubbleLaw:
         )
     eta = np.log([fit.learning_rate for fit in runs])
     hubble = np.stack([fit.replicates["hubble"] for fit in runs])
-    if not (hubble > 0).all():
+    if not (hubble > 0).all():  # NaN is not, either
         raise AnalysisError("a run has no positive Hubble rate; leave it out, see its flags")
     logs = np.log(hubble)
     slope, offset = np.polyfit(eta, logs, 1)
     curvature = np.polyfit(eta, logs, 2)[0]
-    mean = logs.mean(axis=1)
-    error = logs.std(axis=1, ddof=1) / math.sqrt(logs.shape[1])
-    misfit = mean - np.polyval([slope.mean(), offset.mean()], eta)
-    # Without any spread over seeds there is nothing to compare with.
-    chi2 = float((misfit**2 / error**2).sum()) if (error > 0).all() else math.nan
+    chi2_per_dof, p = _straightness(eta, logs)
     window = (runs[0].learning_rate, runs[-1].learning_rate)
     flags = [f"eta = {fit.learning_rate:g}: {flag}" for fit in runs for flag in fit.flags]
-    bend = _estimate(curvature)
+    bend = seeds_estimate(curvature)
     if abs(bend.value) > max(_STRAIGHT, _SIGMAS * bend.error):
         flags.append(
             f"no power law within the errors: ln H bends by {bend} per ln(eta)^2; learning rates "
@@ -161,16 +179,31 @@ def hubble_law(fits: Sequence[BackgroundFit]) -> HubbleLaw:
     return HubbleLaw(
         match=runs[0].match,
         time_unit=runs[0].time_unit,
-        exponent=_estimate(slope),
-        amplitude=_estimate(np.exp(offset)),
+        exponent=seeds_estimate(slope),
+        amplitude=seeds_estimate(np.exp(offset)),
         curvature=bend,
-        chi2_per_dof=chi2 / (len(runs) - 2),
+        predicted_exponent=-0.5 if runs[0].match == "momentum" else -1.0,
+        chi2_per_dof=chi2_per_dof,
+        p=p,
         window=window,
         fits=tuple(runs),
         flags=tuple(flags),
     )
 
 
-def _estimate(values: npt.NDArray[np.float64]) -> Estimate:
-    n = len(values)
-    return Estimate(float(values.mean()), float(values.std(ddof=1)) / math.sqrt(n), n)
+def _straightness(x: npt.NDArray[np.float64], logs: npt.NDArray[np.float64]) -> tuple[float, float]:
+    """Return T^2 over its mean, and p, of all contrasts of (n, S) numbers that a line leaves."""
+    from scipy.special import fdtrc
+
+    n, seeds = logs.shape
+    line = np.stack([np.ones(n), x - x.mean()], axis=1)
+    contrasts = np.linalg.qr(line, mode="complete")[0][:, 2:].T @ logs
+    dof, rest = n - 2, seeds - (n - 2)
+    spread = contrasts.std(axis=1)
+    if rest < 3 or spread.min() < _ROUNDING:
+        return math.nan, math.nan
+    covariance = np.atleast_2d(np.cov(contrasts)) / seeds
+    mean = contrasts.mean(axis=1)
+    f = float(mean @ np.linalg.solve(covariance, mean)) * rest / (dof * (seeds - 1))
+    # The mean of Fisher's distribution is rest / (rest - 2).
+    return f * (rest - 2) / rest, float(fdtrc(dof, rest, f))

@@ -3,30 +3,36 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from nnrg._validate import as_count, shown
+from nnrg._validate import shown
 from nnrg.errors import AnalysisError, ArgumentError
 from nnrg.simulate.training import TrainingRecord
 from nnrg.stats.estimate import Estimate
-from nnrg.theory.cosmology._modes import Modes, modes_of
+from nnrg.theory.cosmology._modes import Modes, as_record, kernels_of, modes_of
+from nnrg.theory.cosmology._rates import decay, dynamics, fit_window, recursion, seeds_estimate
 from nnrg.theory.cosmology.matches import MATCHES, cosmological_match
 
-__all__ = ["BackgroundFit", "fit_background"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["ALIGNED", "LAZY", "BackgroundFit", "fit_background"]
 
 Array = npt.NDArray[np.float64]
 
 # A kernel that changes by more, relative to itself, learns features.
-_LAZY = 0.05
+LAZY = 0.05
 # The mean is a mode of its own if the kernel turns it by no more.
-_ALIGNED = 0.05
+ALIGNED = 0.05
 _SIGMAS = 4.0
-# Below this share of the start a mode is rounding.
-_FLOOR = 1e-3
 _STEADY = 0.01
+# A spread over seeds below this share of the number is rounding.
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -50,18 +56,20 @@ class BackgroundFit:
         Relative change of the fitted rate, or friction, from the first to the second half of the
         window; zero for a mode of a linear theory.
     kernel_drift : Estimate
-        Change of the tangent kernel relative to itself: zero in the lazy limit.
+        Change of the tangent kernel within the window, relative to itself: zero in the lazy limit.
     misalignment : Estimate
         How far the tangent kernel turns the mode, as the sine of an angle.
     window : (int, int)
         First and last step of the fit.
-    replicates : dict of str to array of shape (S,)
-        H and m^2 of each seed.
+    replicates : mapping of str to array of shape (S,)
+        ``"hubble"``, ``"mass2"`` and ``"eigenvalue"`` of each seed.
     predicted_hubble, predicted_mass2 : float
         What the match says of the learning rate and the mean eigenvalue.
     n_samples : int
         Seeds.
     flags : tuple of str
+    provenance : mapping
+        Of the record.
     """
 
     match: str
@@ -78,18 +86,66 @@ class BackgroundFit:
     kernel_drift: Estimate
     misalignment: Estimate
     window: tuple[int, int]
-    replicates: dict[str, Array]
+    replicates: Mapping[str, Array]
     predicted_hubble: float
     predicted_mass2: float
     n_samples: int
     flags: tuple[str, ...]
+    provenance: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        for values in self.replicates.values():
+            values.flags.writeable = False
+
+    @property
+    def rate_times_eigenvalue(self) -> float:
+        """Learning rate times eigenvalue: the change of the mode in a first step, dimensionless."""
+        return self.learning_rate * self.eigenvalue.value
+
+    @property
+    def hubble_sigmas(self) -> float:
+        """By how many of its errors H differs from the match; NaN without a spread over seeds."""
+        return self._sigmas(self.replicates["hubble"] - self.predicted_hubble, self.hubble.value)
+
+    @property
+    def mass2_sigmas(self) -> float:
+        """By how many errors m^2 differs from that of the match, seed by seed."""
+        share = self.predicted_mass2 / self.eigenvalue.value
+        apart = self.replicates["mass2"] - share * self.replicates["eigenvalue"]
+        return self._sigmas(apart, self.mass2.value)
+
+    @staticmethod
+    def _sigmas(apart: Array, scale: float) -> float:
+        found = seeds_estimate(apart)
+        spread = found.error > _ROUNDING * abs(scale)
+        return found.value / found.error if spread else math.nan
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """Return one row for each quantity: ``quantity, value, error, predicted, sigmas``."""
+        import pandas as pd
+
+        said = {
+            "hubble": (self.predicted_hubble, self.hubble_sigmas),
+            "mass2": (self.predicted_mass2, self.mass2_sigmas),
+            "cosmological_constant": (3 * self.predicted_hubble**2, math.nan),
+            "invariant": (self.predicted_mass2 / self.predicted_hubble**2, math.nan),
+        }
+        names = (*said, "rate", "eigenvalue", "drift", "kernel_drift", "misalignment")
+        rows = []
+        for name in names:
+            found, (predicted, sigmas) = getattr(self, name), said.get(name, (math.nan, math.nan))
+            row = {"quantity": name, "value": found.value, "error": found.error}
+            rows.append({**row, "predicted": predicted, "sigmas": sigmas})
+        return pd.DataFrame(rows)
 
     def __str__(self) -> str:
         rows = [
             f"{self.mode} mode, {self.match} match, steps {self.window[0]} to {self.window[1]}, "
             f"{self.n_samples} seeds, time in {self.time_unit}",
-            f"  H          {self.hubble}   from the match {self.predicted_hubble:.6g}",
-            f"  m^2        {self.mass2}   from the match {self.predicted_mass2:.6g}",
+            f"  H          {self.hubble}   from the match {self.predicted_hubble:.6g}"
+            f"{_in_sigmas(self.hubble_sigmas)}",
+            f"  m^2        {self.mass2}   from the match {self.predicted_mass2:.6g}"
+            f"{_in_sigmas(self.mass2_sigmas)}",
             f"  Lambda     {self.cosmological_constant}",
             f"  m^2/H^2    {self.invariant}",
             f"  theta      {self.eigenvalue}, drift of the rate {self.drift}, of the kernel "
@@ -113,7 +169,8 @@ def fit_background(
     ----------
     record : TrainingRecord
         With the mean squared error, all samples in each step, a constant learning rate, and
-        recorded at equal distances; at every step for ``match="momentum"``.
+        recorded at equal distances; for ``match="momentum"`` so often that the mode makes less
+        than half a turn from frame to frame.
     inputs, targets : array
         The data of the record.
     match : {"slow_roll", "second_order", "momentum"}
@@ -132,13 +189,16 @@ def fit_background(
     ------
     ArgumentError
         If the record is of another kind of training, or an argument is out of range.
+    NonFiniteError
+        If data hold NaN or infinity.
     AnalysisError
         If there are fewer than two seeds or too few frames, or the mode does not decay.
 
     Notes
     -----
-    First-order training has one rate s per mode, per unit :math:`\eta \cdot` step. With
-    :math:`\theta` of the tangent kernel, slow roll says :math:`3 H = \theta / (s \eta)`, and the
+    First-order training has one rate s per mode, per unit :math:`\eta \cdot` step: it tells
+    :math:`m^2 / 3 H` and no more. With :math:`m^2 = \theta` of the tangent kernel slow roll says
+    :math:`3 H = \theta / (s \eta)`, where H and m^2 / H^2 are as good as that choice, and the
     second-order match :math:`s^2 - 3 H s + 3 H \theta = 0`: its H is what s exceeds
     :math:`\theta` by, and needs a kernel that does not move. The heavy ball has two rates:
     :math:`x_{t + 1} = a x_t - b x_{t - 1}` with :math:`3 H = (1 - b) / \sqrt\eta` and
@@ -157,25 +217,30 @@ def fit_background(
     """
     if match not in MATCHES:
         raise ArgumentError(f"match must be one of {', '.join(MATCHES)}, got {shown(match)}")
-    optimiser, eta, mu = _dynamics(record)
+    optimiser, eta, mu = dynamics(as_record(record))
     wanted = "HeavyBall" if match == "momentum" else "GradientDescent"
     if optimiser != wanted:
         raise ArgumentError(f"the {match} match is of {wanted}, but the record is of {optimiser}")
     if record.n_seeds < 2:
         raise AnalysisError("errors are over seeds: the record needs at least two, got one")
-    fields = modes_of(record, inputs, targets, mode)
-    chosen, stride = _window(record, fields.series, window)
-    if match == "momentum" and stride != 1:
-        raise AnalysisError(f"the momentum match needs every step, got every {stride}; record=1")
+    kernels = kernels_of(record, inputs, targets)
+    fields = modes_of(kernels, mode)
+    chosen, stride = fit_window(record, fields.series, window)
     x, half = fields.series[:, chosen], (chosen.stop - chosen.start) // 2
     parts = x, x[:, : half + 1], x[:, half:]
     theta, flags = fields.eigenvalues, []
     if match == "momentum":
-        (a, b), (_, early), (_, late) = (_recursion(part) for part in parts)
+        _require_frequent(eta * float(fields.eigenvalues.max()), mu, stride)
+        (a, b), (_, early), (_, late) = (recursion(part, stride) for part in parts)
+        if np.isnan(a + b).any():
+            raise AnalysisError(
+                f"every {stride} steps the mode does not follow one equation of second order; "
+                "record=1 tells more, or take another mode or window"
+            )
         friction, mass2 = (1 - b) / math.sqrt(eta), (1 + b - a) / eta
         rates = [(1 - value) / 2 for value in (b, early, late)]
     else:
-        rates = [_decay(part, stride) for part in parts]
+        rates = [decay(part, stride) for part in parts]
         if np.isnan(rates[0]).any():
             raise AnalysisError(
                 "the mode does not decay, or changes its sign from frame to frame: there is no "
@@ -194,98 +259,57 @@ def fit_background(
                 f"{np.isnan(friction).sum()} of {len(friction)} seeds"
             )
     hubble = friction / 3
-    drift = _estimate(rates[2] / rates[1] - 1)
-    flags += _flags(fields, drift)
+    drift = seeds_estimate(rates[2] / rates[1] - 1)
+    moved = kernels.drift(chosen.stop - 1)
+    flags += [*_flags(fields, drift, moved), *record.flags]
     said = cosmological_match(eta, float(theta.mean()), match=match, momentum=mu)
     return BackgroundFit(
         match=match,
         mode=str(mode),
         learning_rate=eta,
         time_unit=said.time_unit,
-        hubble=_estimate(hubble),
-        mass2=_estimate(mass2),
-        cosmological_constant=_estimate(3 * hubble**2),
-        invariant=_estimate(mass2 / hubble**2),
-        rate=_estimate(rates[0]),
-        eigenvalue=_estimate(theta),
+        hubble=seeds_estimate(hubble),
+        mass2=seeds_estimate(mass2),
+        cosmological_constant=seeds_estimate(3 * hubble**2),
+        invariant=seeds_estimate(mass2 / hubble**2),
+        rate=seeds_estimate(rates[0]),
+        eigenvalue=seeds_estimate(theta),
         drift=drift,
-        kernel_drift=_estimate(fields.kernel_drift),
-        misalignment=_estimate(fields.misalignment),
+        kernel_drift=seeds_estimate(moved),
+        misalignment=seeds_estimate(fields.misalignment),
         window=(int(record.steps[chosen.start]), int(record.steps[chosen.stop - 1])),
-        replicates={"hubble": hubble, "mass2": mass2},
+        replicates={"hubble": hubble, "mass2": np.array(mass2), "eigenvalue": np.array(theta)},
         predicted_hubble=said.hubble,
         predicted_mass2=said.mass2,
         n_samples=record.n_seeds,
         flags=tuple(flags),
+        provenance=record.provenance,
     )
 
 
-def _dynamics(record: TrainingRecord) -> tuple[str, float, float]:
-    """Return the optimiser, its learning rate and its momentum."""
-    found = record.configuration.get("optimiser") or {}
-    eta = found.get("learning_rate")
-    if record.configuration.get("loss") != "mse" or record.configuration.get("batch") is not None:
-        raise ArgumentError("the record must be of the mean squared error with batch=None")
-    if not isinstance(eta, float):
-        raise ArgumentError(f"the learning rate must be constant, got {shown(eta)}")
-    return str(found["optimiser"]), eta, float(found.get("momentum", 0.0))
-
-
-def _window(
-    record: TrainingRecord, series: Array, window: tuple[int, int] | None
-) -> tuple[slice, int]:
-    """Return the frames of a fit, and how many steps lie between two."""
-    steps = record.steps
-    if window is None:
-        top = np.maximum.accumulate(np.abs(series[:, ::-1]), axis=1)[:, ::-1]
-        alive = (top >= _FLOOR * top[:, :1]).all(axis=0) & (top > 0).all(axis=0)
-        first, stop = 0, int(alive.sum())
-    else:
-        low = as_count("first step of the window", window[0], 0)
-        high = as_count("last step of the window", window[1], low + 1)
-        inside = np.flatnonzero((steps >= low) & (steps <= high))
-        first, stop = (int(inside[0]), int(inside[-1]) + 1) if inside.size else (0, 0)
-    gaps = np.diff(steps[first:stop])
-    if gaps.size > 1 and gaps[-1] != gaps[0]:  # the last step is recorded at any distance
-        stop, gaps = stop - 1, gaps[:-1]
-    if stop - first < 6:
+def _require_frequent(share: float, mu: float, stride: int) -> None:
+    """Raise AnalysisError if a mode turns by half a circle or more between two frames."""
+    cosine = (1 + mu - share) / (2 * math.sqrt(mu)) if mu else math.inf
+    turn = math.acos(max(cosine, -1.0)) if cosine < 1 else 0.0
+    if stride > 1 and stride * turn >= math.pi:
         raise AnalysisError(
-            f"a fit needs six frames at least, got {max(stop - first, 0)}; record more of the start"
+            f"the mode turns by {turn:.2g} in a step: frames every {stride} steps do not tell its "
+            "frequency; record=1"
         )
-    if (gaps != gaps[0]).any():
-        raise AnalysisError("a fit needs frames at equal distances; give record=n")
-    return slice(first, stop), int(gaps[0])
 
 
-def _decay(x: Array, stride: int) -> Array:
-    """Return the decay rate of each series in one step, from x_{t+n} = z x_t, or NaN."""
-    z = (x[:, 1:] * x[:, :-1]).sum(axis=1) / (x[:, :-1] ** 2).sum(axis=1)
-    return np.asarray(-np.log(np.where((z > 0) & (z < 1), z, math.nan)) / stride)
+def _in_sigmas(number: float) -> str:
+    return "" if math.isnan(number) else f" ({number:+.1f} sigma)"
 
 
-def _recursion(x: Array) -> tuple[Array, Array]:
-    """Return (a, b) of x_{t+1} = a x_t - b x_{t-1} of each series."""
-    found = [
-        np.linalg.lstsq(np.stack([row[1:-1], -row[:-2]], axis=1), row[2:], rcond=None)[0]
-        for row in x
-    ]
-    a, b = np.array(found).T
-    return a, b
-
-
-def _estimate(values: Array) -> Estimate:
-    n = len(values)
-    return Estimate(float(values.mean()), float(values.std(ddof=1)) / math.sqrt(n), n)
-
-
-def _flags(fields: Modes, drift: Estimate) -> list[str]:
+def _flags(fields: Modes, drift: Estimate, moved: Array) -> list[str]:
     flags = []
-    if fields.kernel_drift.mean() > _LAZY:
+    if moved.mean() > LAZY:
         flags.append(
-            f"features are learned: the tangent kernel changes by {fields.kernel_drift.mean():.2g} "
+            f"features are learned: the tangent kernel changes by {moved.mean():.2g} "
             "of itself, so that H and m^2 are no constants"
         )
-    if fields.misalignment.mean() > _ALIGNED:
+    if fields.misalignment.mean() > ALIGNED:
         flags.append(
             f"the mode is no eigenvector of the tangent kernel (sine "
             f"{fields.misalignment.mean():.2g}): several rates are fitted as one"

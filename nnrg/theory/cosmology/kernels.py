@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nnrg._validate import shown
 from nnrg.errors import ArgumentError, NonFiniteError
 from nnrg.simulate.training import Model
+from nnrg.stats._arrays import real_array
 
 __all__ = ["output_jacobian", "tangent_kernel"]
 
@@ -47,14 +49,21 @@ def output_jacobian(
     >>> output_jacobian(perceptron(2), {"layers.0.weight": [[1.0, 0.0]]}, [[3.0, 4.0]])
     array([[3., 4.]])
     """
-    x = np.asarray(inputs, np.float64)
+    if not isinstance(model, Model):
+        raise ArgumentError(f"model must be of nnrg.simulate.training, got {shown(model)}")
+    if not isinstance(weights, Mapping):
+        raise ArgumentError(f"weights must be tensors by name, got {shown(weights)}")
+    x = real_array("inputs", inputs)
+    weights = {name: real_array(f"weights of {name}", w) for name, w in weights.items()}
+    if not x.size:
+        raise ArgumentError("inputs must be one at least, got none")
     outputs = model.outputs(weights, x)  # which checks all shapes
     if outputs.ndim != 2:
         raise ArgumentError("weights must be those of one network; take one seed of a record")
     samples, n_outputs = outputs.shape
     # Each input takes the place of a seed, so that its gradient is its own.
     copies = {
-        name: np.broadcast_to(np.asarray(weights[name], np.float64), (samples, *shape))
+        name: np.broadcast_to(weights[name], (samples, *shape))
         for name, shape in model.shapes.items()
     }
     found = np.empty((samples, n_outputs, model.n_parameters))

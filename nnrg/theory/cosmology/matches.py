@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from nnrg._validate import as_count, as_real, shown
 from nnrg.errors import ArgumentError
 
@@ -46,7 +48,7 @@ class CosmologicalMatch:
 
     @property
     def invariant(self) -> float:
-        """m^2 / H^2, which no unit of time changes."""
+        """m^2 / H^2, which no unit of time changes; of slow roll a choice, as is H itself."""
         return self.mass2 / self.hubble**2
 
     @property
@@ -56,7 +58,12 @@ class CosmologicalMatch:
 
     @property
     def rates(self) -> tuple[complex, complex]:
-        """Decay rates of the two solutions per unit of time, the slower first."""
+        """Decay rates of both solutions per unit of time, the slower first.
+
+        In slow roll the second derivative is left out: the second rate is infinite.
+        """
+        if self.match == "slow_roll":
+            return complex(self.mass2 / self.friction), complex(math.inf)
         half = self.friction / 2
         root = complex(half**2 - self.mass2) ** 0.5
         # The slow rate as a product of both over the fast one: no digits are lost.
@@ -65,8 +72,8 @@ class CosmologicalMatch:
 
     @property
     def oscillates(self) -> bool:
-        """Whether m > d H / 2."""
-        return self.mass2 > self.friction**2 / 4
+        """Whether m > d H / 2; first-order equations, those of slow roll, never do."""
+        return self.match != "slow_roll" and self.mass2 > self.friction**2 / 4
 
     def __str__(self) -> str:
         return (
@@ -112,16 +119,17 @@ def cosmological_match(
     With :math:`\ddot\phi + d H \dot\phi + m^2 (\phi - y) = 0` and
     :math:`H^2 = 2 \Lambda / [d (d - 1)]`, which is :math:`\Lambda / 3` for d = 3:
 
-    =============== ======================= ===================== ====================
-    match           unit of time            d H                   m^2
-    =============== ======================= ===================== ====================
-    slow roll       step                    :math:`1 / \eta`      :math:`\theta`
-    second order    :math:`\eta` steps      :math:`2 / \eta`      :math:`2\theta/\eta`
-    momentum        :math:`\sqrt\eta` steps :math:`(1-\mu)/\eta^{1/2}` :math:`\theta`
-    =============== ======================= ===================== ====================
+    ============ ======================= ========================== ======================
+    match        unit of time            d H                        m^2
+    ============ ======================= ========================== ======================
+    slow roll    step                    :math:`1 / \eta`           :math:`\theta`
+    second order :math:`\eta` steps      :math:`2 / \eta`           :math:`2\theta/\eta`
+    momentum     :math:`\sqrt\eta` steps :math:`(1-\mu)/\eta^{1/2}` :math:`\theta`
+    ============ ======================= ========================== ======================
 
-    Slow roll is exact only where the second derivative is left out. The duality is that of
-    S. Krippendorf and M. Spannowsky, arXiv:2202.11104; the second-order match keeps
+    Slow roll leaves the second derivative out and so fixes :math:`m^2 / d H` alone: that
+    :math:`m^2 = \theta` is a choice. The duality is that of S. Krippendorf and M. Spannowsky,
+    arXiv:2202.11104; the numbers are derived here. The second-order match keeps
     :math:`f(t + \eta) - f(t) = \eta \dot f + \eta^2 \ddot f / 2`.
 
     Examples
@@ -146,6 +154,13 @@ def cosmological_match(
         "momentum": ((1 - mu) / math.sqrt(eta), theta, "sqrt(eta) x steps", math.sqrt(eta)),
     }[match]
     hubble = friction / d
+    with np.errstate(over="ignore"):
+        density = float(d * (d - 1) / 2 * np.square(hubble))
+    if not (math.isfinite(density) and math.isfinite(mass2) and hubble**2 > 0):
+        raise ArgumentError(
+            f"learning_rate {eta:.3g} is too small or too large: H^2 is no number in double "
+            "precision"
+        )
     return CosmologicalMatch(
         match=match,
         learning_rate=eta,
@@ -154,7 +169,7 @@ def cosmological_match(
         dimension=d,
         hubble=hubble,
         mass2=mass2,
-        cosmological_constant=d * (d - 1) / 2 * hubble**2,
+        cosmological_constant=density,
         time_unit=unit,
         step=step,
     )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +13,10 @@ import numpy.typing as npt
 from nnrg._validate import as_count
 from nnrg.errors import AnalysisError, ArgumentError
 from nnrg.simulate.training import TrainingRecord
-from nnrg.theory.cosmology._modes import residuals
-from nnrg.theory.cosmology.kernels import tangent_kernel
+from nnrg.stats.estimate import Estimate, format_value_error
+from nnrg.theory.cosmology._modes import as_record, kernels_of, recorded_outputs
+from nnrg.theory.cosmology._rates import dynamics, pair_of_steps, seeds_estimate
+from nnrg.theory.cosmology.background import LAZY
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,10 +55,15 @@ def mean_background(record: TrainingRecord) -> tuple[Array, Array]:
     >>> background[:, -1].round(6).tolist(), bool(variance[:, -1].max() < 1e-12)
     ([1.0, 1.0], True)
     """
-    if record.outputs is None:
-        raise ArgumentError("the record holds no outputs; record with outputs=True")
-    flat = np.asarray(record.outputs, np.float64).reshape(*record.outputs.shape[:2], -1)
+    flat = recorded_outputs(record)
     return flat.mean(axis=2), flat.var(axis=2)
+
+
+_COLUMNS = (
+    "eigenvalues", "eigenvalue_errors", "rates", "rate_errors", "slow_roll", "second_order",
+    "exact", "excess", "excess_errors",
+)  # fmt: skip
+_ROWS = 20
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -75,8 +83,15 @@ class PerturbationSpectrum:
     slow_roll, second_order, exact : array of shape (K,)
         What both matches and discrete gradient descent with a constant kernel say; NaN where the
         match oscillates.
+    excess, excess_errors : array of shape (K,)
+        Measured rate less the exact one of the same seed: zero where the kernel does not move.
+    kernel_drift : Estimate
+        Change of the kernel over the window, relative to itself.
     n_samples : int
         Seeds.
+    flags : tuple of str
+    provenance : mapping
+        Of the record.
     """
 
     learning_rate: float
@@ -88,16 +103,48 @@ class PerturbationSpectrum:
     slow_roll: Array
     second_order: Array
     exact: Array
+    excess: Array
+    excess_errors: Array
+    kernel_drift: Estimate
     n_samples: int
+    flags: tuple[str, ...]
+    provenance: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        for name in _COLUMNS:
+            getattr(self, name).flags.writeable = False
+
+    @property
+    def sigmas(self) -> Array:
+        """Excess over its error; NaN where seeds do not differ but by rounding."""
+        told = self.excess_errors > 1e-9 * np.abs(self.exact)
+        found: Array = np.full(len(told), math.nan)
+        np.divide(self.excess, self.excess_errors, where=told, out=found)
+        return found
 
     def to_dataframe(self) -> pd.DataFrame:
         """Return one row for each mode."""
         import pandas as pd
 
-        names = ("eigenvalues", "eigenvalue_errors", "rates", "rate_errors", "slow_roll",
-                 "second_order", "exact")  # fmt: skip
-        columns = {name: getattr(self, name) for name in names}
-        return pd.DataFrame({"mode": np.arange(len(self.rates)), **columns})
+        columns = {name: getattr(self, name) for name in _COLUMNS}
+        table = {"mode": np.arange(len(self.rates)), **columns, "sigmas": self.sigmas}
+        return pd.DataFrame(table)
+
+    def __str__(self) -> str:
+        rows = [
+            f"modes of the tangent kernel, eta {self.learning_rate:g}, steps {self.window[0]} to "
+            f"{self.window[1]}, {self.n_samples} seeds; kernel drift {self.kernel_drift}",
+            f"{'mode':>4} {'theta':>14} {'rate':>14} {'exact':>10} {'2nd order':>10} "
+            f"{'slow roll':>10} {'sigmas':>7}",
+        ]
+        for i in range(min(len(self.rates), _ROWS)):
+            theta = format_value_error(self.eigenvalues[i], self.eigenvalue_errors[i])
+            rate = format_value_error(self.rates[i], self.rate_errors[i])
+            rows.append(
+                f"{i:4d} {theta:>14} {rate:>14} {self.exact[i]:10.5g} {self.second_order[i]:10.5g} "
+                f"{self.slow_roll[i]:10.5g} {self.sigmas[i]:7.1f}"
+            )
+        return "\n".join([*rows, *(f"! {flag}" for flag in self.flags)])
 
 
 def perturbation_spectrum(
@@ -129,6 +176,8 @@ def perturbation_spectrum(
     ------
     ArgumentError
         If a step is not recorded, or the record is of another kind of training.
+    NonFiniteError
+        If data hold NaN or infinity.
     AnalysisError
         If there are fewer than two seeds.
 
@@ -137,7 +186,8 @@ def perturbation_spectrum(
     A mode decays by :math:`1 - \eta \theta` a step: the measured rate is
     :math:`-\ln(1 - \eta\theta) / \eta = \theta + \eta\theta^2/2 + \eta^2\theta^3/3 + \dots`, the
     second-order match says :math:`(1 - \sqrt{1 - 2 \eta \theta}) / \eta`, slow roll
-    :math:`\theta`. Physical momenta in an expanding universe redshift, eigenvalues do not: no mode
+    :math:`\theta`. Nonlinear training of a network of finite width has none of these exactly: see
+    `excess`. Physical momenta in an expanding universe redshift, eigenvalues do not: no mode
     freezes out.
 
     Examples
@@ -151,40 +201,43 @@ def perturbation_spectrum(
     >>> found.eigenvalues.round(6).tolist(), bool(np.allclose(found.rates, found.exact))
     ([2.0, 0.5], True)
     """
-    described = record.configuration.get("optimiser") or {}
-    eta = described.get("learning_rate")
-    if described.get("optimiser") != "GradientDescent" or not isinstance(eta, float):
-        raise ArgumentError("the record must be of GradientDescent at a constant learning rate")
-    if record.configuration.get("loss") != "mse" or record.model is None:
-        raise ArgumentError("the record must be of a known model and the mean squared error")
+    optimiser, eta, _ = dynamics(as_record(record))
+    if optimiser != "GradientDescent":
+        raise ArgumentError(f"the record must be of GradientDescent, got {optimiser}")
     if record.n_seeds < 2:
         raise AnalysisError("errors are over seeds: the record needs at least two, got one")
-    left = residuals(record, targets)
-    first, last = (as_count("a step of the window", step, 0) for step in window)
+    first, last = pair_of_steps(window)
     at = [np.flatnonzero(record.steps == step) for step in (first, last)]
-    if last <= first or min(len(found) for found in at) == 0:
+    if min(len(found) for found in at) == 0:
         raise ArgumentError(f"window must be two recorded steps, rising, got {window}")
+    kernels = kernels_of(record, inputs, targets)
+    left = kernels.left
     size = left.shape[2]
     count = size if n_modes is None else as_count("n_modes", n_modes, 1, size)
-    theta = np.empty((record.n_seeds, count))
-    rate = np.empty((record.n_seeds, count))
-    for seed in range(record.n_seeds):
-        kernel = tangent_kernel(record.model, record.tensors(seed, 0), inputs)
-        if len(kernel) != size:
-            raise ArgumentError(f"inputs must be the {size} outputs' of the record")
-        values, vectors = np.linalg.eigh(kernel)
-        start, stop = (left[seed, int(found[0])] @ vectors[:, ::-1][:, :count] for found in at)
-        theta[seed] = values[::-1][:count]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            factor = stop / start
-            noise = np.abs(stop) < 1e-12 * np.abs(left[seed]).max()
-            rate[seed] = np.where(
-                (factor > 0) & ~noise, -np.log(np.abs(factor)) / ((last - first) * eta), math.nan
-            )
-    mean = theta.mean(axis=0)
-    with np.errstate(invalid="ignore", divide="ignore"):
+    values, vectors = kernels.eigen()
+    theta = values[:, :count]
+    start, stop = (
+        np.einsum("si,sik->sk", left[:, int(found[0])], vectors[:, :, :count]) for found in at
+    )
+    with np.errstate(divide="ignore", invalid="ignore"):
+        factor = stop / start
+        noise = np.abs(stop) < 1e-12 * np.abs(left).max(axis=(1, 2))[:, None]
+        decay = -np.log(np.abs(factor)) / ((last - first) * eta)
+        rate = np.where((factor > 0) & ~noise, decay, math.nan)
+        apart = rate + np.log1p(-eta * theta) / eta
+        mean = theta.mean(axis=0)
         second = (1 - np.sqrt(1 - 2 * eta * mean)) / eta
         exact = -np.log1p(-eta * mean) / eta
+    drift = seeds_estimate(kernels.drift(int(at[1][0])))
+    flags = list(record.flags)
+    if drift.value > LAZY:
+        flags.append(
+            f"features are learned: the tangent kernel changes by {drift.value:.2g} of itself, so "
+            "that eigenvalues are no constants"
+        )
+    silent = int(np.isnan(rate).any(axis=0).sum())
+    if silent:
+        flags.append(f"{silent} of {count} modes have no rate: they change sign or are rounding")
     root = math.sqrt(record.n_seeds)
     return PerturbationSpectrum(
         learning_rate=eta,
@@ -193,8 +246,13 @@ def perturbation_spectrum(
         eigenvalue_errors=theta.std(axis=0, ddof=1) / root,
         rates=rate.mean(axis=0),
         rate_errors=rate.std(axis=0, ddof=1) / root,
-        slow_roll=mean,
+        slow_roll=mean.copy(),
         second_order=second,
         exact=exact,
+        excess=apart.mean(axis=0),
+        excess_errors=apart.std(axis=0, ddof=1) / root,
+        kernel_drift=drift,
         n_samples=record.n_seeds,
+        flags=tuple(flags),
+        provenance=record.provenance,
     )

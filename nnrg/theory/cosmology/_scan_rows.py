@@ -1,0 +1,180 @@
+"""One run of a scan of Hubble rates, and whether the duality holds for it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from nnrg.stats.estimate import Estimate
+from nnrg.theory.cosmology._rates import seeds_estimate
+from nnrg.theory.cosmology._universe_result import told
+from nnrg.theory.cosmology.background import ALIGNED, LAZY, BackgroundFit
+from nnrg.theory.cosmology.matches import cosmological_match
+
+__all__ = ["ScanPlace", "ScanRow", "discrete_hubble", "judged"]
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ScanPlace:
+    """Width, hidden layers, and number of data of a network that is trained."""
+
+    width: int
+    depth: int
+    n_data: int
+
+    def __str__(self) -> str:
+        return f"width {self.width}, depth {self.depth}, {self.n_data} data"
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class ScanRow:
+    """One network at one learning rate.
+
+    Attributes
+    ----------
+    place : ScanPlace
+    learning_rate : float
+    rate_times_eigenvalue : float
+        Learning rate times theta of the mode at the start, mean over seeds.
+    fit : BackgroundFit or None
+        None where there is no H.
+    predicted_hubble, discrete_hubble : float
+        H of the match; and what the same fit gives for discrete training with a constant kernel.
+    kernel_drift : float
+        Change of the tangent kernel relative to itself, mean over seeds; NaN where outputs diverge.
+    deviation : Estimate
+        Root mean square over seeds of H / H of the match - 1; NaN where there is no H.
+    beyond : int
+        Networks whose own deviation is above the tolerance, or that have no H.
+    mass_ratio, invariant_ratio : Estimate
+        m^2, and m^2 / H^2, over what the match says of the eigenvalue of each seed.
+    verdict : {"holds", "fails", "cannot be told"}
+    reason : str
+    """
+
+    place: ScanPlace
+    learning_rate: float
+    rate_times_eigenvalue: float
+    fit: BackgroundFit | None
+    predicted_hubble: float
+    discrete_hubble: float
+    kernel_drift: float
+    deviation: Estimate
+    beyond: int
+    mass_ratio: Estimate
+    invariant_ratio: Estimate
+    verdict: str
+    reason: str
+
+    @property
+    def hubble_sigmas(self) -> float:
+        """By how many of its errors H differs from the match; NaN without one."""
+        return math.nan if self.fit is None else self.fit.hubble_sigmas
+
+    @property
+    def mass2_sigmas(self) -> float:
+        """By how many errors m^2 differs from that of the match; NaN without one."""
+        return math.nan if self.fit is None else self.fit.mass2_sigmas
+
+
+_ROUNDING = 1e-12
+_UNKNOWN = Estimate(math.nan, math.nan, 0)
+
+
+def discrete_hubble(match: str, eta: float, theta: float, mu: float) -> float:
+    """Return H that a fit finds in discrete training with a constant kernel, NaN if none."""
+    if match == "momentum":
+        return (1 - mu) / (3 * math.sqrt(eta))
+    share = eta * theta
+    if share >= 1:
+        return math.nan
+    rate = -math.log1p(-share)
+    if match == "slow_roll":
+        return share / (3 * rate * eta)
+    # What the rate exceeds eta theta by; of small steps as a series, which loses no digits.
+    excess = rate - share if share > 1e-3 else share**2 * (1 / 2 + share / 3 + share**2 / 4)
+    return rate**2 / (3 * excess * eta)
+
+
+def judged(
+    place: ScanPlace,
+    eta: float,
+    theta: float,
+    *,
+    match: str,
+    momentum: float,
+    tolerance: float,
+    kernel_drift: float,
+    n_seeds: int,
+    fit: BackgroundFit | None,
+    why: str = "",
+) -> ScanRow:
+    """Return a row with its verdict: a fit, or why there is none."""
+    said = cosmological_match(eta, theta, match=match, momentum=momentum)
+    row = ScanRow(
+        place=place,
+        learning_rate=eta,
+        rate_times_eigenvalue=eta * theta,
+        fit=fit,
+        predicted_hubble=said.hubble,
+        discrete_hubble=discrete_hubble(match, eta, theta, momentum),
+        kernel_drift=kernel_drift,
+        deviation=_UNKNOWN,
+        beyond=n_seeds,
+        mass_ratio=_UNKNOWN,
+        invariant_ratio=_UNKNOWN,
+        verdict="fails",
+        reason=why,
+    )
+    if fit is None:
+        # A mode that moves by rounding alone tells nothing.
+        return replace(row, verdict="cannot be told") if eta * theta < _ROUNDING else row
+    hubble, mass2 = fit.replicates["hubble"], fit.replicates["mass2"]
+    own = fit.replicates["eigenvalue"] * said.mass2 / theta
+    row = replace(
+        row,
+        deviation=_root_mean_square(hubble / said.hubble - 1),
+        beyond=int((~(np.abs(hubble / said.hubble - 1) <= tolerance)).sum()),
+        mass_ratio=seeds_estimate(mass2 / own),
+        invariant_ratio=seeds_estimate(mass2 / hubble**2 / (own / said.hubble**2)),
+    )
+    verdict = told(row.deviation, tolerance)
+    if np.isnan(hubble).any() and row.kernel_drift <= LAZY:
+        verdict = "cannot be told"
+    reasons = _reasons(row, tolerance) if verdict != "holds" else []
+    return replace(row, verdict=verdict, reason="; ".join(reasons))
+
+
+def _reasons(row: ScanRow, tolerance: float) -> list[str]:
+    fit, found = row.fit, []
+    assert fit is not None
+    if row.kernel_drift > LAZY:
+        found.append(f"features are learned: the kernel changes by {row.kernel_drift:.2g}")
+    steps = row.discrete_hubble / row.predicted_hubble - 1
+    if not abs(steps) < tolerance:
+        found.append(f"steps are not small: they alone change H by {steps:+.2g}")
+    if fit.misalignment.value > ALIGNED:
+        found.append(f"several modes in one (sine {fit.misalignment.value:.2g})")
+    missing = int(np.isnan(fit.replicates["hubble"]).sum())
+    if fit.match == "second_order" and (missing or not found):
+        lost = f"; {missing} of {fit.n_samples} seeds have no H" if missing else ""
+        found.append(
+            f"the kernel's change of {row.kernel_drift:.1g} hides by how much the rate exceeds "
+            f"theta, eta theta / 2 = {row.rate_times_eigenvalue / 2:.1g} of it{lost}"
+        )
+    return found or ["the kernel's change alters the rates of some networks"]
+
+
+def _root_mean_square(values: Array) -> Estimate:
+    """Return the root mean square with its jackknife error."""
+    n = len(values)
+    squares = values**2
+    left_out = np.sqrt((squares.sum() - squares) / (n - 1))
+    spread = left_out - left_out.mean()
+    error = math.sqrt((n - 1) / n * float((spread**2).sum()))
+    return Estimate(math.sqrt(float(squares.mean())), error, n)
