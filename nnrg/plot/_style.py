@@ -77,12 +77,21 @@ def style(name: str = "aps") -> Iterator[None]:
 
     journal(name)
     sheet = resources.files("nnrg") / "styles" / f"{name}.mplstyle"
-    with (
-        resources.as_file(sheet) as path,
-        matplotlib.rc_context(),
-        matplotlib.style.context(["default", str(path)]),
-    ):
-        yield
+    interactive = matplotlib.is_interactive()
+    try:
+        with (
+            resources.as_file(sheet) as path,
+            matplotlib.rc_context(),
+            matplotlib.style.context(["default", str(path)]),
+        ):
+            try:
+                yield
+            finally:
+                interactive = matplotlib.is_interactive()
+    finally:
+        # The first figure of a notebook turns this on; put back with the rest, no later figure
+        # would be shown.
+        matplotlib.interactive(interactive)
 
 
 def new_figure(width: float, height: float) -> Figure:

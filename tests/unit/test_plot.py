@@ -68,6 +68,19 @@ def pdf_text(path):
     return b"\n".join(parts)
 
 
+def test_a_style_does_not_stop_a_notebook_from_showing_figures():
+    before = dict(matplotlib.rcParams)
+    try:
+        with plot.style():
+            matplotlib.interactive(True)  # as the first figure of a notebook does
+        assert matplotlib.is_interactive()
+        with plot.style("nature"):
+            assert matplotlib.is_interactive()
+    finally:
+        matplotlib.interactive(before["interactive"])
+    assert dict(matplotlib.rcParams) == before
+
+
 @pytest.mark.parametrize("style", ["aps", "nature"])
 def test_a_page_is_as_wide_as_the_journal_says(tmp_path, style):
     plot.save(plot.figure(run().leading, style_name=style), tmp_path / "a.pdf", style_name=style)
