@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from nnrg._theory_command.words import add_theory
+from nnrg._train_command.words import add_train
 from nnrg._unit_rules import UNIT_RULES
 from nnrg._version import __version__
 from nnrg.errors import NNRGError
@@ -96,6 +97,7 @@ def parser() -> argparse.ArgumentParser:
     )
     _add_compare(compare)
     add_theory(commands, shared, model, EXIT_CODES)
+    add_train(commands, shared, EXIT_CODES)
 
     completion = commands.add_parser(
         "completion",

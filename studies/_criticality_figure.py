@@ -12,7 +12,7 @@ from nnrg.plot import style
 from nnrg.theory.criticality import critical_line
 
 if TYPE_CHECKING:
-    from criticality import Found
+    from _criticality_flows import Found
     from matplotlib.axes import Axes
 
 # sigma_b^2 of layers without biases is drawn here, and said.

@@ -58,7 +58,13 @@ def _cosmology(one: ArgumentParser) -> None:
 
 def _hamiltonian(one: ArgumentParser) -> None:
     one.add_argument(
-        "model", metavar="MODEL", nargs="?", help="a model's file or folder, to be read"
+        "model",
+        metavar="MODEL",
+        nargs="?",
+        help="a model's file or folder, or a recorded training, to be read",
+    )
+    one.add_argument(
+        "--network", type=int, metavar="N", help="of a recorded training: which start (0)"
     )
     one.add_argument(
         "--lattice", type=str.lower, choices=("kg", "dirac"), help="Klein-Gordon (default) or Dirac"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,16 +15,17 @@ import numpy as np
 from nnrg._theory_command._conserved import conserved
 from nnrg._theory_command.outcome import Outcome, assumed, numbers
 from nnrg._theory_command.record import record
-from nnrg.errors import AnalysisError, ArgumentError
+from nnrg.errors import AnalysisError, ArgumentError, FormatError, SourceError
 
 if TYPE_CHECKING:
+    from nnrg.networks.network import Network
     from nnrg.theory.hamiltonian import DiracLattice, Dispersion, KleinGordonLattice
     from nnrg.theory.hamiltonian.network_reading import NetworkReading
 
 __all__ = ["hamiltonian"]
 
 _OF_LATTICE = ("lattice", "size", "mass", "spacing", "dt", "wilson", "steps", "noise", "records")
-_OF_MODEL = ("tensors", "neighbours", "heads", "levels", "draws")
+_OF_MODEL = ("network", "tensors", "neighbours", "heads", "levels", "draws")
 _TOLERANCE = 1e-6
 # Numbers of a history that is kept in memory.
 _MOST_NUMBERS = 1 << 27
@@ -162,16 +165,10 @@ def _say_fit(
 
 
 def _network(arguments: argparse.Namespace) -> Outcome:
-    import nnrg
     from nnrg.progress import Progress
     from nnrg.theory.hamiltonian import read_network
 
-    net = nnrg.load(
-        arguments.model,
-        key=arguments.key,
-        allow_nonfinite=arguments.allow_nonfinite,
-        buffers=tuple(arguments.buffers),
-    )
+    net, name = _loaded(arguments)
     names = None
     if arguments.tensors:
         names = [n for n in net.specs if any(fnmatchcase(n, p) for p in arguments.tensors)]
@@ -194,6 +191,7 @@ def _network(arguments: argparse.Namespace) -> Outcome:
         )
     finally:
         bar.close()
+    found = replace(found, network=name)
     text = str(found)
     if len(found.readings) == 1:
         text += f"\n\n{found.readings[0]}"
@@ -205,6 +203,31 @@ def _network(arguments: argparse.Namespace) -> Outcome:
     return Outcome(
         text, body, found.to_dataframe(), pages, assumed(found.assumptions), _page_notes(found)
     )
+
+
+def _loaded(arguments: argparse.Namespace) -> tuple[Network, str]:
+    """Return a model, or the network that a recorded training ended with, and its name."""
+    import nnrg
+    from nnrg.simulate.training import open_record
+    from nnrg.simulate.training._header import read_header
+
+    try:
+        read_header(Path(arguments.model))
+    except (FormatError, SourceError):
+        if arguments.network is not None:
+            raise ArgumentError("--network is of a recorded training; leave it out") from None
+        net = nnrg.load(
+            arguments.model,
+            key=arguments.key,
+            allow_nonfinite=arguments.allow_nonfinite,
+            buffers=tuple(arguments.buffers),
+        )
+        return net, net.name
+    made, member = open_record(arguments.model), arguments.network or 0
+    if not 0 <= member < made.n_seeds:
+        raise ArgumentError(f"--network: expected 0 to {made.n_seeds - 1}, got {member}")
+    name = f"{Path(arguments.model).name}, start {member}, step {int(made.steps[-1])}"
+    return made.network(seed=member), name
 
 
 def _farthest(found: NetworkReading) -> Any:

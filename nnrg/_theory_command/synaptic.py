@@ -11,15 +11,17 @@ import numpy as np
 
 from nnrg._theory_command.outcome import Outcome, assumed
 from nnrg._theory_command.record import record
+from nnrg._theory_command.training_data import trained_on
+from nnrg._validate import as_count
 from nnrg.errors import AnalysisError, ArgumentError
 
 if TYPE_CHECKING:
-    from nnrg.simulate.training import TrainingData, TrainingRecord
+    from nnrg.simulate.training import TrainingRecord
     from nnrg.simulate.training.optimisers import Optimiser
     from nnrg.theory.synaptic import DepthContinuity, TrainingModes
     from nnrg.theory.synaptic.friction_maps import Discretisation
 
-__all__ = ["arrays", "optimiser_of", "synaptic"]
+__all__ = ["optimiser_of", "steps_of", "synaptic"]
 
 Panel = Callable[..., object]
 
@@ -64,13 +66,18 @@ def _refuse(arguments: argparse.Namespace, names: Sequence[str], whose: str) -> 
             )
 
 
+def steps_of(arguments: argparse.Namespace) -> int:
+    """Return the number of steps of training."""
+    return as_count("--steps", _STEPS if arguments.steps is None else arguments.steps, 2)
+
+
 def optimiser_of(arguments: argparse.Namespace, kind: str | None = None) -> Optimiser:
     """Return the optimiser that words describe."""
     from nnrg.simulate import training
 
     name = kind or arguments.optimiser
     eta = 0.01 if arguments.learning_rate is None else arguments.learning_rate
-    steps = _STEPS if arguments.steps is None else arguments.steps
+    steps = steps_of(arguments)
     schedule = arguments.schedule or "constant"
     if schedule == "constant" and arguments.final is not None:
         raise ArgumentError("--final is of a --schedule; give one, or leave it out")
@@ -100,11 +107,11 @@ def _history(arguments: argparse.Namespace) -> Outcome:
     from nnrg.theory.synaptic import compare_modes, cosmic_history, friction
 
     made, d = optimiser_of(arguments), arguments.dimension
-    steps = _STEPS if arguments.steps is None else arguments.steps
+    steps = steps_of(arguments)
     frictions = []
     for name in _MAPS:
-        if name == "exponential" and arguments.optimiser == "gradient-descent":
-            continue
+        if name == "exponential" and not getattr(made, "momentum", 0):
+            continue  # of infinite friction
         frictions.append(friction(made, dimension=d, discretisation=name))
     history = cosmic_history(made, steps, dimension=d)
     hubble = frictions[0].hubble
@@ -123,22 +130,6 @@ def _history(arguments: argparse.Namespace) -> Outcome:
     panels.append(partial(_drawn, plot.redshift, pair))
     note = assumed([*frictions[0].assumptions, "static data beside de Sitter"])
     return Outcome("\n".join(lines), body, history.to_dataframe(), {"": panels}, note)
-
-
-def arrays(path: str) -> TrainingData:
-    """Read inputs, and targets if there are any, through the readers of networks."""
-    import nnrg
-    from nnrg.simulate.training import TrainingData
-
-    found = nnrg.load(path).tensors
-    if "inputs" not in found:
-        raise ArgumentError(
-            f"{path}: no array called inputs; there are {', '.join(list(found)[:5])}"
-        )
-    targets = found.get("targets")
-    return TrainingData(
-        np.asarray(found["inputs"], np.float64), None if targets is None else np.asarray(targets)
-    )
 
 
 def _recorded(arguments: argparse.Namespace) -> Outcome:
@@ -175,10 +166,7 @@ def _recorded(arguments: argparse.Namespace) -> Outcome:
         if first:
             pages[""] = first
         return Outcome("\n".join(lines), body, table, pages, note)
-    data = arrays(arguments.data)
-    if data.targets is None:
-        raise ArgumentError(f"{arguments.data}: no array called targets beside the inputs")
-    given = (made, data.inputs, data.targets)
+    given = (made, *trained_on(made, arguments.data))
     modes = _tried(
         lines,
         body,

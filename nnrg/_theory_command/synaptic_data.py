@@ -11,7 +11,8 @@ import numpy as np
 
 from nnrg._theory_command.outcome import Outcome, assumed, numbers
 from nnrg._theory_command.record import record
-from nnrg._theory_command.synaptic import arrays, optimiser_of
+from nnrg._theory_command.synaptic import optimiser_of, steps_of
+from nnrg._theory_command.training_data import arrays, as_classes
 from nnrg.errors import AnalysisError, ArgumentError
 
 if TYPE_CHECKING:
@@ -38,7 +39,11 @@ def data_sources(arguments: argparse.Namespace) -> Outcome:
     data, sites, what = inputs_of(arguments)
     x = data.inputs.reshape(len(data.inputs), -1)
     loss = arguments.loss or "mse"
-    targets = _classes(data.targets) if loss == "cross_entropy" else data.targets
+    targets = data.targets
+    if loss == "cross_entropy":
+        if targets is None:
+            raise ArgumentError("--loss cross_entropy: targets are needed, classes for example")
+        targets = as_classes(targets)
     vertices = perceptron_vertices(
         x,
         targets,
@@ -49,10 +54,11 @@ def data_sources(arguments: argparse.Namespace) -> Outcome:
     )
     made = optimiser_of(arguments, arguments.optimiser or "heavy-ball")
     found = friction(made, dimension=arguments.dimension)
-    steps = 400 if arguments.steps is None else arguments.steps
+    steps = steps_of(arguments)
+    closes = not any(c and n % 2 for n, c in zip(sites.shape, sites.periodic, strict=True))
     expansions = [
         gradient_expansion(vertices, reach=arguments.reach, staggered=staggered)
-        for staggered in ((True,) if arguments.staggered else (False, True))
+        for staggered in ((True,) if arguments.staggered else (False, True)[: 1 + closes])
     ]
     lines = [f"data: {what}", str(vertices), ""]
     body: dict[str, Any] = {
@@ -101,8 +107,7 @@ def data_sources(arguments: argparse.Namespace) -> Outcome:
         lines.append(f"Lorentz report: none: {error}")
         body["lorentz"] = None
     if sites.dimension == 1 and sites.periodic[0] and x.shape[1] >= 3:
-        even = x.shape[1] % 2 == 0
-        toys = [ring_toy(x, staggered=bool(arguments.staggered) and even)]
+        toys = [ring_toy(x, staggered=bool(arguments.staggered))]
         toys.append(ring_toy(x, synapses="independent"))
         lines += ["", *map(str, toys)]
         body["toys"] = [str(toy) for toy in toys]
@@ -110,19 +115,6 @@ def data_sources(arguments: argparse.Namespace) -> Outcome:
     table = expansions[0].to_dataframe()
     note = assumed((*vertices.assumptions, f"H of {found.optimiser}, {steps} steps"))
     return Outcome("\n".join(lines).rstrip(), body, table, {"": panels}, note)
-
-
-def _classes(targets: Any) -> Any:
-    """Return whole numbers as classes, and probabilities as they are."""
-    if targets is None:
-        raise ArgumentError(
-            "--loss cross_entropy: targets are needed, probabilities or classes as floating-point "
-            "numbers; arrays of integers are not read as data"
-        )
-    single = targets.ndim == 1 or targets.shape[1:] == (1,)
-    if single and np.array_equal(targets, np.rint(targets)):
-        return targets.reshape(-1).astype(np.int64)
-    return targets
 
 
 def _toys(toys: list[Any], ax: Any) -> None:
@@ -171,7 +163,7 @@ def _drawn(
     if kind == "patches":
         if arguments.sites is not None or arguments.periodic:
             raise ArgumentError("patches are open squares: say their side, --covariance patches:16")
-        side = int(_value(number or str(_SIDE)))
+        side = _side(number)
         data = photograph_patches(samples, side, rng=rng)
         return data, Lattice((side, side)), f"{samples} patches of photographs, {side} x {side}"
     length = numbers(arguments.sites or _SITES, "--sites", int)
@@ -187,12 +179,21 @@ def _drawn(
         data = power_law_inputs(samples, length[0], exponent=alpha, mass2=0.01, rng=rng)
         return data, ring, f"{samples} rings, spectrum (0.01 + k^2)^(-{alpha:g}/2)"
     if kind == "white" and not number:
-        data = power_law_inputs(samples, length[0], exponent=0.0, rng=rng)
+        data = power_law_inputs(samples, length[0], exponent=0.0, mass2=1.0, rng=rng)
         return data, ring, f"{samples} rings of independent sites"
     raise ArgumentError(
         "--covariance: expected exponential:XI, power:ALPHA, white or patches:SIDE, got "
         f"{arguments.covariance!r}"
     )
+
+
+def _side(text: str) -> int:
+    try:
+        return int(text or _SIDE)
+    except ValueError:
+        raise ArgumentError(
+            f"--covariance: expected an integer after patches:, got {text!r}"
+        ) from None
 
 
 def _value(text: str) -> float:

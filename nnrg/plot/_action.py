@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nnrg.errors import ArgumentError
-from nnrg.plot._theory_panels import legend, look, new_axes, points
+from nnrg.plot._theory_panels import legend, look, new_axes, points, zero_line
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -111,7 +111,7 @@ def action_couplings(
     >>> ax = nnrg.plot.action_couplings(reconstruct_action({2: 1.0, 4: -0.1}), true={4: 0.1})
     """
     ax = new_axes(ax)
-    ax.axhline(0, color="0.6", lw=0.5, zorder=0)
+    zero_line(ax)
     frame = result.to_dataframe()
     legs = sorted({r for kind in result.kinds for r in result.legs(kind)})
     variance = float(np.mean(np.diag(result.cumulants.inverse.kernel)))

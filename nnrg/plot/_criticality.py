@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from nnrg.activation_functions import as_activation
 from nnrg.errors import AnalysisError, ArgumentError
-from nnrg.plot._theory_panels import legend, look, new_axes, plain_log, points
+from nnrg.plot._theory_panels import chosen, legend, look, new_axes, plain_log, points
 from nnrg.stats.estimate import Estimate
 from nnrg.theory.criticality.critical_line import CriticalLine
 from nnrg.theory.criticality.mean_field import MeanField
@@ -207,8 +207,7 @@ def depth_scales(
     >>> grid = [MeanField("tanh", w, b) for w in (0.8, 1.0, 1.2) for b in (0.1, 0.2)]
     >>> ax = nnrg.plot.depth_scales(grid, "xi_q")
     """
-    if quantity not in _QUANTITIES:
-        raise ArgumentError(f"quantity must be one of {', '.join(_QUANTITIES)}, got {quantity!r}")
+    quantity = chosen(quantity, _QUANTITIES)
     widths = sorted({m.sigma_w for m in fields})
     biases = sorted({m.sigma_b for m in fields})
     if min(len(widths), len(biases)) < 2 or len(fields) != len(widths) * len(biases):

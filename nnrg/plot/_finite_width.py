@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from nnrg.errors import ArgumentError
-from nnrg.plot._theory_panels import legend, look, new_axes, plain_log, points
+from nnrg.plot._theory_panels import chosen, legend, look, new_axes, plain_log, points, zero_line
 from nnrg.theory.loops.widths import WidthScan
 
 if TYPE_CHECKING:
@@ -62,14 +61,13 @@ def finite_width(scan: WidthScan, quantity: str = "variance", *, ax: Axes | None
     >>> from nnrg.theory.loops import width_scan
     >>> ax = nnrg.plot.finite_width(width_scan("relu", 2**0.5, 0, [50, 100], 10))
     """
-    if quantity not in _LABELS:
-        raise ArgumentError(f"quantity must be one of {', '.join(_LABELS)}, got {quantity!r}")
+    quantity = chosen(quantity, _LABELS)
     ax = new_axes(ax)
     if quantity in _POSITIVE:
         ax.set_xscale("log")
         ax.set_yscale("log")
     else:
-        ax.axhline(0, color="0.6", lw=0.5, zorder=0)
+        zero_line(ax)
     for i, (n, report) in enumerate(zip(scan.widths, scan.reports, strict=True)):
         expansion = report.expansion
         base = expansion.leading[quantity]
@@ -144,7 +142,7 @@ def width_scaling(result: WidthScaling, *, ax: Axes | None = None) -> Axes:
         ax.set_xscale("log")
         ax.set_yscale("log")
     else:
-        ax.axhline(0, color="0.6", lw=0.5, zorder=0)
+        zero_line(ax)
     ax.plot(x, sign * result.predicted, color="black", marker="", label="exact")
     name = "measured"
     if result.fit is not None:
@@ -186,7 +184,7 @@ def cluster_decomposition(result: ClusterTest, *, ax: Axes | None = None) -> Axe
     >>> ax = nnrg.plot.cluster_decomposition(cluster_test(CosNet(width=8), np.linspace(0, 6, 9)))
     """
     ax = new_axes(ax)
-    ax.axhline(0, color="0.6", lw=0.5, zorder=0)
+    zero_line(ax)
     ax.plot(result.separations, result.values, color="black", marker="", label="exact")
     points(
         ax, result.separations, result.measured, result.measured_errors, look(0),

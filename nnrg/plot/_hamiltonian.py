@@ -226,7 +226,10 @@ def conservation(
             shown = np.maximum(change, _FLOOR)
             ax.plot(time[1:], shown, color=colour, ls=line, lw=0.9, marker="", label=title)
     ax.set_xlabel("$t$")
-    ax.set_ylabel("largest relative change")
+    norms = all(isinstance(run, FieldHistory) for run in runs.values())
+    energies = not any(isinstance(run, FieldHistory) for run in runs.values())
+    what = r" of $|\psi|^2$" if norms else " of the energy" if energies else ""
+    ax.set_ylabel(f"largest relative change{what}")
     legend(ax, 2)
     return ax
 

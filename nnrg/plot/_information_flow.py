@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nnrg.errors import ArgumentError
-from nnrg.plot._theory_panels import legend, look, new_axes, plain_log, points
+from nnrg.plot._theory_panels import chosen, legend, look, new_axes, plain_log, points
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -56,8 +55,7 @@ def kernel_mode_flow(
     >>> flow = wilsonian_flow(gaussian_modes(np.arange(1, 501.0) ** -2), n_data=100, ridge=0.1)
     >>> ax = nnrg.plot.kernel_mode_flow(flow)
     """
-    if quantity not in _MODES:
-        raise ArgumentError(f"quantity must be one of {', '.join(_MODES)}, got {quantity!r}")
+    quantity = chosen(quantity, _MODES)
     ax = new_axes(ax)
     ax.set_xscale("log")
     kept = np.arange(1, flow.modes.n_modes + 1)
@@ -120,8 +118,7 @@ def sigma_flow(flow: SigmaFlow, quantity: str = "dimensionless", *, ax: Axes | N
     >>> flow = sigma_flow(CosNet(width=32), np.linspace(-1, 1, 5)[:, None], [1, 1.5, 2])
     >>> ax = nnrg.plot.sigma_flow(flow)
     """
-    if quantity not in _SIGMA:
-        raise ArgumentError(f"quantity must be one of {', '.join(_SIGMA)}, got {quantity!r}")
+    quantity = chosen(quantity, _SIGMA)
     ax = new_axes(ax)
     at = list(_SIGMA).index(quantity)
     predicted, error = flow.predicted[:, at], np.nan_to_num(flow.predicted_errors[:, at])

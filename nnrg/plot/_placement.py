@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from nnrg.errors import ArgumentError
 from nnrg.networks._label import label
-from nnrg.plot._theory_panels import legend, look, new_axes, points
+from nnrg.plot._theory_panels import chosen, legend, look, new_axes, points, zero_line
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -60,15 +59,14 @@ def block_flow(flow: BlockFlow, quantity: str = "variance", *, ax: Axes | None =
     >>> field = nnrg.SynapticField(weights, nnrg.Lattice(64))
     >>> ax = nnrg.plot.block_flow(block_flow(field))
     """
-    if quantity not in _BLOCK:
-        raise ArgumentError(f"quantity must be one of {', '.join(_BLOCK)}, got {quantity!r}")
+    quantity = chosen(quantity, _BLOCK)
     ax = new_axes(ax)
     ax.set_xscale("log", base=2)
     if quantity == "variance":
         ax.set_yscale("log")
         theory, sigmas = flow.theory_variance, flow.sigmas
     else:
-        ax.axhline(0, color="0.6", lw=0.5, zorder=0)
+        zero_line(ax)
         theory, sigmas = flow.theory_ratio, flow.ratio_sigmas
     values, errors = getattr(flow, quantity), getattr(flow, f"{quantity}_error")
     ax.plot(flow.scales, theory, color="black", ls="--", marker="", label="independent weights")
@@ -122,8 +120,7 @@ def signal_flow(flow: SignalFlow, quantity: str = "q", *, ax: Axes | None = None
     >>> layers = [(rng.normal(0, 0.1, (100, 100)), None) for _ in range(3)]
     >>> ax = nnrg.plot.signal_flow(signal_flow(layers, "tanh", draws=16, rng=2))
     """
-    if quantity not in _DEPTH:
-        raise ArgumentError(f"quantity must be one of {', '.join(_DEPTH)}, got {quantity!r}")
+    quantity = chosen(quantity, _DEPTH)
     ax = new_axes(ax)
     layers = np.arange(1, len(flow.names) + 1, dtype=np.float64)
     values, theory = getattr(flow, quantity), getattr(flow, f"{quantity}_theory")

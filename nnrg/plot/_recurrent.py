@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nnrg.errors import ArgumentError
-from nnrg.plot._theory_panels import legend, look, new_axes, points
+from nnrg.plot._theory_panels import legend, look, new_axes, points, zero_line
 from nnrg.theory.recurrent.comparison import RecurrentComparison
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def lyapunov_exponent(
     if not theory and not measured:
         raise ArgumentError("no exponent to draw; give what rnn_dmft returns at several gains")
     ax = new_axes(ax)
-    ax.axhline(0, color="0.6", lw=0.5, zorder=0)
+    zero_line(ax)
     if theory:
         rows = sorted((m.sigma_w, m.lyapunov.value) for m in theory)
         mark = "." if len(rows) < _FEW_GAINS else ""

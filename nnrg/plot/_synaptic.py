@@ -73,10 +73,14 @@ def training_modes(modes: TrainingModes, *, ax: Axes | None = None) -> Axes:
             times[::stride], modes.fields[::stride, i] / size[i], ls="", ms=3, mfc="white",
             label=rf"$m^2/H^2={modes.weights.invariant[i]:.3g}$", **seen,
         )  # fmt: skip
+    for name, line, lw in (("continuous time", "-", 1), ("steps", (0, (3, 2)), 0.8)):
+        if name == "steps" and modes.continuum_deviation().max() <= 0.01:
+            continue
+        ax.plot([], [], color="black", marker="", ls=line, lw=lw, label=name)
     ax.axhline(0, color="0.6", lw=0.6, zorder=0)
     ax.set_xlabel(r"$Ht$")
     ax.set_ylabel(r"field $\phi/\max|\phi|$")
-    legend(ax, 2)
+    legend(ax, 3)
     return ax
 
 

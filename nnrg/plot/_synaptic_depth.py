@@ -111,7 +111,7 @@ def continuity_residual(
     ax.set_ylim(0.2 * _ROUNDING, 4 * max(_ASKED, *worst))
     ax.set_xlabel("step of training")
     ax.set_ylabel("residual of continuity")
-    legend(ax, 3)
+    legend(ax, 2)
     return ax
 
 
@@ -137,6 +137,8 @@ def depth_flow(flow: DepthFlow, *, ax: Axes | None = None) -> Axes:
     >>> net = FeedForward.of([0.8 * np.eye(3)] * 4)
     >>> ax = nnrg.plot.depth_flow(coarse_grain_depth(net, np.eye(3)))
     """
+    from matplotlib.ticker import LogLocator, NullLocator
+
     ax = new_axes(ax)
     b = np.array(flow.scales, dtype=np.float64)
     fine = np.geomspace(1, b[-1], 60) if len(b) > 1 else b
@@ -149,15 +151,21 @@ def depth_flow(flow: DepthFlow, *, ax: Axes | None = None) -> Axes:
         )
     ):
         seen = look(i)
-        ax.plot(fine, line, color=seen["color"], marker="", lw=0.9, ls=(0, (4, 2)))
+        dashed = {"color": seen["color"], "marker": "", "lw": 0.9, "ls": (0, (4, 2))}
+        ax.plot(fine, line, label=None if i else r"$g_1^b$, one layer repeated", **dashed)
         points(ax, b, found.values, found.errors(), seen, name=name)
     ax.plot(fine, np.ones_like(fine), color="0.5", marker="", lw=0.8, ls=":", label="fixed point")
     ax.plot(fine, fine, color="0.5", marker="", lw=0.8, ls=":")
     ax.set_xscale("log", base=2)
     ax.set_yscale("log")
     ax.set_xticks(b, [f"{x:g}" for x in b])
-    ax.minorticks_off()
+    ax.xaxis.set_minor_locator(NullLocator())
+    # Less than two decades have one or two ticks at powers of ten: the others need their numbers.
+    low, high = ax.get_ylim()
+    if high < 100 * low:
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.yaxis.set_major_formatter("{x:g}")
     ax.set_xlabel("block of $b$ layers")
     ax.set_ylabel("coupling of the chain")
-    legend(ax, 3)
+    legend(ax, 2)
     return ax

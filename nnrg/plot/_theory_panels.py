@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from nnrg._validate import shown
 from nnrg.errors import ArgumentError
 from nnrg.networks._label import label
 from nnrg.plot._figures import _letter
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["legend", "look", "new_axes", "page", "plain_log", "points"]
+__all__ = ["chosen", "legend", "look", "new_axes", "page", "plain_log", "points", "zero_line"]
 
 Array = npt.NDArray[np.float64]
 
@@ -70,6 +71,25 @@ def points(
         open_ |= known & np.asarray(doubtful, dtype=bool)
     ax.plot(x[open_], y[open_], **{**style_, "mfc": "white", "zorder": 3})
     return True
+
+
+def chosen(quantity: object, known: Iterable[str]) -> str:
+    """Return a quantity by name.
+
+    Raises
+    ------
+    ArgumentError
+        If there is no such quantity.
+    """
+    names = list(known)
+    if not isinstance(quantity, str) or quantity not in names:
+        raise ArgumentError(f"quantity must be one of {', '.join(names)}, got {shown(quantity)}")
+    return quantity
+
+
+def zero_line(ax: Axes) -> None:
+    """Draw where nothing is, thin and behind everything."""
+    ax.axhline(0, color="0.6", lw=0.5, zorder=0)
 
 
 def plain_log(ax: Axes) -> None:

@@ -243,13 +243,13 @@ def _activations(value: object, depth: int) -> tuple[Activation, ...]:
 
 
 def _deviations(name: str, value: object, layers: int) -> tuple[float, ...]:
-    rows = list(value) if _is_sequence(value) else [value] * layers  # type: ignore[call-overload]
-    if len(rows) != layers:
+    rows = list(value) if _is_sequence(value) else None  # type: ignore[call-overload]
+    if rows is not None and len(rows) != layers:
         raise ArgumentError(
             f"{name} has {len(rows)} entries for {layers} layers of weights (one more than hidden "
             "layers); give one, or one each"
         )
-    out = tuple(as_real(name, v) for v in rows)
+    out = tuple(as_real(name, v) for v in rows) if rows else (as_real(name, value),) * layers
     if min(out) < 0:
         raise ArgumentError(
             f"{name} is a standard deviation and must not be negative, got {min(out)}"

@@ -141,8 +141,12 @@ def directed_percolation(
     row without any active site is absorbing. At the critical p the density decays as
     :math:`t^{-\delta}` with :math:`\delta = \beta / \nu_\parallel = 0.159464(6)`; mean-field theory
     has 1 (H. Hinrichsen, Adv. Phys. 49 (2000) 815, doi:10.1080/00018730050198152). Perturbations
-    of convolutional networks in one dimension decay with depth in this class, of dense ones with
-    smooth activation functions as in mean-field theory (K. Tamai et al., arXiv:2307.02284).
+    of convolutional networks in one dimension are reported to decay with depth in this class, of
+    dense ones with smooth activation functions as in mean-field theory (K. Tamai et al.,
+    arXiv:2307.02284). Independent runs do not show it of networks of a few channels: positions
+    share their weights, and a small perturbation is multiplied by what fluctuates for all of them
+    alike, so that its mean over a longer ring fluctuates as much from network to network, where
+    that of percolation averages out. No exponent of such networks is given here.
 
     Examples
     --------

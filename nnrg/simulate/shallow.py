@@ -85,7 +85,7 @@ def one_hidden_layer(
     ((10000, 2), 0.5)
     """
     points = as_inputs(inputs)
-    count = as_count("n_networks", n_networks)
+    count = as_count("n_networks", n_networks, 1, 1 << 31)
     out = np.empty((count, len(points)))
 
     def fill(start: int, stop: int, seed: np.random.SeedSequence) -> None:
@@ -136,7 +136,7 @@ def one_hidden_layer_neurons(
     (100, 4, 2)
     """
     points = as_inputs(inputs)
-    count = as_count("n_networks", n_networks)
+    count = as_count("n_networks", n_networks, 1, 1 << 31)
     out = np.empty((count, architecture.width, len(points)))
 
     def fill(start: int, stop: int, seed: np.random.SeedSequence) -> None:

@@ -8,7 +8,7 @@ import pytest
 import nnrg
 from nnrg import cli
 
-COMMANDS = ["inspect", "flow", "plot", "completion"]
+COMMANDS = ["inspect", "flow", "plot", "compare", "theory", "train", "completion"]
 HEAVY = [
     "numpy",
     "numba",

@@ -7,6 +7,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from nnrg import cli
+from nnrg.simulate.training import HeavyBall, Recording, RecurrentNet, train
 
 FILES = {
     f"hamiltonian{added}.{ending}"
@@ -119,3 +120,22 @@ def test_bad_input_is_one_line(words, said, model, capsys):
     assert hamiltonian(*words) in (2, 3, 4, 5)
     printed = capsys.readouterr()
     assert printed.out == "" and said in printed.err and len(printed.err.splitlines()) == 1
+
+
+def test_a_recorded_training_is_read_at_its_end(capsys, tmp_path):
+    """The matrix of each start is that of the last recorded step, not a tensor of frames."""
+    path = tmp_path / "run.safetensors"
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=(20, 3, 1))
+    made = train(
+        RecurrentNet(1, 24, length=3), (x, x.sum(axis=(1, 2))), optimiser=HeavyBall(0.05, 0.9),
+        steps=5, record=Recording(1, path=path), n_seeds=2, rng=3,
+    )  # fmt: skip
+    w = made.weights["rnn.weight_hh_l0"][1, -1]
+    w = w - w.mean()
+    body = run(capsys, path, "--network", 1, "--draws", 4, "--seed", 1)
+    row = next(r for r in body["rows"] if r["quantity"] == "symmetric" and r["scale"] == 1)
+    assert row["value"] == pytest.approx(np.sum((w + w.T) ** 2) / 4 / np.sum(w**2))
+    assert body["network"] == "run.safetensors, start 1, step 5"
+    assert hamiltonian(path, "--network", 2) == 2
+    assert "--network: expected 0 to 1" in capsys.readouterr().err

@@ -8,7 +8,7 @@ from cli.test_theory import run, theory
 from safetensors.numpy import save_file
 
 from nnrg import cli
-from nnrg.simulate.training import MLP, Adam, HeavyBall, Recording, train
+from nnrg.simulate.training import MLP, Adam, ConvNet, HeavyBall, Recording, train
 
 
 @pytest.fixture(scope="module")
@@ -19,8 +19,15 @@ def recorded(tmp_path_factory):
     x, y = rng.normal(size=(30, 4)), rng.normal(size=(30, 1))
     save_file({"inputs": x, "targets": y}, folder / "data.safetensors")
     save_file({"inputs": x}, folder / "inputs.safetensors")
+    save_file({"inputs": x, "targets": y + 1}, folder / "other.safetensors")
     classes = (y[:, 0] > 0).astype(np.float64)
     save_file({"inputs": x, "targets": classes}, folder / "classes.safetensors")
+    whole = classes.astype(np.int64)
+    save_file({"inputs": x, "targets": whole}, folder / "integers.safetensors")
+    train(
+        ConvNet((4,), (1, 2), 2), (x[:, None], whole), optimiser=HeavyBall(0.02, 0.9), steps=10,
+        record=Recording(1, path=folder / "softmax.safetensors"), loss="cross_entropy", rng=2,
+    )  # fmt: skip
     for name, optimiser in (("ball", HeavyBall(0.02, 0.9)), ("adam", Adam(0.01))):
         made = Recording(1, path=folder / f"{name}.safetensors")
         train(MLP((4, 5, 1)), (x, y), optimiser=optimiser, steps=40, record=made, n_seeds=2, rng=2)
@@ -100,19 +107,53 @@ def test_data_of_a_file(recorded, capsys):
     assert "30 samples" in body["data"]
 
 
-def test_classes_of_a_file(recorded, capsys):
+@pytest.mark.parametrize("targets", ["classes", "integers"])
+def test_classes_of_a_file(targets, recorded, capsys):
     """Softmax of two classes at zero weights: V_2 = <x x> / 4, along one output."""
-    words = ["--data", recorded / "classes.safetensors", "--loss", "cross_entropy", "--reach", 1]
+    words = ["--data", recorded / f"{targets}.safetensors", "--loss", "cross_entropy", "--reach", 1]
     body = run(capsys, "synaptic", *words)
     x = np.random.default_rng(1).normal(size=(30, 4))
     middle = next(row for row in body["expansions"][0]["rows"] if row["u0"] == 0)
     assert middle["kernel"] == pytest.approx((x**2).mean() / 4)
 
 
+def test_a_record_of_a_softmax_on_a_lattice_is_read_with_flat_data_and_classes(recorded, capsys):
+    words = ["--record", recorded / "softmax.safetensors", "--data"]
+    for name in ("classes", "integers"):
+        body = run(capsys, "synaptic", *words, recorded / f"{name}.safetensors")
+        assert max(body["action"]["stationarity"]) < 1e-10
+
+
+def test_white_data_are_independent(capsys):
+    """<x_i x_j> = delta_ij with the mode k = 0 like any other: k_0 = 1, no stiffness."""
+    words = ["--covariance", "white", "--sites", 4, "--samples", 4000, "--seed", 1]
+    body = run(capsys, "synaptic", *words)
+    plain = body["expansions"][0]
+    # False alarms at 4 errors: 6e-5 each, the seed is fixed.
+    assert abs(plain["mass2"]["value"] - 1) < 4 * plain["mass2"]["error"]
+    assert abs(plain["stiffness"][0]["value"]) < 4 * plain["stiffness"][0]["error"] < 0.2
+
+
+def test_what_does_not_exist_is_left_out_and_assumptions_are_said(recorded, capsys):
+    body = run(capsys, "synaptic", "--optimiser", "heavy-ball", "--momentum", 0)
+    assert [one["discretisation"] for one in body["friction"]] == ["backward", "symmetric"]
+    body = run(capsys, "synaptic", "--data", recorded / "inputs.safetensors")
+    assert "no targets: y = 0" in body["vertices"]["assumptions"]
+    body = run(capsys, "synaptic", "--covariance", "white", "--sites", 5, "--samples", 50)
+    assert [one["staggered"] for one in body["expansions"]] == [False]
+
+
 @pytest.mark.parametrize(
     ("words", "match"),
     [
         ([], "nothing to read"),
+        (
+            ["--record", "{}/ball.safetensors", "--data", "{}/other.safetensors"],
+            "targets must be those of the record",
+        ),
+        (["--optimiser", "heavy-ball", "--schedule", "exponential", "--steps", "0"], "--steps"),
+        (["--covariance", "white", "--sites", "5", "--staggered"], "even length"),
+        (["--covariance", "patches:2.5"], "an integer after patches:"),
         (["--network", "1"], "of --record"),
         (["--record", "{}/none.safetensors"], "cannot read"),
         (["--record", "{}/data.safetensors"], "no record of training"),

@@ -18,6 +18,7 @@ from nnrg.simulate.training import (
     largest_curvature,
     open_record,
     perceptron,
+    power_law_inputs,
     train,
 )
 
@@ -74,12 +75,21 @@ def test_everything_is_written_and_is_the_record_of_the_library(tmp_path, capsys
     [
         (("--model", "perceptron", "--samples", "9", "--outputs", "2"), (2, 32), "HeavyBall"),
         (
-            ("--data", "power-law", "--exponent", "2", "--sites", "8", "--optimiser", "adam"),
+            ("--covariance", "power:2", "--sites", "8", "--optimiser", "adam"),
             (32, 8),
             "Adam",
         ),
         (
-            ("--model", "conv", "--data", "photographs", "--widths", "2,3", "--optimiser", "gd"),
+            (
+                "--model",
+                "conv",
+                "--covariance",
+                "patches:8",
+                "--widths",
+                "2,3",
+                "--optimiser",
+                "gradient-descent",
+            ),
             (2, 1, 3, 3),
             "GradientDescent",
         ),
@@ -185,20 +195,30 @@ def test_divergence_is_told_and_the_record_kept(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [
-        (("--data", "nosuch.npz"), 3, "no such file; --data takes a file, or one of exponential"),
+        (("--data", "nosuch.npz"), 3, "no such file; --covariance draws data"),
         (("--data", "{data}", "--samples", "4"), 2, "--samples is of data drawn here"),
-        (("--data", "{other}"), 2, "no array called inputs; there are: weights"),
+        (("--data", "{other}"), 2, "no array called inputs; there are weights"),
         (("--sites", "8xx"), 2, "--sites: expected a length such as 32, or 8x8"),
         (("--sites", "4x4"), 2, "live on a ring: give --sites 16"),
-        (("--data", "photographs", "--sites", "8x4"), 2, "photographs are cut into squares"),
-        (("--exponent", "2"), 2, "--exponent is of --data power-law"),
-        (("--correlation-length", "-1"), 2, "correlation_length must be positive"),
+        (("--covariance", "patches:8", "--sites", "8x4"), 2, "8x8 sites; leave --sites out"),
+        (("--covariance", "patches:a"), 2, "an integer after the colon, got 'patches:a'"),
+        (("--covariance", "power"), 2, "expected exponential:XI, power:A, white or patches:N"),
+        (("--covariance", "exponential:-1"), 2, "correlation_length must be positive"),
         (("--model", "perceptron", "--widths", "3"), 2, "--widths is of --model mlp or conv"),
         (("--model", "recurrent", "--widths", "3,4"), 2, "of a recurrent net is one number"),
         (("--model", "conv", "--data", "{data}", "--sites", "5"), 2, "do not fill 5 sites"),
         (("--model", "recurrent", "--data", "{images}"), 2, "must have shape (P, times, n)"),
         (("--widths", "a"), 2, "--widths: expected numbers by commas"),
-        (("--optimiser", "gd", "--momentum", "0.9"), 2, "--momentum is of heavy-ball"),
+        (
+            ("--optimiser", "gradient-descent", "--momentum", "0.9"),
+            2,
+            "--momentum is of heavy-ball",
+        ),
+        (("--model", "perceptron", "--sigma-b", "1"), 2, "--sigma-b is of --model mlp or conv"),
+        (("--no-bias", "--sigma-b", "1"), 2, "drop one of them"),
+        (("--data", "{uneven}"), 2, "targets must have one row an input, 3, got shape (2,)"),
+        (("--model", "perceptron", "-a", "relu"), 2, "--activation is of --model mlp or conv"),
+        (("--data", "{data}", "--sites", "4"), 2, "are for --model conv alone"),
         (("--momentum", "1"), 2, "momentum must be at least 0 and below 1"),
         (("--schedule", "step:0.5"), 2, "--schedule: expected cosine"),
         (("--learning-rate", "nan"), 2, "learning_rate must be a finite real number"),
@@ -212,18 +232,27 @@ def test_divergence_is_told_and_the_record_kept(tmp_path, capsys):
     ],
 )
 def test_bad_words_are_named(words, code, says, tmp_path, capsys):
-    files = {name: tmp_path / f"{name}.safetensors" for name in ("data", "other", "images")}
+    files = {
+        name: tmp_path / f"{name}.safetensors" for name in ("data", "other", "images", "uneven")
+    }
     save_file({"inputs": np.ones((3, 4)), "targets": np.ones((3, 1))}, files["data"])
     save_file({"inputs": np.ones((3, 1, 4, 4)), "targets": np.ones((3, 1))}, files["images"])
+    save_file({"inputs": np.ones((3, 4)), "targets": np.ones(2)}, files["uneven"])
     save_file({"weights": np.ones((3, 4))}, files["other"])
     words = [word.format(**files) for word in words]
     found, line = refused(capsys, "-o", tmp_path / "out", *words)
     assert found == code and says in line
 
 
-def test_exponential_inputs_of_the_command_are_those_of_the_library(tmp_path):
-    words = ("--sites", "8", "--correlation-length", "2", "--steps", "1", "--samples", "4")
-    assert run("-o", tmp_path, *words) == 0
+@pytest.mark.parametrize(
+    ("kind", "covariance"),
+    [
+        ("exponential:2", exponential_inputs(1, 8, correlation_length=2.0).covariance),
+        ("power:1.5", power_law_inputs(1, 8, exponent=1.5).covariance),
+        ("white", np.eye(8)),
+    ],
+)
+def test_inputs_that_are_drawn(kind, covariance, tmp_path):
+    assert run("-o", tmp_path, "--covariance", kind, "--sites", 8, "--steps", 1) == 0
     found = load_file(tmp_path / "data.safetensors")["covariance"]
-    known = exponential_inputs(1, 8, correlation_length=2.0).covariance
-    np.testing.assert_array_equal(found, known)
+    np.testing.assert_allclose(found, covariance, rtol=0, atol=1e-15)

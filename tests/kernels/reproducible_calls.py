@@ -23,6 +23,7 @@ from nnrg_kernels.graph_schwinger_dyson import GraphTerm, Neighbours, accumulate
 from nnrg_kernels.ising import flip_clusters, heat_bath
 from nnrg_kernels.klein_gordon import advance
 from nnrg_kernels.lanczos import Lanczos
+from nnrg_kernels.lane_layers import backward_layer, forward_layer
 from nnrg_kernels.layer_law import member_normals, propagate
 from nnrg_kernels.metropolis import merge_colours, split_colours, sweep
 from nnrg_kernels.pyramid import PyramidStream, pyramid
@@ -255,10 +256,28 @@ def networks(rng):
         yield f"propagate {code} {k} {carry} {short}", [metrics, outputs]
 
 
+def layers(rng):
+    for seeds, width in ((1, 1), (11, 8)):
+        blocks, lanes = -(-seeds // width), (0,) * width
+        size = -(-5 * 7 * width // 64) * 64
+        w, b = rng.normal(size=(seeds, 65)), rng.normal(size=(seeds, 5))
+        x = rng.normal(size=(1, 13 * 7 * width))
+        sw, sb = np.zeros((blocks, 65 * width)), np.zeros((blocks, 5 * width))
+        z, d = np.zeros((blocks, size)), rng.normal(size=(blocks, size))
+        forward_layer(lanes, w, b, x, 7, 3, (0.0, 1.0), sw, sb, z, z)
+        back, rooms = (
+            np.zeros((blocks, 13 * 7 * width)),
+            (np.zeros(65 * width), np.zeros(5 * width)),
+        )
+        constants = np.repeat([0.0, 1.0], width)
+        backward_layer(lanes, sw, x, 7, 3, (0.0, 1.0), z, d, constants, *rooms, w, b, back)
+        yield f"layer {seeds}", [z, d, w, b, back]
+
+
 def main(path):
     rng = np.random.default_rng(5)
     found = {}
-    for calls in (pyramids, actions, graphs, lattices, networks):
+    for calls in (pyramids, actions, graphs, lattices, networks, layers):
         for name, result in calls(rng):
             for i, array in enumerate(everything(result)):
                 found[f"{name} [{i}]"] = np.frombuffer(array.tobytes(), np.uint8)

@@ -255,6 +255,29 @@ def test_metrics_of_a_linear_ring_diffuse():
     assert found.metric(3).value == pytest.approx(1.0, abs=5 * found.metric(3).error)
 
 
+def test_perturbations_of_convolutional_networks_are_not_local_as_in_percolation():
+    """Relative variance of the mean over a ring eight times as long: 0.79(2) of it, and 0.13(3).
+
+    Shared weights move all positions together; noise at single sites leaves an eighth. Five and ten
+    standard deviations of repeated runs from the bounds.
+    """
+
+    def of_networks(positions):
+        net = ConvolutionalNetwork("tanh", 1.6, 0.3, positions=positions, width=8, depth=32)
+        inputs = np.random.default_rng([0, positions]).normal(size=(2, 8, positions))
+        found = random_networks(net, inputs, 400, method="weights", keep="metrics", rng=0)
+        k = found.metric_samples[:, -1]
+        apart = 1 - 2 * k[:, 1] / (k[:, 0] + k[:, 2])
+        return apart.var() / apart.mean() ** 2
+
+    def of_percolation(sites):
+        density = directed_percolation(sites, 400, [32], rng=0).density
+        return float((density.errors() / density.values)[0]) ** 2
+
+    assert of_networks(128) / of_networks(16) > 0.5
+    assert of_percolation(128) / of_percolation(16) < 0.3
+
+
 @pytest.mark.slow
 def test_percolation_decays_with_the_known_exponent(checked):
     """delta = 0.159464(6) from t = 64 to 4096; within 4 errors, false-alarm rate 6e-5."""

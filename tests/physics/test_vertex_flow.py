@@ -4,7 +4,7 @@ Statistical tests: numbers within 4 or 4.5 errors of their jackknife, seeds fixe
 one run in about a thousand would fail.
 """
 
-from itertools import permutations
+from itertools import permutations, product
 from math import factorial
 
 import numpy as np
@@ -23,6 +23,7 @@ from nnrg.simulate.training import (
     train,
 )
 from nnrg.theory.synaptic._elimination import block_modes, eliminate, inverse_kernel
+from nnrg.theory.synaptic._label_noise import beyond_quadratic
 from nnrg.theory.synaptic._tree import loop_couplings, series_powers, tree_couplings
 from nnrg.theory.synaptic.coarse_graining import coarse_grain_vertices
 from nnrg.theory.synaptic.perceptron import perceptron_vertices
@@ -102,7 +103,7 @@ def test_vertices_of_white_and_of_correlated_data(checked):
     """Gaussian inputs, tanh at zero: V_4 = -8 <X^4>, V_6 = 136 <X^6>; V_4(I, I, J, J) beside it."""
     ring = Lattice(8, periodic=True)
     for name, length in (("white", 1e-2), ("exponential", 2.0)):
-        data = exponential_inputs(5000, 8, correlation_length=length, rng=2)
+        data = exponential_inputs(2000, 8, correlation_length=length, rng=2)
         vertices = perceptron_vertices(data.inputs, order=6, sites=ring)
         for one in coarse_grain_vertices(vertices, levels=2).scales:
             modes = block_modes(ring, one.scale)
@@ -139,6 +140,30 @@ def test_uniform_vertices_are_those_of_one_mode():
             np.testing.assert_allclose(
                 one.higher.uniform.values, one.higher.uniform_projected.values, rtol=1e-9
             )
+
+
+def test_rate_of_the_tail_of_exponential_data(checked):
+    """exp(-r / xi): b / xi for blocks projected; eliminated, arcosh(1 + b (cosh(1 / xi) - 1)).
+
+    The inverse kernel couples neighbours alone, and so does that of blocks, of b times the mass.
+    """
+    xi, ring = 4.0, Lattice(128, periodic=True)
+    data = exponential_inputs(4000, 128, correlation_length=xi, rng=22)
+    exact = inverse_kernel(data.covariance)
+    flow = coarse_grain_vertices(linear(data.inputs, sites=ring), levels=3, reach=32)
+    frame = flow.to_dataframe().set_index(["scale", "scheme"])
+    for b in (1, 2, 4):
+        known = {"projected": b / xi, "eliminated": np.arccosh(1 + b * (np.cosh(1 / xi) - 1))}
+        kernel = eliminate(exact, block_modes(ring, b)).kernel[0]
+        ratio = float(np.log(kernel[2] / kernel[3]))
+        checked(
+            FLOW, f"rate of the eliminated kernel, b = {b}", known["eliminated"], ratio, rtol=1e-5
+        )
+        for scheme, rate in known.items():
+            row = frame.loc[b, scheme]
+            assert row["tail"] == "exponential"
+            quantity = f"rate of the tail in blocks, {scheme}, b = {b}"
+            checked(FLOW, quantity, rate, row["rate"], row["rate_error"], within=4.5)
 
 
 # The law of trained weights.
@@ -232,6 +257,61 @@ def test_independent_mini_batches_make_a_white_field():
     assert law.flags == ()
 
 
+def test_vertices_in_the_law_of_noisy_labels(checked):
+    """Mean and covariance of the minimum of a tanh neuron: noise of four labels by quadrature."""
+    rng = np.random.default_rng(18)
+    x, exact = rng.normal(size=(4, 2)), np.array([0.4, -0.7])
+    clean = np.tanh(x @ exact)
+    vertices = perceptron_vertices(x, clean, weights=exact, order=4)
+    kernel = vertices.kernel()
+    shift, more = beyond_quadratic(x, vertices.factors[:, :, 0], kernel)
+    nodes, weights = np.polynomial.hermite_e.hermegauss(7)
+    noise = np.array(list(product(nodes, repeat=4)))
+    chance = np.array(list(product(weights / weights.sum(), repeat=4))).prod(axis=1)
+
+    def moments(sigma):
+        w = np.tile(exact, (len(noise), 1))
+        for _ in range(12):
+            f = np.tanh(w @ x.T)
+            slope, rest = 1 - f**2, f - clean - sigma * noise
+            gradient = (rest * slope) @ x / 4
+            curvature = np.einsum("ga,ai,aj->gij", slope**2 - 2 * rest * f * slope, x, x) / 4
+            w = w - np.linalg.solve(curvature, gradient[:, :, None])[:, :, 0]
+        mean = chance @ w
+        covariance = (w - mean).T @ ((w - mean) * chance[:, None])
+        first = sigma**2 / 4 * np.linalg.inv(kernel)
+        return np.append((mean - exact) / sigma**2, ((covariance - first) / sigma**4).ravel())
+
+    # The next order is that of sigma^2.
+    found = (4 * moments(0.005) - moments(0.01)) / 3
+    expected = np.append(shift, more.ravel())
+    np.testing.assert_allclose(found, expected, rtol=1e-3)
+    checked(LAW, "shift of a weight by V_3", expected[0], found[0], rtol=1e-3)
+    checked(LAW, "variance of a weight by V_3 and V_4", expected[2], found[2], rtol=1e-3)
+
+
+def test_trained_neurons_that_are_not_linear_know_of_v3_and_v4():
+    """Noise of labels so large that the quadratic action is not enough, nor too much."""
+    data = exponential_inputs(128, 16, correlation_length=2.0, rng=19)
+    rng = np.random.default_rng(20)
+    exact = rng.normal(size=16)
+    exact /= (data.inputs @ exact).std()
+    clean = np.tanh(data.inputs @ exact)
+    labels = clean[:, None] + 0.4 * rng.normal(size=(128, 800))
+    optimiser, steps = HeavyBall(0.2, 0.9), 500
+    made = train(
+        perceptron(16, 800, "tanh"), (data.inputs, labels), optimiser=optimiser, steps=steps,
+        initial={WEIGHT: np.tile(exact, (800, 1))}, rng=21, record=[0, steps],
+    )  # fmt: skip
+    after = made.weights[WEIGHT][0, -1]
+    agrees = {}
+    for order in (2, 4):
+        vertices = perceptron_vertices(data.inputs, clean, weights=exact, order=order)
+        law = training_law(vertices, optimiser=optimiser, steps=steps, label_noise=0.4)
+        agrees[order] = compare_kernel_flow(law, after, levels=2).agrees
+    assert agrees == {2: False, 4: True}
+
+
 def test_kernel_of_a_law_is_eliminated_exactly(checked):
     """Long after, with noisy labels: the eliminated kernel of the data times P / sigma^2."""
     rng = np.random.default_rng(8)
@@ -259,24 +339,24 @@ def ring_law():
 
 
 def test_predicted_flow_is_exact_to_sampling_errors(ring_law, checked):
-    """Pulls of 100 ensembles drawn from the law: mean zero, deviation one, p uniform.
+    """Pulls of 60 ensembles drawn from the law: mean zero, deviation one, p uniform.
 
-    30 % are four errors of the deviation of 100 numbers; 0.4 are four errors of a mean; the mean of
-    100 uniform numbers has the error 0.029.
+    0.37 are four errors of the deviation of 60 numbers, 0.52 of their mean; the mean of 60 uniform
+    numbers has the error 0.037.
     """
     rng, root = np.random.default_rng(10), np.linalg.cholesky(ring_law.covariance)
     pulls, joint, fourth = [], [], []
-    for _ in range(100):
+    for _ in range(60):
         found = compare_kernel_flow(ring_law, rng.normal(size=(200, 16)) @ root.T)
         pulls.append(found.deviations().ravel())
         joint.append(found.joint()[2])
         fourth.append(found.fourth.values / found.fourth.errors())
     for name, z in (("K(r)", np.array(pulls)), ("kappa_4", np.array(fourth))):
-        assert np.abs(z.mean(axis=0)).max() < 0.45
-        np.testing.assert_allclose(z.std(axis=0), 1, atol=0.3)
+        assert np.abs(z.mean(axis=0)).max() < 0.52
+        np.testing.assert_allclose(z.std(axis=0), 1, atol=0.37)
         spread = float(np.sqrt((z**2).mean()))
-        checked(LAW, f"root of the mean square of the pulls of {name}", 1.0, spread, 0.05)
-    checked(LAW, "mean of the chances of all K(r) together", 0.5, np.mean(joint), 0.029)
+        checked(LAW, f"root of the mean square of the pulls of {name}", 1.0, spread, 0.06)
+    checked(LAW, "mean of the chances of all K(r) together", 0.5, np.mean(joint), 0.037)
 
 
 def test_trained_weights_flow_as_the_law_says(checked):

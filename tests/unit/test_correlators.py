@@ -592,3 +592,20 @@ def test_no_shift_is_no_change():
     )
     assert found.sigmas()[0] == found.formula_sigmas()[0] == 0
     assert found.measured_errors[1] > 0
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: cluster_test("Cos-net", [0.0, 1.0]),
+        lambda: translation_test(None, [0.0] * 4, [1.0]),
+        lambda: width_scaling([], [0.0] * 4, [4, 8]),
+        lambda: measured_correlators(np.ones((100, 1)), architecture="Cos-net", inputs=[0.0]),
+        lambda: width_scaling(CosNet(width=8), [0.0] * 4, 8),
+        lambda: cluster_test(CosNet(width=8), [0.0, 1.0], samples="abc"),
+        lambda: cluster_test(CosNet(width=8), [0.0, 1.0], n_networks=10**30),
+    ],
+)
+def test_what_is_no_network_or_sample_is_named(call):
+    with pytest.raises(ArgumentError):
+        call()

@@ -372,3 +372,13 @@ def test_a_function_that_grows_fast_is_answered_soon():
     assert "q grows" in field.divergence
     assert "chaotic" in str(field)
     assert process_time() - start < 2  # 0.5 where derivatives that nothing needs are left out
+
+
+def test_grids_and_kinds_that_are_none_are_named():
+    with pytest.raises(ArgumentError, match="at most 1e"):
+        critical_line("tanh", sigma_b=[1e300])
+    for grid in ("abc", 1j, [1e300]):
+        with pytest.raises(ArgumentError, match="sigma_w"):
+            uniformity_line("tanh", sigma_w=grid)
+    with pytest.raises(ArgumentError, match="kind"):
+        MeanField("tanh", 1.2, 0.1).lyapunov(np.zeros(3))

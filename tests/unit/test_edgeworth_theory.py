@@ -541,3 +541,30 @@ def test_compared_actions_have_the_errors_of_what_is_compared():
     assert found.action(fields)[1][1] == 0
     np.testing.assert_allclose(compared.errors[1], 2 * compared.errors[0], rtol=1e-9)
     assert abs(compared.reconstructed[1] - compared.true[1]) < 5 * compared.errors[1]  # 6e-7
+
+
+@pytest.mark.parametrize(
+    ("call", "error"),
+    [
+        (lambda: reconstruct_action(1e200 * np.linspace(-1, 1, 200)), AnalysisError),
+        (lambda: reconstruct_action(np.full(200, 1j)), ArgumentError),
+        (lambda: reconstruct_action({"a": 1.0, 4: 2.0}), ArgumentError),
+        (lambda: reconstruct_action({2: "x", 4: 0.1}), ArgumentError),
+        (lambda: reconstruct_action({2: 1.0, 4: 0.1}).local("a"), ArgumentError),
+        (lambda: reconstruct_action({2: 1.0, 4: 0.1}).action("a"), ArgumentError),
+        (lambda: reconstruct_action({2: 1.0, 4: 0.1}).action([np.nan]), NonFiniteError),
+        (lambda: reconstruct_action({2: 1.0, 4: 0.1}).compare("a", [1.0, 2.0]), ArgumentError),
+        (lambda: feynman(4, 2, kind=["loop"]), ArgumentError),
+        (lambda: regularised_inverse("a"), ArgumentError),
+        (lambda: locality_residual(np.eye(2), "a"), ArgumentError),
+        (lambda: locality_residual(np.eye(2), np.ones((2,) * 4), errors=np.ones(5)), ArgumentError),
+        (
+            lambda: locality_residual(np.eye(2), np.ones((2,) * 4), errors=-np.ones((2,) * 4)),
+            ArgumentError,
+        ),
+    ],
+)
+def test_what_is_no_number_of_the_right_shape_is_named(call, error):
+    with pytest.raises(error) as raised:
+        call()
+    assert "\n" not in str(raised.value)

@@ -293,3 +293,14 @@ def test_what_cannot_be_had_is_refused(call, words):
     with pytest.raises(AnalysisError, match=words) as caught:
         call()
     assert "\n" not in str(caught.value)
+
+
+def test_depths_and_scales_beyond_the_expansion_are_named():
+    with pytest.raises(ArgumentError, match="from 1 to 16384"):
+        finite_width("tanh", 1.2, 0.1, 100, 1 << 20)
+    with pytest.raises(ArgumentError, match="at most 1e"):
+        finite_width("tanh", 1e300, 0.1, 100, 3)
+    with pytest.raises(ArgumentError, match="at most 1e"):
+        two_input_finite_width("erf", 1e300, 0.1, 100, 3, gram=[1.0, 0.5, 1.0])
+    with pytest.raises(ArgumentError, match="sequence"):
+        width_scan("relu", 1.2, 0.1, 16, 3)

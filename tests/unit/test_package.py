@@ -30,6 +30,7 @@ PARTS: dict[str, set[str]] = {
         "nnrg._flow_command",
         "nnrg._json",
         "nnrg._theory_command",
+        "nnrg._train_command",
         "nnrg.cli",
     },
     "pipeline": {

@@ -223,3 +223,23 @@ def test_large_networks_get_no_more_draws_than_were_asked_for(monkeypatch):
     layers = [(rng.normal(0, 0.1, (20, 20)), None) for _ in range(2)]
     assert signal_flow(layers, "tanh", draws=4, rng=1).draws == 4
     assert signal_flow(layers, "tanh", draws=40, rng=1).draws == 8
+
+
+@pytest.mark.parametrize(
+    ("call", "error"),
+    [
+        (lambda: layer_scales(np.full((3, 3), 1e200)), AnalysisError),
+        (lambda: layer_scales(np.full((3, 3), 1e-200)), AnalysisError),
+        (lambda: signal_flow("a", "tanh"), ArgumentError),
+        (lambda: signal_flow([np.ones((3, 3))], "tanh"), ArgumentError),
+        (lambda: signal_flow([(np.zeros((3, 3)), None)], "tanh"), AnalysisError),
+        (
+            lambda: place_network(nnrg.load({"a": np.eye(4)}), activation="tanh", names=5),
+            ArgumentError,
+        ),
+    ],
+)
+def test_what_is_no_layer_is_named(call, error):
+    with pytest.raises(error) as raised:
+        call()
+    assert "\n" not in str(raised.value)

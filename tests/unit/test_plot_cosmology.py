@@ -54,7 +54,7 @@ def panels(match):
         ("scan", "momentum", "aps"),
         ("scan", "second_order", "nature"),
         ("universe", "momentum", "aps"),
-        ("universe", "slow_roll", "nature"),
+        ("universe", "second_order", "nature"),
     ],
 )
 def test_no_text_overlaps_or_is_cut_off(name, match, style):

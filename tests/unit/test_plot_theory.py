@@ -385,3 +385,9 @@ def test_figures_of_flows_import_no_theory():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("quantity", ["none", ["xi_c"], None])
+def test_a_quantity_that_is_none_is_named(quantity):
+    with pytest.raises(ArgumentError, match="quantity must be one of"):
+        nnrg.plot.depth_scales([MeanField("tanh", 1.0, 0.1)], quantity)

@@ -312,3 +312,24 @@ def test_flags_and_remarks():
     rare = recurrent.shared_weight_growth(3, 10, 40, rng=1)
     assert rare.flag.startswith("from T =")
     assert rare.to_dataframe().feed_forward.eq(1).all()
+
+
+def test_a_correlation_that_lasts_too_long_is_named():
+    with pytest.raises(AnalysisError, match=r"within 8192 steps.*take rnn_dmft"):
+        recurrent.rnn_dmft_discrete("tanh", 1.5, decay=1e-3)
+
+
+def test_faint_noise_is_no_noise():
+    quiet, faint = (recurrent.rnn_dmft("tanh", 2.0, noise=d) for d in (0.0, 1e-12))
+    assert faint.flag == ""
+    np.testing.assert_allclose(faint.variance.value, quiet.variance.value, rtol=1e-9)
+    np.testing.assert_allclose(faint.lyapunov.value, quiet.lyapunov.value, rtol=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("sigma_w", 1e300), ("noise", 1e-300), ("noise", 1e300), ("decay", 1e-300)]
+)
+def test_numbers_beyond_double_precision_are_named(name, value):
+    for solve in (recurrent.rnn_dmft, recurrent.rnn_dmft_discrete):
+        with pytest.raises(ArgumentError, match=name):
+            solve("tanh", **{"sigma_w": 1.5, "decay": 0.5, name: value})

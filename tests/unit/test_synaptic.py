@@ -726,9 +726,27 @@ def test_records_of_other_training_are_refused(data):
         with pytest.raises(error, match=match) as caught:
             bad()
         assert "\n" not in str(caught.value)
-    other = synaptic.record_action(right, data[0] + 1, data[1])
-    assert "not those of the record" in other.flags[0] and other.relative_energy_residual > 1e-3
-    assert "not those" in str(other) and right.provenance == other.provenance["record"]
+
+
+def test_laws_of_motion_are_not_read_off_other_data(data):
+    """Of other inputs or targets every number would be wrong, and nothing would say so."""
+    x, y = data
+    right = made(data)
+    for read in (
+        synaptic.record_action,
+        synaptic.record_modes,
+        synaptic.record_continuity,
+        synaptic.record_sources,
+    ):
+        with pytest.raises(ArgumentError, match="inputs must be those of the record"):
+            read(right, x + 1, y)
+        with pytest.raises(ArgumentError, match="targets must be those of the record"):
+            read(right, x, y[::-1])
+    # The same numbers in another type are the same data.
+    single = x.astype(np.float32), y.astype(np.float32)
+    trained = made(single)
+    wide = [a.astype(np.float64) for a in single]
+    assert synaptic.record_action(trained, *wide).relative_energy_residual < 1e-10
 
 
 def test_layers_of_records(data):

@@ -1,10 +1,13 @@
 """Training of small networks: gradients, optimisers, records, files that were cut off."""
 
+import fcntl
+import json
 import os
 import signal
 import subprocess
 import sys
 import textwrap
+import time
 
 import numpy as np
 import pytest
@@ -268,7 +271,8 @@ def test_a_record_that_is_cut_off_goes_on_from_its_last_frame(tmp_path, share, b
     same(whole, open_record(path))
 
 
-def test_going_on_leaves_the_frames_that_are_there_alone(tmp_path):
+def test_going_on_leaves_the_frames_that_are_there_alone(tmp_path, monkeypatch):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "0")  # headers hold the time
     path = tmp_path / "run.safetensors"
     short_run(50, Recording(10, path=path))
     whole, file = path.read_bytes(), path.stat().st_ino
@@ -280,6 +284,26 @@ def test_going_on_leaves_the_frames_that_are_there_alone(tmp_path):
 def test_a_record_too_large_for_memory_is_named():
     with pytest.raises(ArgumentError, match="more than there is memory; record fewer steps"):
         _frames.room(1 << 60)
+
+
+def test_more_frames_than_a_header_lists_are_refused_before_the_run(tmp_path):
+    path = tmp_path / "run.safetensors"
+    start = time.monotonic()
+    with pytest.raises(ArgumentError, match="more than the header of a safetensors file can list"):
+        short_run(400_000, Recording(1, path=path, outputs=False))
+    assert not list(tmp_path.iterdir()) and time.monotonic() - start < 10
+
+
+def test_one_run_at_a_time_writes_to_a_file(tmp_path):
+    path = tmp_path / "run.safetensors"
+    short_run(record=Recording(10, path=path))
+    before = path.read_bytes()
+    with open(path, "rb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(SourceError, match="is being written by another run"):
+            short_run(60, Recording(10, path=path))
+    assert path.read_bytes() == before
+    assert short_run(60, Recording(10, path=path)).steps[-1] == 60
 
 
 def test_a_frame_of_which_a_byte_is_wrong_is_made_again(tmp_path):
@@ -384,6 +408,90 @@ def test_files_that_are_no_record(tmp_path):
             short_run(record=Recording(10, path=path))
     with pytest.raises(SourceError, match="cannot write"):
         short_run(record=Recording(10, path=tmp_path / "none" / "run.safetensors"))
+
+
+def entries(name, **changes):
+    """Change the entries of a tensor in a header, at all steps."""
+
+    def change(header):
+        for key in header:
+            if key.endswith(f"/{name}"):
+                header[key] = {**header[key], **changes}
+
+    return change
+
+
+def configured(**changes):
+    def change(header):
+        known = json.loads(header["__metadata__"]["nnrg.training"])
+        header["__metadata__"]["nnrg.training"] = json.dumps({**known, **changes})
+
+    return change
+
+
+def without(name):
+    def change(header):
+        for key in [key for key in header if name in key]:
+            del header[key]
+
+    return change
+
+
+def turned(header):
+    for key in sorted(header, reverse=True):
+        header[key] = header.pop(key)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        entries("weights/layers.0.weight", shape=[-8, 5]),
+        entries("weights/layers.0.weight", shape=[10**30]),
+        entries("weights/layers.0.weight", shape=[3, 8, 4]),
+        entries("weights/layers.0.weight", dtype="F32"),
+        entries("weights/layers.0.weight", dtype="I8"),
+        entries("losses", data_offsets=[0, 8]),
+        without("/losses"),
+        without("/checksum"),
+        without("/weights/"),
+        without("/"),
+        turned,
+        configured(flags=3),
+        configured(diverged={}),
+        configured(steps="a"),
+        configured(provenance="a"),
+        configured(optimiser=[1]),
+        configured(seed=["x"]),
+        configured(seed=[]),
+        lambda header: header.update(__metadata__={"nnrg.training": "[1]"}),
+    ],
+)
+def test_a_header_that_no_run_writes_is_refused_and_the_file_kept(change, tmp_path):
+    path = tmp_path / "run.safetensors"
+    short_run(record=Recording(10, path=path))
+    raw = path.read_bytes()
+    end = 8 + int.from_bytes(raw[:8], "little")
+    header = json.loads(raw[8:end])
+    change(header)
+    text = json.dumps(header).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + raw[end:])
+    before = path.read_bytes()
+    with pytest.raises(FormatError, match="no record of training, or is damaged"):
+        open_record(path)
+    with pytest.raises(FormatError, match="no record of training, or is damaged"):
+        short_run(record=Recording(10, path=path))
+    assert path.read_bytes() == before
+
+
+def test_weights_that_are_not_those_of_the_model_are_refused(tmp_path):
+    path = tmp_path / "run.safetensors"
+    model = json.dumps(short_run(record=Recording(10, path=path)).configuration["model"]).encode()
+    raw = path.read_bytes()
+    quoted = json.dumps(model.decode()).encode()[1:-1]
+    assert quoted in raw
+    path.write_bytes(raw.replace(quoted, quoted.replace(b"[5, 8, 2]", b"[5, 9, 2]")))
+    with pytest.raises(FormatError, match="holds other weights than those of its model"):
+        open_record(path)
 
 
 def test_an_interrupt_leaves_a_record(tmp_path):

@@ -177,6 +177,17 @@ def test_cancelling_batches_and_large_steps_are_flagged():
     assert "flag" in str(coarse)
 
 
+def test_batches_that_make_no_noise():
+    """All samples at once, or labels that are fitted from the start."""
+    options = {"optimiser": GradientDescent(0.1), "steps": 9}
+    y = np.random.default_rng(14).normal(size=100)
+    whole = training_law(linear(y=y), batch=100, sigma_w=1.0, **options)
+    plain = training_law(linear(y=y), sigma_w=1.0, **options)
+    np.testing.assert_array_equal(whole.covariance, plain.covariance)
+    still = training_law(linear(), batch=5, **options)
+    assert not still.covariance.any() and still.flags == ()
+
+
 def test_a_source_far_from_the_minimum_is_flagged():
     # Skewed inputs: V_3 of one sign, and labels that no weight near zero fits.
     x = np.random.default_rng(7).exponential(size=(200, 8))
@@ -218,6 +229,8 @@ def test_results_print_tabulate_and_tell_their_source():
     assert {"fields_sha256", "seed"} < set(found.provenance)
     again = compare_kernel_flow(flow, weights(), permutations=20, rng=4)
     np.testing.assert_array_equal(again.nulls["permuted"].values, found.nulls["permuted"].values)
+    assert "nothing fitted" in str(compare_kernel_flow(law(), weights()))
+    assert "temperature 0.01 given" in str(compare_kernel_flow(flow, weights(), temperature=0.01))
     assert law().provenance["optimiser"]["momentum"] == 0.8
     assert law().relaxed == 1.0 and "100% of the modes relaxed" in str(law())
     modes = law().to_dataframe()
@@ -324,12 +337,12 @@ def test_figures_refuse_what_they_cannot_draw():
 
 def test_command_trains_and_compares(tmp_path, capsys):
     words = ["theory", "synaptic", "--flow", "--covariance", "exponential:2", "--sites", "16"]
-    words += ["--samples", "200", "--learning-rate", "0.1", "--steps", "200", "--seed", "1"]
+    words += ["--samples", "100", "--learning-rate", "0.1", "--steps", "100", "--seed", "1"]
     assert cli.main([*words, "--json", "--quiet", "-o", str(tmp_path)]) == 0
     printed = json.loads(capsys.readouterr().out)
     assert printed["against_law"]["agrees"] and printed["against_data"]["agrees"]
     assert printed["against_law"]["null_p"]["permuted"] < 0.01
-    assert printed["law"]["steps"] == 200 and printed["vertices"]["rows"]
+    assert printed["law"]["steps"] == 100 and printed["vertices"]["rows"]
     written = {path.name for path in tmp_path.iterdir()}
     assert written == {f"synaptic.{e}" for e in ("json", "csv", "pdf", "png")}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from math import factorial
 
 import numpy as np
@@ -40,6 +41,11 @@ class OneSitePotential(LevelCouplings):
     support: tuple[float, float]
 
 
+@cache
+def _legendre() -> tuple[Array, Array]:
+    return np.polynomial.legendre.leggauss(_NODES)
+
+
 def quadrature(values: npt.NDArray[np.floating], unit: float) -> tuple[Array, Array, bool]:
     """Return nodes and weights on the support of a law, in `unit`, and if it has a hard edge.
 
@@ -49,7 +55,7 @@ def quadrature(values: npt.NDArray[np.floating], unit: float) -> tuple[Array, Ar
     hard = has_hard_edge(thinned(values))
     if not hard:
         low, high = low - 2.0, high + 2.0
-    nodes, weights = np.polynomial.legendre.leggauss(_NODES)
+    nodes, weights = _legendre()
     half = (high - low) / 2
     return (high + low) / 2 + half * nodes, half * weights, hard
 

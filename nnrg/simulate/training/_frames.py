@@ -7,72 +7,24 @@ at the end, so that a file that was cut off is complete up to its last whole fra
 
 from __future__ import annotations
 
-import json
-import math
 import os
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from nnrg._validate import shown
-from nnrg.errors import ArgumentError, FormatError, SourceError
+from nnrg.errors import ArgumentError, SourceError
+from nnrg.simulate.training._header import read_header, write_header
+from nnrg.simulate.training._layout import Layout
+from nnrg.simulate.training._lock import hold
 
-__all__ = ["Frames", "Layout", "Sink", "read_frames", "read_header", "room"]
+__all__ = ["Frames", "Sink", "read_frames", "room"]
 
 Array = npt.NDArray[Any]
-
-_KEY = "nnrg.training"
-_LONGEST_HEADER = 100_000_000
-_TYPES = {"float64": "F64", "float32": "F32", "uint64": "U64", "uint8": "U8"}
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """The tensors of a frame, in order.
-
-    Parameters
-    ----------
-    entries : tuple of (name, dtype, shape)
-    """
-
-    entries: tuple[tuple[str, str, tuple[int, ...]], ...]
-    offsets: dict[str, int] = field(init=False)
-    nbytes: int = field(init=False)
-
-    def __post_init__(self) -> None:
-        at, offsets = 0, {}
-        for name, dtype, shape in self.entries:
-            offsets[name] = at
-            at += math.prod(shape) * np.dtype(dtype).itemsize
-        object.__setattr__(self, "offsets", offsets)
-        object.__setattr__(self, "nbytes", at)
-
-    @classmethod
-    def of(cls, entries: Sequence[tuple[str, str, tuple[int, ...]]]) -> Layout:
-        """Return the layout of tensors, which are followed by a checksum."""
-        wide = [e for e in entries if np.dtype(e[1]).itemsize == 8]
-        rest = [e for e in entries if np.dtype(e[1]).itemsize != 8]
-        found = [*wide, *rest]
-        odd = -sum(math.prod(s) * np.dtype(d).itemsize for _, d, s in found) % 8
-        if odd:  # every frame begins where 8-byte numbers may
-            found.append(("padding", "uint8", (odd,)))
-        return cls((*found, ("checksum", "uint64", (1,))))
-
-    def views(self, raw: Array, n_frames: int) -> dict[str, Array]:
-        """Return the tensors in the bytes of so many frames, each (n_frames, *shape)."""
-        found = {}
-        for name, dtype, shape in self.entries:
-            size = np.dtype(dtype).itemsize
-            inner = [size * math.prod(shape[i + 1 :]) for i in range(len(shape))]
-            found[name] = np.ndarray(
-                (n_frames, *shape), dtype, raw, self.offsets[name], (self.nbytes, *inner)
-            )
-        return found
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -171,10 +123,10 @@ class Sink:
             return Frames(self._layout, steps, self._raw[: self._done * self._layout.nbytes])
         self.close()
         if self._done < len(self._steps) or dict(configuration) != self._configuration:
-            known = read_frames(self._path)[1]
             self._steps, self._configuration = steps, dict(configuration)
-            self._rewrite(known.raw)
-            self.close()
+            if not self._amend():
+                self._rewrite(read_frames(self._path)[1].raw)
+                self.close()
         return read_frames(self._path)[1]
 
     def close(self) -> None:
@@ -187,23 +139,49 @@ class Sink:
         """Go on at the end of the last complete frame."""
         assert self._path is not None
         try:
-            os.truncate(self._path, size)
             self._file = open(self._path, "ab", buffering=0)
+            hold(self._file, self._path)
+            self._file.truncate(size)
         except OSError as error:
             raise SourceError(
                 f"cannot write the record {self._path}: {error.strerror or error}"
             ) from None
 
+    def _amend(self) -> bool:
+        """Change a header that stays as long as it is, and leave the frames alone."""
+        assert self._path is not None
+        text = write_header(self._layout, self._steps, self._configuration)
+        try:
+            with open(self._path, "r+b", buffering=0) as file:
+                if int.from_bytes(file.read(8), "little") != len(text) - 8:
+                    return False
+                file.seek(0)
+                known = file.read(len(text))
+                differ = [at for at, byte in enumerate(text) if byte != known[at]]
+                if differ:
+                    file.seek(differ[0])
+                    file.write(text[differ[0] : differ[-1] + 1])
+        except OSError as error:
+            raise SourceError(
+                f"cannot write the record {self._path}: {error.strerror or error}"
+            ) from None
+        return True
+
     def _rewrite(self, frames: Array) -> None:
         """Replace the file by one of the present steps that holds such frames, or leave it."""
         assert self._path is not None
         draft = self._path.with_name(f".{self._path.name}.{os.getpid()}.part")
+        text = write_header(self._layout, self._steps, self._configuration)
         try:
+            if self._path.exists():
+                with open(self._path, "rb") as known:
+                    hold(known, self._path)
             with open(draft, "wb") as file:
-                file.write(_header(self._layout, self._steps, self._configuration))
+                file.write(text)
                 file.write(frames.data)
             os.replace(draft, self._path)
             self._file = open(self._path, "ab", buffering=0)
+            hold(self._file, self._path)
         except OSError as error:
             raise SourceError(
                 f"cannot write the record {self._path}: {error.strerror or error}"
@@ -221,63 +199,6 @@ def room(nbytes: int) -> Array:
             f"the record takes {nbytes / 1e9:.3g} GB, more than there is memory; record fewer "
             "steps, or give a path to write it to"
         ) from None
-
-
-def _header(layout: Layout, steps: Sequence[int], configuration: Mapping[str, object]) -> bytes:
-    entries: dict[str, object] = {"__metadata__": {_KEY: json.dumps(configuration)}}
-    at = 0
-    for step in steps:
-        for name, dtype, shape in layout.entries:
-            size = math.prod(shape) * np.dtype(dtype).itemsize
-            entries[f"{step}/{name}"] = {
-                "dtype": _TYPES[dtype],
-                "shape": shape,
-                "data_offsets": (at, at + size),
-            }
-            at += size
-    text = json.dumps(entries).encode()
-    text += b" " * (-len(text) % 8)
-    return len(text).to_bytes(8, "little") + text
-
-
-def read_header(path: Path) -> tuple[dict[str, Any], Layout, tuple[int, ...], int]:
-    """Return configuration, layout, steps asked for, and where the first frame begins.
-
-    Raises
-    ------
-    SourceError
-        If the file cannot be read.
-    FormatError
-        If it is no record of training, or its header is damaged.
-    """
-    try:
-        with open(path, "rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            if length > _LONGEST_HEADER:
-                raise ValueError(f"a header of {length} bytes")
-            text = file.read(length)
-            if len(text) < length:
-                raise ValueError("its header is cut off")
-        header = json.loads(text)
-        configuration = json.loads(header.pop("__metadata__")[_KEY])
-        frames: dict[int, list[tuple[str, str, tuple[int, ...]]]] = {}
-        kinds = {short: name for name, short in _TYPES.items()}
-        for key, entry in header.items():
-            step, _, name = key.partition("/")
-            shape = tuple(int(n) for n in entry["shape"])
-            frames.setdefault(int(step), []).append((name, kinds[entry["dtype"]], shape))
-        layouts = {tuple(entries) for entries in frames.values()}
-        if len(layouts) != 1 or not isinstance(configuration, dict):
-            raise ValueError("its steps differ")
-        layout = Layout(layouts.pop())
-    except OSError as error:
-        raise SourceError(f"cannot read the record {path}: {error.strerror or error}") from None
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise FormatError(
-            f"{path} is no record of training, or is damaged ({shown(str(error))}); delete it to "
-            "start afresh, or give another name"
-        ) from None
-    return configuration, layout, tuple(frames), 8 + length
 
 
 def read_frames(path: Path) -> tuple[dict[str, Any], Frames, tuple[int, ...]]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nnrg.simulate.training._lanes import LANES
 from nnrg.simulate.training._model import Array, Model, views
 from nnrg.simulate.training.losses import Loss
 from nnrg.simulate.training.optimisers import Optimiser
@@ -21,7 +22,9 @@ _NUMBERS = 1 << 18
 def seeds_a_group(model: Model, optimiser: Optimiser, n_samples: int, n_seeds: int) -> int:
     """Return how many seeds are trained together."""
     each = (2 + len(optimiser.slots)) * model.n_parameters + model.numbers(n_samples)
-    return max(1, min(n_seeds, _NUMBERS // each))
+    size = max(1, min(n_seeds, _NUMBERS // each))
+    # Small networks are trained in lanes, all of which should be in use.
+    return size - size % LANES if size > LANES else size
 
 
 class Batches:

@@ -11,14 +11,15 @@ from typing import Any
 import numpy as np
 
 from nnrg._validate import shown
-from nnrg.errors import ArgumentError
+from nnrg.errors import ArgumentError, FormatError
 from nnrg.provenance import describe_run, utc_now
-from nnrg.simulate.training._frames import Frames, read_frames, read_header
+from nnrg.simulate.training._frames import Frames, read_frames
+from nnrg.simulate.training._header import read_header
 from nnrg.simulate.training._model import Array, Model
 from nnrg.simulate.training.losses import Loss
 from nnrg.simulate.training.optimisers import Optimiser
 
-__all__ = ["configuration_of", "digest", "kept_frames", "require_same"]
+__all__ = ["begun", "configuration_of", "digest", "ended", "kept_frames", "require_same"]
 
 # What may differ between a run and the one that goes on with it.
 _FREE = ("steps", "flags", "diverged", "stability", "provenance")
@@ -31,6 +32,20 @@ def digest(*arrays: Array) -> str:
         found.update(f"{array.dtype.str}{array.shape}".encode())
         found.update(np.ascontiguousarray(array).data)
     return found.hexdigest()
+
+
+def begun(command: str) -> dict[str, str | int]:
+    """Return the provenance of a run that begins; its end is written in the room left for it."""
+    now = utc_now()
+    return {**describe_run(command, now), "finished": "no".ljust(len(now))}
+
+
+def ended(configuration: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the configuration of a run that has come to its end."""
+    return {
+        **configuration,
+        "provenance": {**configuration["provenance"], "finished": utc_now()},
+    }
 
 
 def configuration_of(
@@ -61,7 +76,7 @@ def configuration_of(
         "seed": [str(seed.entropy), *map(str, seed.spawn_key)],
         "steps": steps,
         "flags": [],
-        "provenance": describe_run("train", utc_now()),
+        "provenance": begun("train"),
     }
     # As JSON gives it back: tuples are lists there.
     found: dict[str, Any] = json.loads(json.dumps(described))
@@ -107,10 +122,14 @@ def kept_frames(
     ------
     ArgumentError
         If it is of another run, or recorded at other steps.
+    FormatError
+        If it is no record, or does not say the seed that is asked for.
     """
     known, frames, planned = read_frames(path)
     require_same(path, known, configuration, () if seeded else ("seed",))
     if not seeded:
+        if "seed" not in known:
+            raise FormatError(f"{path} does not say its seed; give rng, or another file")
         entropy, *key = (int(word) for word in known["seed"])
         seed = np.random.SeedSequence(entropy, spawn_key=tuple(key))
     if frames.steps and frames.steps[-1] >= times[-1]:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from nnrg._validate import as_real, shown
 from nnrg.activation_functions import Activation, as_activation
-from nnrg.errors import ArgumentError
+from nnrg.errors import ArgumentError, NonFiniteError
 
 __all__ = [
     "Array",
@@ -23,6 +23,7 @@ __all__ = [
     "as_batch",
     "differentiate",
     "non_negative",
+    "real_array",
     "set_activation",
     "views",
 ]
@@ -109,7 +110,7 @@ class Model(ABC):
         -------
         array of shape (P, *output_shape) or (S, P, *output_shape)
         """
-        x = np.asarray(x)
+        x = real_array("inputs", x, finite=False)
         if x.ndim != 1 + len(self.input_shape) or x.shape[1:] != self.input_shape:
             raise ArgumentError(
                 f"inputs must have shape (n, {', '.join(map(str, self.input_shape))}), got "
@@ -132,8 +133,32 @@ class Model(ABC):
         return described
 
 
+def real_array(name: str, values: npt.ArrayLike, *, finite: bool = True) -> Array:
+    """Return real numbers as an array.
+
+    Raises
+    ------
+    ArgumentError
+        If they are no array of real numbers.
+    NonFiniteError
+        If one is NaN or infinite, and must not be.
+    """
+    try:
+        found = np.asarray(values)
+    except ValueError:  # rows of different lengths
+        found = np.empty(0, object)
+    if found.dtype.kind not in "fiu":
+        kind = f"an array of {found.dtype}" if found.size else shown(values)
+        raise ArgumentError(f"{name} must be an array of real numbers, got {kind}")
+    if finite and not np.isfinite(found).all():
+        raise NonFiniteError(f"{name} hold values that are NaN or infinite; drop them")
+    return found
+
+
 def as_batch(model: Model, weights: Mapping[str, npt.ArrayLike]) -> tuple[dict[str, Array], bool]:
     """Return weights with seeds first, and whether there was one network without that axis."""
+    if not isinstance(weights, Mapping):
+        raise ArgumentError(f"weights must be a mapping of tensors by name, got {shown(weights)}")
     missing = [name for name in model.shapes if name not in weights]
     unknown = [name for name in weights if name not in model.shapes]
     if missing or unknown:
@@ -145,7 +170,7 @@ def as_batch(model: Model, weights: Mapping[str, npt.ArrayLike]) -> tuple[dict[s
                 else f"{shown(unknown[0])} is not of the model"
             )
         )
-    tensors = {name: np.asarray(weights[name]) for name in model.shapes}
+    tensors = {name: _tensor(name, weights[name]) for name in model.shapes}
     first = next(iter(model.shapes))
     single = tensors[first].ndim == len(model.shapes[first])
     if single:
@@ -156,6 +181,14 @@ def as_batch(model: Model, weights: Mapping[str, npt.ArrayLike]) -> tuple[dict[s
             found = tensors[name].shape[1:] if single else tensors[name].shape
             raise ArgumentError(f"{name} must have shape {shape}, or seeds before it, got {found}")
     return tensors, single
+
+
+def _tensor(name: str, values: npt.ArrayLike) -> Array:
+    """Return a tensor of numbers, complex ones as well: derivatives are checked with them."""
+    found = np.asarray(values) if isinstance(values, np.ndarray) else None
+    if found is not None and found.dtype.kind == "c":
+        return found
+    return real_array(name, values, finite=False)
 
 
 def views(model: Model, flat: Array) -> dict[str, Array]:

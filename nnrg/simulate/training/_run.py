@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nnrg.errors import AnalysisError, ArgumentError
+from nnrg.errors import AnalysisError, ArgumentError, NonFiniteError
 from nnrg.simulate._network_weights import available_threads
 from nnrg.simulate._telling import reporter
-from nnrg.simulate.training._frames import Frames, Layout, Sink
+from nnrg.simulate.training._frames import Frames, Sink
 from nnrg.simulate.training._group import Batches, SeedGroup, seeds_a_group
+from nnrg.simulate.training._identity import ended
+from nnrg.simulate.training._layout import Layout
 from nnrg.simulate.training._model import Array, Model, views
 from nnrg.simulate.training.losses import Loss
 from nnrg.simulate.training.optimisers import Optimiser
@@ -52,8 +54,8 @@ class Run:
         n_seeds: int,
     ) -> None:
         self._model, self._optimiser, self._loss = model, optimiser, loss
-        self._x, self._y = x.astype(dtype), y.astype(dtype)
-        self._probe = None if probe is None else probe.astype(dtype)
+        self._x, self._y = _cast("inputs", x, dtype), _cast("targets", y, dtype)
+        self._probe = None if probe is None else _cast("a probe", probe, dtype)
         self._recording, self._times = recording, tuple(times)
         self._rates = optimiser.rates(self._times[-1])
         self._weights = np.empty((n_seeds, model.n_parameters), dtype)
@@ -106,22 +108,25 @@ class Run:
             entries.append(("outputs", kind, (seeds, len(probe), *self._model.output_shape)))
         return Layout.of(entries)
 
-    def _frame(self, step: int) -> dict[str, Array]:
+    def _frame(self, step: int, pool: ThreadPoolExecutor | None = None) -> dict[str, Array]:
         values: dict[str, Array] = {"learning_rate": self._rates[max(step - 1, 0)]}
         for slot, flat in (("weights", self._weights), *self._state.items()):
             values |= {f"{slot}/{k}": v for k, v in views(self._model, flat).items()}
-        losses, outputs = [], []
-        for group in self._groups:
-            out, cost = group.evaluate(self._x, self._y)
-            losses.append(np.asarray(cost, np.float64).copy())
-            if self._recording.outputs:
-                if self._probe is not None:
-                    out = group.evaluate(self._probe, None)[0]
-                outputs.append(out.copy())
-        values["losses"] = np.concatenate(losses)
-        if outputs:
-            values["outputs"] = np.concatenate(outputs)
+        apart = pool is not None and len(self._groups) > 1
+        found = list((pool.map if pool and apart else map)(self._look, self._groups))
+        values["losses"] = np.concatenate([cost for cost, _ in found])
+        if self._recording.outputs:
+            values["outputs"] = np.concatenate([out for _, out in found])
         return values
+
+    def _look(self, group: SeedGroup) -> tuple[Array, Array]:
+        """Return the cost of each seed of a group, and outputs if they are recorded."""
+        # What overflows is found by its cost.
+        with np.errstate(over="ignore", invalid="ignore"):
+            out, cost = group.evaluate(self._x, self._y)
+            if self._recording.outputs and self._probe is not None:
+                out = group.evaluate(self._probe, None)[0]
+        return np.asarray(cost, np.float64).copy(), out.copy()
 
     def _restore(self, kept: Frames) -> npt.NDArray[np.float64]:
         """Set the state to that of the last frame; return the cost of each seed at the start."""
@@ -150,18 +155,31 @@ class Run:
         """Train, and return frames and what their header says."""
         layout, path = self._layout(), self._recording.file
         self._judge(configuration)
-        begun = kept is not None and bool(kept.steps)
-        first = self._restore(kept) if kept is not None and begun else self._frame(0)["losses"]
-        self._limit = _BLOWN_UP * (first + 0.5 * np.square(self._y).sum() / len(self._y))
+        start = None
+        if kept is not None and kept.steps:
+            first = self._restore(kept)
+        else:
+            kept, start = None, self._frame(0)
+            first = start["losses"]
+            if not np.isfinite(first).all():
+                raise NonFiniteError(
+                    "the cost at the start is not finite: weights or data are too large; scale "
+                    "them down"
+                )
+        # Past the largest number there is no limit but that.
+        with np.errstate(over="ignore"):
+            size = np.square(self._y, dtype=np.float64).sum() / len(self._y)
+            self._limit = np.nan_to_num(_BLOWN_UP * (first + 0.5 * size))
         self._limit[self._limit == 0] = 1.0
-        sink = Sink(layout, self._times, path, configuration, kept if begun else None, place)
+        sink = Sink(layout, self._times, path, configuration, kept, place)
         told, close = reporter("train", progress)
         try:
-            if not begun:
-                sink.append(self._frame(0))
+            if start is not None:
+                sink.append(start)
             found = self._steps(sink, told)
             if found is not None:
                 configuration = {**configuration, "diverged": self._divergence(found, sink)}
+            configuration = ended(configuration)
             return sink.finish(configuration), configuration
         finally:
             close()
@@ -188,7 +206,7 @@ class Run:
                         else:
                             stride = max(1, stride // 2)
                         told(step, last)
-                    sink.append(self._frame(step))
+                    sink.append(self._frame(step, pool))
                 return None
             except BaseException:
                 stop.set()
@@ -262,3 +280,11 @@ class Run:
             "message": f"{said}, where learning rate x largest curvature is {product:.4g}: the "
             f"stability bound {bound:.4g} is {how}",
         }
+
+
+def _cast(name: str, values: Array, dtype: str) -> Array:
+    with np.errstate(over="ignore"):
+        found: Array = values.astype(dtype)
+    if not np.isfinite(found).all():
+        raise NonFiniteError(f"{name} hold values beyond {dtype}; scale them down")
+    return found

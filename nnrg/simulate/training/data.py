@@ -11,8 +11,8 @@ import numpy.typing as npt
 from nnrg._random import as_seed
 from nnrg._validate import as_count, as_real, shown
 from nnrg.activation_functions import as_activation
-from nnrg.errors import ArgumentError, NonFiniteError
-from nnrg.simulate.training._model import Array, Model
+from nnrg.errors import ArgumentError
+from nnrg.simulate.training._model import Array, Model, real_array
 from nnrg.simulate.training.losses import Loss
 
 __all__ = [
@@ -47,7 +47,12 @@ def _ring(spectrum: Array, n_samples: int, rng: Rng) -> TrainingData:
     """Draw Gaussian rings of a spectrum, scaled to unit variance."""
     length = len(spectrum)
     spectrum = spectrum / spectrum.mean()
-    noise = np.random.default_rng(as_seed(rng)).standard_normal((n_samples, length))
+    try:
+        noise = np.random.default_rng(as_seed(rng)).standard_normal((n_samples, length))
+    except (MemoryError, ValueError):
+        raise ArgumentError(
+            f"{n_samples} inputs of {length} sites are more than there is memory; take fewer"
+        ) from None
     half = np.sqrt(spectrum[: length // 2 + 1])
     inputs = np.fft.irfft(np.fft.rfft(noise, axis=1) * half, n=length, axis=1)
     row = np.fft.ifft(spectrum).real
@@ -103,6 +108,8 @@ def power_law_inputs(
         raise ArgumentError(f"exponent and mass2 must not be negative, got {alpha} and {mass2}")
     squared = mass2 + _momenta(sites)
     spectrum = np.zeros(sites)
+    # Over the smallest, so that large exponents do not overflow.
+    squared /= squared[squared > 0].min()
     np.power(squared, -alpha / 2, out=spectrum, where=squared > 0)
     return _ring(spectrum, n, rng)
 
@@ -145,7 +152,9 @@ def exponential_inputs(
     xi = as_real("correlation_length", correlation_length)
     if xi <= 0:
         raise ArgumentError(f"correlation_length must be positive, got {xi}")
-    return _ring(1 / (4 * np.sinh(1 / (2 * xi)) ** 2 + _momenta(sites)), n, rng)
+    # Of a length below 1 / 600 sites nothing is left at the next site.
+    half = min(1 / (2 * xi), 300.0)
+    return _ring(1 / (4 * np.sinh(half) ** 2 + _momenta(sites)), n, rng)
 
 
 def teacher_data(
@@ -183,8 +192,10 @@ def teacher_data(
     >>> teacher_data([[1.0, 2.0]], [[3.0, 4.0]]).targets
     array([[11.]])
     """
-    data = inputs if isinstance(inputs, TrainingData) else TrainingData(np.asarray(inputs))
-    teacher, s = np.asarray(weights, np.float64), as_real("noise", noise)
+    data = (
+        inputs if isinstance(inputs, TrainingData) else TrainingData(real_array("inputs", inputs))
+    )
+    teacher, s = real_array("weights", weights), as_real("noise", noise)
     if teacher.ndim != 2 or data.inputs.ndim != 2 or teacher.shape[1] != data.inputs.shape[1]:
         raise ArgumentError(
             f"weights must have shape (m, n) and inputs (P, n), got {teacher.shape} and "
@@ -212,16 +223,13 @@ def as_training_data(data: object, model: Model, loss: Loss) -> tuple[Array, Arr
         data = (data.inputs, data.targets)
     if not isinstance(data, tuple | list) or len(data) != 2:
         raise ArgumentError(f"data must be TrainingData or (inputs, targets), got {shown(data)}")
-    x, shape = np.asarray(data[0]), model.input_shape
-    if x.dtype.kind not in "fiu":
-        raise ArgumentError(f"inputs must be real numbers, got {x.dtype}")
+    x, shape = real_array("inputs", data[0], finite=False), model.input_shape
     if x.ndim != 1 + len(shape) or x.shape[1:] != shape or not len(x):
         raise ArgumentError(
             f"inputs must have shape (P, {', '.join(map(str, shape))}) with P at least 1, as the "
             f"model takes them, got {x.shape}"
         )
-    if not np.isfinite(x).all():
-        raise NonFiniteError("inputs hold values that are NaN or infinite; drop them")
+    real_array("inputs", x)
     if data[1] is None:
         return x, np.empty((0, *model.output_shape))
     return x, loss.targets(data[1], len(x), model.output_shape[0])

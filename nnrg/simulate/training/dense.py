@@ -12,6 +12,7 @@ import numpy.typing as npt
 from nnrg._validate import as_count, shown
 from nnrg.activation_functions import Activation
 from nnrg.errors import ArgumentError
+from nnrg.simulate.training._lanes import LaneTape, is_small
 from nnrg.simulate.training._model import (
     Array,
     Model,
@@ -114,6 +115,8 @@ class MLP(Model):
 
     def tape(self, n_seeds: int, n_inputs: int, dtype: npt.DTypeLike) -> Tape:
         """Return a tape for so many seeds and inputs."""
+        if np.dtype(dtype).kind == "f" and is_small(self, n_inputs):
+            return LaneTape(self, n_seeds, n_inputs, dtype)
         return _Dense(self, n_seeds, n_inputs, dtype)
 
 

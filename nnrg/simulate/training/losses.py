@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from nnrg._validate import shown
-from nnrg.errors import ArgumentError, NonFiniteError
+from nnrg.errors import ArgumentError
+from nnrg.simulate.training._model import Array, real_array
 
 __all__ = ["CrossEntropy", "Loss", "MeanSquaredError", "as_loss"]
-
-Array = npt.NDArray[Any]
 
 
 class Loss(ABC):
@@ -76,7 +74,9 @@ class CrossEntropy(Loss):
 
     def targets(self, y: npt.ArrayLike, n_samples: int, n_outputs: int) -> Array:
         """Return targets as an array of shape (P, n)."""
-        classes = np.asarray(y)
+        if n_outputs < 2:
+            raise ArgumentError("a cross-entropy needs two outputs or more; give a model those")
+        classes = real_array("targets", y, finite=False)
         if classes.ndim == 1 and classes.dtype.kind in "iu":
             if classes.shape != (n_samples,):
                 raise ArgumentError(
@@ -128,9 +128,7 @@ def as_loss(loss: object) -> Loss:
 
 
 def _matrix(y: npt.ArrayLike, n_samples: int, n_outputs: int) -> Array:
-    values = np.asarray(y)
-    if values.dtype.kind not in "fiu":
-        raise ArgumentError(f"targets must be real numbers, got {values.dtype}")
+    values = real_array("targets", y, finite=False)
     if values.ndim == 1 and n_outputs == 1:
         values = values[:, None]
     if values.shape != (n_samples, n_outputs):
@@ -138,6 +136,4 @@ def _matrix(y: npt.ArrayLike, n_samples: int, n_outputs: int) -> Array:
             f"targets must have shape {(n_samples, n_outputs)}, one row an input, got "
             f"{values.shape}"
         )
-    if not np.isfinite(values).all():
-        raise NonFiniteError("targets hold values that are NaN or infinite; drop them")
-    return values
+    return real_array("targets", values)

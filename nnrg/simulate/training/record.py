@@ -54,6 +54,8 @@ class TrainingRecord:
     flags : tuple of str
         Steps beyond the stability limit, divergence, a run that was stopped.
     provenance : mapping
+        Versions, machine, ``started`` and ``finished``, which is ``"no"`` of a run that was
+        stopped; `configuration` holds the seed and the SHA-256 of the data.
     path : Path or None
         File that the numbers are read from when they are asked for.
     """
@@ -201,6 +203,9 @@ def record_of(
         flags.append(str(diverged["message"]))
     elif asked is not None and frames.steps[-1] < asked:
         flags.append(f"stopped at step {frames.steps[-1]} of {asked}; train again to go on")
+    provenance = dict(configuration.get("provenance", {}))
+    if "finished" in provenance:
+        provenance["finished"] = str(provenance["finished"]).strip()
     steps = np.array(frames.steps, np.int64)
     losses, rates = np.array(rest["losses"].T), np.array(rest["learning_rate"][:, 0])
     for array in (steps, losses, rates):
@@ -215,7 +220,7 @@ def record_of(
         model=model,
         configuration=MappingProxyType(dict(configuration)),
         flags=tuple(flags),
-        provenance=MappingProxyType(dict(configuration.get("provenance", {}))),
+        provenance=MappingProxyType(provenance),
         path=path,
     )
 
@@ -262,4 +267,12 @@ def open_record(path: str | PathLike[str]) -> TrainingRecord:
     if not isinstance(path, str | PathLike):
         raise ArgumentError(f"path must be a path, got {shown(path)}")
     configuration, frames, _ = read_frames(Path(path))
-    return record_of(frames, configuration, model_of(configuration), Path(path))
+    made = record_of(frames, configuration, model_of(configuration), Path(path))
+    if made.model is not None:
+        found = {name: w.shape[2:] for name, w in made.weights.items()}
+        if found != made.model.shapes:
+            raise FormatError(
+                f"{path} holds other weights than those of its model, {shown(made.model.shapes)}; "
+                "it is damaged: delete it to start afresh"
+            )
+    return made

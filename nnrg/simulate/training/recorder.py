@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from nnrg._validate import as_count, as_real, shown
 from nnrg.errors import ArgumentError
-from nnrg.provenance import describe_run, utc_now
-from nnrg.simulate.training._frames import Layout, Sink, read_frames
-from nnrg.simulate.training._identity import require_same
+from nnrg.simulate.training._frames import Sink, read_frames
+from nnrg.simulate.training._identity import begun, ended, require_same
+from nnrg.simulate.training._layout import Layout
 from nnrg.simulate.training._model import Array
 from nnrg.simulate.training.record import TrainingRecord, record_of
 
@@ -56,12 +56,15 @@ class TrainingRecorder:
     """
 
     def __init__(self, steps: Sequence[int], *, path: str | PathLike[str] | None = None) -> None:
+        if not isinstance(steps, Iterable):
+            raise ArgumentError(f"steps must be rising integers, got {shown(steps)}")
         self._steps = tuple(as_count("a recorded step", step, 0) for step in steps)
         if not self._steps or list(self._steps) != sorted(set(self._steps)):
             raise ArgumentError(f"steps must be rising integers, got {shown(self._steps)}")
         if path is not None and not isinstance(path, str | PathLike):
             raise ArgumentError(f"path must be a path or None, got {shown(path)}")
         self._path = None if path is None else Path(path)
+        self._wanted = frozenset(self._steps)
         self._sink: Sink | None = None
         self._configuration: dict[str, Any] = {}
         self._last = -1
@@ -111,6 +114,7 @@ class TrainingRecorder:
         """
         if self._sink is None:
             raise ArgumentError("no step has been recorded; call the callback after each update")
+        self._configuration = ended(self._configuration)
         frames = self._sink.finish(self._configuration)
         return record_of(frames, self._configuration, None, self._path)
 
@@ -118,7 +122,7 @@ class TrainingRecorder:
         self, named: Iterable[tuple[str, Any]], step: int, loss: Any, outputs: Any, rate: Any
     ) -> None:
         step = as_count("step", step, 0)
-        if step not in self._steps or step <= self._last:
+        if step not in self._wanted or step <= self._last:
             return
         values: dict[str, Array] = {}
         for name, tensor in named:
@@ -168,7 +172,7 @@ class TrainingRecorder:
             "tensors": tensors,
             "n_seeds": 1,
             "steps": self._steps[-1],
-            "provenance": describe_run("recorder", utc_now()),
+            "provenance": begun("recorder"),
         }
         kept = None
         if self._path is not None and self._path.exists():
@@ -185,6 +189,8 @@ class TrainingRecorder:
 
 def _array(tensor: Any) -> npt.NDArray[np.floating[Any]]:
     """Return an array of floats of what has a tensor's methods, or is an array."""
+    if "bfloat16" in str(getattr(tensor, "dtype", "")) and callable(getattr(tensor, "float", None)):
+        tensor = tensor.float()  # a type that NumPy does not have
     for method in ("detach", "cpu", "numpy"):
         if callable(getattr(tensor, method, None)):
             tensor = getattr(tensor, method)()

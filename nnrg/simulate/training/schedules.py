@@ -139,15 +139,21 @@ def rates(schedule: Schedule, steps: int) -> npt.NDArray[np.float64]:
     """
     if not callable(schedule):
         return np.full(steps, _positive("learning_rate", schedule))
-    values = np.array(
-        [as_real(f"the learning rate of step {t}", schedule(t)) for t in range(steps)], dtype=float
-    )
+    values = np.array([_rate(schedule, step) for step in range(steps)])
     if values.size and values.min() < 0:
         at = int(values.argmin())
         raise ArgumentError(
             f"learning rates must not be negative, got {values[at]:.6g} at step {at}"
         )
     return values
+
+
+def _rate(schedule: Callable[[int], float], step: int) -> float:
+    try:
+        rate = schedule(step)
+    except OverflowError:
+        rate = math.inf
+    return as_real(f"the learning rate of step {step}", rate)
 
 
 def describe_schedule(schedule: Schedule) -> object:

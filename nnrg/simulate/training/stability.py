@@ -7,9 +7,11 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from nnrg.errors import AnalysisError, NonFiniteError
+from nnrg._validate import as_real
+from nnrg.errors import AnalysisError, ArgumentError, NonFiniteError
 from nnrg.simulate.training._group import Batches, SeedGroup
 from nnrg.simulate.training._model import Array, Model, as_batch, views
+from nnrg.simulate.training.data import as_training_data
 from nnrg.simulate.training.losses import Loss, as_loss
 from nnrg.simulate.training.optimisers import GradientDescent
 
@@ -31,12 +33,16 @@ class _Cost:
 
     def gradient(self, w: Array) -> Array:
         self._w[0] = w
-        slope: Array = self._group.slope(self._x, self._y)[1][0].copy()
+        # What overflows is seen in the gradient.
+        with np.errstate(over="ignore", invalid="ignore"):
+            slope: Array = self._group.slope(self._x, self._y)[1][0].copy()
         return slope
 
 
 def _flat(model: Model, weights: Mapping[str, npt.ArrayLike]) -> Array:
-    tensors, _ = as_batch(model, weights)
+    tensors, single = as_batch(model, weights)
+    if not single:
+        raise ArgumentError("weights must be those of one network, without an axis of seeds")
     return np.concatenate([tensors[name][0].ravel() for name in model.shapes]).astype(np.float64)
 
 
@@ -67,6 +73,8 @@ def cost_gradient(
     ------
     ArgumentError
         If shapes do not fit.
+    NonFiniteError
+        If data hold NaN or infinity.
 
     Examples
     --------
@@ -75,8 +83,8 @@ def cost_gradient(
     >>> cost_gradient(model, {"layers.0.weight": [[1.0, 0.0]]}, [[1.0, 2.0]], [3.0])
     {'layers.0.weight': array([[-2., -4.]])}
     """
-    cost_of, x = as_loss(loss), np.asarray(inputs, np.float64)
-    y = cost_of.targets(targets, len(x), model.output_shape[0])
+    cost_of = as_loss(loss)
+    x, y = as_training_data((inputs, targets), model, cost_of)
     w = _flat(model, weights)
     found = _Cost(model, w, cost_of, x, y).gradient(w)
     return {name: value[0] for name, value in views(model, found[None]).items()}
@@ -110,7 +118,7 @@ def largest_curvature(
     ArgumentError
         If shapes do not fit.
     NonFiniteError
-        If the gradient is not finite at these weights.
+        If data are not finite, or the gradient at these weights is not.
     AnalysisError
         If the iteration does not converge.
 
@@ -130,17 +138,20 @@ def largest_curvature(
     from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh
     from threadpoolctl import threadpool_limits
 
-    cost_of, x = as_loss(loss), np.asarray(inputs, np.float64)
-    y = cost_of.targets(targets, len(x), model.output_shape[0])
+    cost_of = as_loss(loss)
+    x, y = as_training_data((inputs, targets), model, cost_of)
+    if not 0 < as_real("tolerance", tolerance) < 1:
+        raise ArgumentError(f"tolerance must be between 0 and 1, got {tolerance}; try 1e-4")
     w = _flat(model, weights)
     cost = _Cost(model, w, cost_of, x, y)
     step = 1e-5 * max(1.0, float(np.abs(w).max()))
 
     def product(v: Array) -> Array:
         unit = v.ravel() / np.linalg.norm(v)
-        change = cost.gradient(w + step * unit) - cost.gradient(w - step * unit)
-        if not np.isfinite(change).all():
+        ends = [cost.gradient(w + step * unit), cost.gradient(w - step * unit)]
+        if not np.isfinite(ends).all():
             raise NonFiniteError("the gradient of the cost is not finite at these weights")
+        change = ends[0] - ends[1]
         found: Array = change * (np.linalg.norm(v) / (2 * step))
         return found
 
@@ -149,6 +160,8 @@ def largest_curvature(
         return float(np.linalg.eigvalsh((columns + columns.T) / 2)[-1])
     operator = LinearOperator((w.size, w.size), product, dtype=np.float64)
     start = np.random.default_rng(w.size).standard_normal(w.size)
+    if not product(start).any():  # a cost that does not depend on the weights
+        return 0.0
     try:
         # Threads do not pay for the small products of one network.
         with threadpool_limits(1):

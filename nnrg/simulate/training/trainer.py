@@ -12,7 +12,7 @@ from nnrg._random import as_seed
 from nnrg._validate import as_count, shown
 from nnrg.errors import ArgumentError
 from nnrg.simulate.training._identity import configuration_of, kept_frames
-from nnrg.simulate.training._model import Array, Model, as_batch
+from nnrg.simulate.training._model import Array, Model, as_batch, real_array
 from nnrg.simulate.training._run import Run
 from nnrg.simulate.training.data import TrainingData, as_training_data
 from nnrg.simulate.training.losses import Loss, as_loss
@@ -23,6 +23,8 @@ from nnrg.simulate.training.recording import Recording, as_recording
 __all__ = ["train"]
 
 _TYPES = ("float64", "float32")
+# The learning rate of every step is known before the first.
+_MOST_STEPS = 100_000_000
 
 
 def train(
@@ -111,7 +113,9 @@ def train(
         )
     if dtype not in _TYPES:
         raise ArgumentError(f"dtype must be float64 or float32, got {shown(dtype)}")
-    steps, n_seeds = as_count("steps", steps), as_count("n_seeds", n_seeds)
+    if progress is not None and not callable(progress):
+        raise ArgumentError(f"progress must be a function of two numbers, got {shown(progress)}")
+    steps, n_seeds = as_count("steps", steps, 1, _MOST_STEPS), as_count("n_seeds", n_seeds)
     recording, cost = as_recording(record), as_loss(loss)
     x, y = as_training_data(data, model, cost)
     if batch is not None:
@@ -128,8 +132,9 @@ def train(
     kept, place = None, None
     if path is not None and path.exists():
         known, kept, seed, place = kept_frames(path, configuration, times, seed, rng is not None)
-        # The record tells how it began.
-        configuration |= {name: known[name] for name in ("seed", "provenance")}
+        # The record tells how it began; this run has not ended.
+        not_yet = {"finished": configuration["provenance"]["finished"]}
+        configuration |= {"seed": known["seed"], "provenance": {**known["provenance"], **not_yet}}
         if kept.steps and kept.steps[-1] >= steps:
             return record_of(kept, known, model, path)
     run = Run(
@@ -140,7 +145,11 @@ def train(
 
 
 def _start(model: Model, initial: Mapping[str, npt.ArrayLike], n_seeds: int) -> dict[str, Array]:
-    tensors, single = as_batch(model, initial)
+    if not isinstance(initial, Mapping):
+        raise ArgumentError(f"initial must be tensors by name, got {shown(initial)}")
+    tensors, single = as_batch(
+        model, {name: real_array(f"initial {name}", w) for name, w in initial.items()}
+    )
     count = len(next(iter(tensors.values())))
     if not single and count != n_seeds:
         raise ArgumentError(f"initial holds {count} seeds, but n_seeds is {n_seeds}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import combinations
 from math import gamma, pi
 
@@ -30,6 +31,8 @@ MOST_HOMOGENEOUS = 3
 # Beyond the edge even sixth powers of z have less than 1e-10 of the average.
 _EDGE = {1: 9.6, 2: 9.6, 3: 8.4, 4: 8.4}
 _ANGULAR = (10, 16, 26, 42)
+# Nodes of a rule that is kept for the next average: 16 MB.
+_KEPT = 400_000
 
 
 def edge(dimension: int) -> float:
@@ -43,10 +46,15 @@ def product_rule(dimension: int, level: int, max_nodes: int) -> Rule | None:
     For analytic functions it converges exponentially in 1 / step; where there are kinks its
     error falls like the step squared.
     """
-    step, edge = 2 ** (-level / 2), _EDGE[dimension]
     ball = {1: 2.0, 2: pi, 3: 4 * pi / 3, 4: pi**2 / 2}[dimension]
-    if ball * (edge / step) ** dimension > max_nodes:
+    nodes = ball * (_EDGE[dimension] * 2 ** (level / 2)) ** dimension
+    if nodes > max_nodes:
         return None
+    return (_kept_rule if nodes <= _KEPT else _trapezoidal_rule)(dimension, level)
+
+
+def _trapezoidal_rule(dimension: int, level: int) -> Rule:
+    step, edge = 2 ** (-level / 2), _EDGE[dimension]
     count = int(edge / step)
     x = np.arange(-count, count + 1, dtype=np.float64) * float(step)
     nodes, exponent = x[:, None], x * x / 2
@@ -57,7 +65,13 @@ def product_rule(dimension: int, level: int, max_nodes: int) -> Rule | None:
         nodes = np.concatenate([nodes[row], x[column, None]], axis=1)
         exponent = total[row, column]
     weights = np.exp(-exponent)
-    return nodes, weights / weights.sum()
+    weights /= weights.sum()
+    for array in (nodes, weights):
+        array.flags.writeable = False
+    return nodes, weights
+
+
+_kept_rule = lru_cache(maxsize=8)(_trapezoidal_rule)
 
 
 def homogeneous_rule(rows: Floats, degree: int, level: int) -> Rule:

@@ -41,7 +41,7 @@ def sum_over_partitions(
     tuples : int array of shape (m, r)
         Points of each r-point function.
     value : callable
-        Values and error bounds, shape (n,) each, of tuples (n, s).
+        Values and error bounds, shape (n,) each, of tuples (n, s): first asked for the largest s.
     coefficient : callable
         Of a partition.
 
@@ -51,7 +51,7 @@ def sum_over_partitions(
         The errors of all factors at their worst.
     """
     order = tuples.shape[1]
-    known = {size: _Table(tuples, size, value) for size in range(2, order + 1, 2)}
+    known = {size: _Table(tuples, size, value) for size in range(order, 0, -2)}
     total, error = np.zeros(len(tuples)), np.zeros(len(tuples))
     for partition in even_partitions(order):
         term, worst = np.ones(len(tuples)), np.ones(len(tuples))

@@ -10,13 +10,13 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from nnrg._validate import as_count
+from nnrg._validate import as_count, shown
 from nnrg.errors import AnalysisError, ArgumentError
 from nnrg.simulate._inputs import as_inputs
 from nnrg.stats.estimate import Estimate
 from nnrg.theory.correlators.correlator import ConnectedCorrelator
 
-__all__ = ["Architecture"]
+__all__ = ["Architecture", "as_architecture"]
 
 Floats = npt.NDArray[np.float64]
 Tuples = npt.NDArray[np.intp]
@@ -24,6 +24,9 @@ Tuples = npt.NDArray[np.intp]
 HIGHEST_ORDER = 8
 _MOST_ENTRIES = 20_000_000
 _LARGEST_ERROR = 0.02
+# Errors below this share of what Gaussian outputs of such variances would have in a cumulant's
+# terms are small, even where the terms add up to nothing.
+_SMALL_ERROR = 1e-6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,7 +234,9 @@ class Architecture(ABC):
         flag = ""
         if not np.isfinite(values).all():
             flag = "beyond double precision: the moments overflow at these inputs"
-        elif np.any(errors > _LARGEST_ERROR * np.abs(values).max()):
+        elif np.any(errors > _LARGEST_ERROR * np.abs(values).max()) and np.any(
+            errors > _SMALL_ERROR * self._natural_size(distinct, where.ravel()[tuples])
+        ):
             flag = "the quadrature has not converged to two per cent of the largest number"
         return ConnectedCorrelator(
             values=values.reshape(shape),
@@ -243,6 +248,28 @@ class Architecture(ABC):
             assumptions=self.assumptions,
             flag=flag,
         )
+
+    def _natural_size(self, points: Floats, tuples: Tuples) -> Floats:
+        """Return N^(1 - r/2) times the product of the deviations at the points, shape (m,)."""
+        pairs = np.repeat(np.arange(len(points))[:, None], 2, axis=1)
+        variances = self.cumulants_of(points, pairs)[0] - self.output_sigma_b**2
+        sizes = np.prod(np.sqrt(np.maximum(variances, 0.0))[tuples], axis=1)
+        return np.asarray(sizes * float(self.width) ** (1 - tuples.shape[1] / 2))
+
+
+def as_architecture(value: object) -> Architecture:
+    """Return a network of one hidden layer.
+
+    Raises
+    ------
+    ArgumentError
+        If it is none.
+    """
+    if not isinstance(value, Architecture):
+        raise ArgumentError(
+            f"architecture must be a network, got {shown(value)}; try CosNet(width=8)"
+        )
+    return value
 
 
 def _as_order(order: object) -> int:

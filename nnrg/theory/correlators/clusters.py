@@ -10,10 +10,10 @@ import numpy.typing as npt
 
 from nnrg.errors import AnalysisError, ArgumentError
 from nnrg.simulate._inputs import as_inputs
-from nnrg.stats._heavy_tails import heavy_tail
 from nnrg.stats.estimate import format_value_error, shown_number
-from nnrg.theory.correlators.architecture import Architecture
-from nnrg.theory.correlators.measured import cumulants_at, ensemble_outputs
+from nnrg.theory.correlators._input_moves import GONE, InputMoves, measured_moves
+from nnrg.theory.correlators.architecture import Architecture, as_architecture
+from nnrg.theory.correlators.measured import ensemble_outputs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,19 +22,15 @@ __all__ = ["ClusterTest", "cluster_test"]
 
 Floats = npt.NDArray[np.float64]
 
-# Of the largest number: what is less has gone.
-_GONE = 1e-3
 _CLEAR = 4.0
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class ClusterTest:
+class ClusterTest(InputMoves):
     """A connected correlator as one half of its inputs moves away from the other half.
 
     Attributes
     ----------
-    architecture : str
-    order, width : int
     separations : array of shape (m,)
         In the unit of the input.
     values, errors : arrays of shape (m,)
@@ -43,31 +39,20 @@ class ClusterTest:
         G(0, y) across the gap over the root of G(0, 0) G(y, y), without the output bias.
     measured, measured_errors : arrays of shape (m,)
         G_c^(r) of an ensemble; NaN if none was drawn.
-    n_networks : int
+    architecture : str
+    order, width, n_networks : int
     assumptions : tuple of str
     measured_flag : str
         Why the measured numbers should not be trusted; empty if there is no reason.
     """
 
-    architecture: str
-    order: int
-    width: int
     separations: Floats
     values: Floats
-    errors: Floats
     two_point: Floats
-    measured: Floats
-    measured_errors: Floats
-    n_networks: int
-    assumptions: tuple[str, ...]
-    measured_flag: str = ""
 
-    def __post_init__(self) -> None:
-        for array in (
-            self.separations, self.values, self.errors, self.two_point,
-            self.measured, self.measured_errors,
-        ):  # fmt: skip
-            array.flags.writeable = False
+    @property
+    def _formula(self) -> Floats:
+        return self.values
 
     @property
     def flag(self) -> str:
@@ -83,17 +68,7 @@ class ClusterTest:
     def clusters(self) -> bool:
         """Whether the formula has fallen to a thousandth of its largest value at the far end."""
         largest = float(np.abs(self.values).max())
-        return bool(abs(self.values[-1]) <= _GONE * largest + 4 * self.errors[-1])
-
-    def sigmas(self) -> Floats:
-        """Return how far each measured correlator is from zero, in its errors."""
-        return np.asarray(self.measured / self.measured_errors)
-
-    def formula_sigmas(self) -> Floats:
-        """Return how far each measured correlator is from the formula, in its errors."""
-        return np.asarray(
-            (self.measured - self.values) / np.hypot(self.measured_errors, self.errors)
-        )
+        return bool(abs(self.values[-1]) <= GONE * largest + 4 * self.errors[-1])
 
     def to_dataframe(self) -> pd.DataFrame:
         """Return one row a separation."""
@@ -201,16 +176,12 @@ def cluster_test(
     order = len(base)
     sets = np.repeat(base[None], len(by), axis=0)
     sets[:, 1::2, 0] += by[:, None]
-    found = architecture.cumulant(sets, order)
+    found = as_architecture(architecture).cumulant(sets, order)
     every = sets.reshape(-1, base.shape[1])
     index = np.arange(len(every)).reshape(-1, order)
     outputs = ensemble_outputs(architecture, every, n_networks, samples, rng)
-    measured, measured_flag = np.full((2, len(by)), np.nan), ""
-    if outputs is not None:
-        for at, row in enumerate(index):
-            one = cumulants_at(outputs, every, row[None])
-            measured[:, at] = one.values[0], one.errors()[0]
-            measured_flag = measured_flag or heavy_tail(one)
+    rows = [row[None] for row in index]
+    measured, spread, flag = measured_moves(outputs, every, rows, lambda row: row)
     return ClusterTest(
         architecture=architecture.name,
         order=order,
@@ -219,11 +190,11 @@ def cluster_test(
         values=found.values,
         errors=found.errors,
         two_point=_correlation(architecture, sets),
-        measured=measured[0],
-        measured_errors=measured[1],
+        measured=measured,
+        measured_errors=spread,
         n_networks=0 if outputs is None else len(outputs),
         assumptions=architecture.assumptions,
-        measured_flag=measured_flag,
+        measured_flag=flag,
     )
 
 

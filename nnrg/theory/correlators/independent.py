@@ -102,6 +102,10 @@ class IndependentNeurons(Architecture):
     ) -> Floats:
         """Draw f(x) of independent neurons, shape (*shape, k)."""
 
+    def as_good_as(self, errors: Floats, points: Floats, tuples: Tuples) -> Self:
+        """Return this network with averages that need be no better than those of products."""
+        return self
+
     def cumulants_of(self, points: Floats, tuples: Tuples) -> tuple[Floats, Floats, str]:
         """Return values, errors (m,) and the method of joint cumulants of the output."""
         order = tuples.shape[1]
@@ -113,9 +117,13 @@ class IndependentNeurons(Architecture):
     def neuron_cumulants_of(self, points: Floats, tuples: Tuples) -> tuple[Floats, Floats, str]:
         """Return values, errors (m,) and the method of joint cumulants C_r of one neuron."""
         methods: dict[int, str] = {}
+        source = self
 
         def value(sub: Tuples) -> tuple[Floats, Floats]:
-            values, errors, methods[sub.shape[1]] = self.products_of(points, sub)
+            nonlocal source
+            values, errors, methods[sub.shape[1]] = source.products_of(points, sub)
+            if sub.shape[1] == tuples.shape[1] > 4:
+                source = self.as_good_as(errors, points, sub)
             return values, errors
 
         with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is flagged

@@ -12,12 +12,13 @@ from nnrg._validate import as_count
 from nnrg.errors import ArgumentError, NonFiniteError
 from nnrg.simulate._inputs import as_inputs
 from nnrg.simulate.shallow import one_hidden_layer
+from nnrg.stats._arrays import real_array
 from nnrg.stats._heavy_tails import heavy_tail
 from nnrg.stats.estimate import Estimate, format_value_error, shown_number
 from nnrg.stats.fits import chance_of_zero
 from nnrg.stats.joint_cumulants import JointCumulants, joint_cumulants
 from nnrg.stats.replicates import Replicates
-from nnrg.theory.correlators.architecture import Architecture
+from nnrg.theory.correlators.architecture import Architecture, as_architecture
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -209,7 +210,7 @@ def measured_correlators(
         predicted[1][:] = np.nan
         theory = "a free theory"
     else:
-        theory = f"{architecture.name}, N = {architecture.width}"
+        theory = f"{as_architecture(architecture).name}, N = {architecture.width}"
         if inputs is None:
             raise ArgumentError("inputs must be given with an architecture: those of the samples")
         points = as_inputs(inputs)
@@ -234,7 +235,7 @@ def ensemble_outputs(
 ) -> Floats | None:
     """Return outputs at the points: as given, drawn, or none."""
     if samples is not None:
-        given = np.asarray(samples, dtype=np.float64)
+        given = real_array("samples", samples)
         if given.ndim != 2 or given.shape[1] != len(points):
             raise ArgumentError(
                 f"samples must have shape (n_networks, {len(points)}), one column for each input "

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,11 @@ __all__ = ["ErfNet", "OneHiddenLayer", "ReLUNet", "TanhNet"]
 
 Floats = npt.NDArray[np.float64]
 Tuples = npt.NDArray[np.intp]
+
+# Of the error of a product of six or eight factors, relative to their deviations: what products of
+# fewer may have, of which there are some dozens in a cumulant.
+_SHARE = 0.03
+_LARGEST_TOLERANCE = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +108,15 @@ class OneHiddenLayer(IndependentNeurons):
         """Return values, errors (m,) and the method of averages of products of phi."""
         phi = as_activation(self.activation)
         return product_averages(phi, self.covariance(points), tuples, self.quadrature)
+
+    def as_good_as(self, errors: Floats, points: Floats, tuples: Tuples) -> Self:
+        """Return this network with averages that need be no better than those of products."""
+        pairs = np.repeat(np.arange(len(points))[:, None], 2, axis=1)
+        deviations = np.sqrt(self.products_of(points, pairs)[0])
+        size = np.prod(deviations[tuples], axis=1)
+        lost = float(np.min(errors[size > 0] / size[size > 0], initial=_LARGEST_TOLERANCE))
+        tolerance = max(self.quadrature.tolerance, _SHARE * lost)
+        return replace(self, quadrature=replace(self.quadrature, tolerance=tolerance))
 
     def draw_hidden(
         self, inputs: Floats, shape: tuple[int, ...], rng: np.random.Generator

@@ -10,10 +10,10 @@ import numpy.typing as npt
 
 from nnrg.errors import ArgumentError
 from nnrg.simulate._inputs import as_inputs
-from nnrg.stats._heavy_tails import heavy_tail
 from nnrg.stats.estimate import format_value_error, shown_number
-from nnrg.theory.correlators.architecture import Architecture
-from nnrg.theory.correlators.measured import cumulants_at, ensemble_outputs
+from nnrg.theory.correlators._input_moves import GONE, InputMoves, measured_moves
+from nnrg.theory.correlators.architecture import Architecture, as_architecture
+from nnrg.theory.correlators.measured import ensemble_outputs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,18 +22,13 @@ __all__ = ["TranslationTest", "translation_test"]
 
 Floats = npt.NDArray[np.float64]
 
-# Of the largest number: what is less has gone.
-_GONE = 1e-3
-
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class TranslationTest:
+class TranslationTest(InputMoves):
     """How a connected correlator changes when all inputs are shifted together.
 
     Attributes
     ----------
-    architecture : str
-    order, width : int
     shifts : array of shape (m, d)
     value, value_error : float
         G_c^(r) at the points as given, in the unit of the output to the power r.
@@ -41,46 +36,24 @@ class TranslationTest:
         G_c^(r)(x + a) - G_c^(r)(x) from the formula.
     measured, measured_errors : arrays of shape (m,)
         The same from an ensemble, both terms from the same networks; NaN if none was drawn.
-    n_networks : int
-    assumptions : tuple of str
-    measured_flag : str
-        Why the measured numbers should not be trusted; empty if there is no reason.
+    architecture, order, width, n_networks, assumptions, measured_flag
+        What was tested, and what its numbers rest on, as for `ClusterTest`.
     """
 
-    architecture: str
-    order: int
-    width: int
     shifts: Floats
     value: float
     value_error: float
     changes: Floats
-    errors: Floats
-    measured: Floats
-    measured_errors: Floats
-    n_networks: int
-    assumptions: tuple[str, ...]
-    measured_flag: str = ""
 
-    def __post_init__(self) -> None:
-        for array in (
-            self.shifts, self.changes, self.errors, self.measured, self.measured_errors
-        ):  # fmt: skip
-            array.flags.writeable = False
+    @property
+    def _formula(self) -> Floats:
+        return self.changes
 
     @property
     def is_invariant(self) -> bool:
         """Whether the formula changes by no more than a thousandth, or its own error."""
         size = np.maximum(np.abs(self.value), np.abs(self.value + self.changes))
-        return bool(np.all(np.abs(self.changes) <= _GONE * size + 4 * self.errors))
-
-    def sigmas(self) -> Floats:
-        """Return how far each measured change is from none, in its errors."""
-        return np.asarray(self.measured / self.measured_errors)
-
-    def formula_sigmas(self) -> Floats:
-        """Return how far each measured change is from the formula, in its errors."""
-        spread = np.hypot(self.measured_errors, self.errors)
-        return np.asarray((self.measured - self.changes) / spread)
+        return bool(np.all(np.abs(self.changes) <= GONE * size + 4 * self.errors))
 
     def to_dataframe(self) -> pd.DataFrame:
         """Return one row a shift."""
@@ -177,17 +150,12 @@ def translation_test(
     order = len(base)
     every = np.concatenate([base, *(base + shift for shift in by)])
     sets = np.arange(len(every)).reshape(-1, order)
-    found = architecture.cumulant(every[sets], order)
+    found = as_architecture(architecture).cumulant(every[sets], order)
     changes = found.values[1:] - found.values[0]
     errors = found.errors[1:] + found.errors[0]
     outputs = ensemble_outputs(architecture, every, n_networks, samples, rng)
-    measured, measured_flag = np.full((2, len(by)), np.nan), ""
-    if outputs is not None:
-        for at in range(len(by)):
-            pair = cumulants_at(outputs, every, sets[[0, at + 1]])
-            difference = pair.map(lambda row: row[1] - row[0])
-            measured[:, at] = difference.values[0], difference.errors()[0]
-            measured_flag = measured_flag or heavy_tail(difference)
+    pairs = [sets[[0, at]] for at in range(1, len(sets))]
+    measured, spread, flag = measured_moves(outputs, every, pairs, lambda row: row[1:] - row[:1])
     return TranslationTest(
         architecture=architecture.name,
         order=order,
@@ -197,9 +165,9 @@ def translation_test(
         value_error=float(found.errors[0]),
         changes=changes,
         errors=errors,
-        measured=measured[0],
-        measured_errors=measured[1],
+        measured=measured,
+        measured_errors=spread,
         n_networks=0 if outputs is None else len(outputs),
         assumptions=architecture.assumptions,
-        measured_flag=measured_flag,
+        measured_flag=flag,
     )

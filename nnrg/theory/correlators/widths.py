@@ -10,14 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from nnrg._random import as_seed
-from nnrg._validate import as_count
+from nnrg._validate import as_count, shown
 from nnrg.errors import ArgumentError
 from nnrg.simulate._inputs import as_inputs
 from nnrg.stats._heavy_tails import heavy_tail
 from nnrg.stats.estimate import format_value_error, shown_number
 from nnrg.stats.fits import FitResult, correlated_fit
 from nnrg.stats.replicates import Replicates
-from nnrg.theory.correlators.architecture import Architecture
+from nnrg.theory.correlators.architecture import Architecture, as_architecture
 from nnrg.theory.correlators.measured import cumulants_at, ensemble_outputs
 
 if TYPE_CHECKING:
@@ -160,6 +160,9 @@ def width_scaling(
     order = len(base)
     if order < 4:
         raise ArgumentError(f"points must be four or six inputs, got {order}; repeat them")
+    as_architecture(architecture)
+    if not isinstance(widths, Sequence | np.ndarray):
+        raise ArgumentError(f"widths must be a sequence of integers, got {shown(widths)}")
     each = [as_count("width", width, 2) for width in widths]
     if not each:
         raise ArgumentError("widths must be one or more integers, got none; try [4, 16, 64]")

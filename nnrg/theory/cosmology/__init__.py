@@ -14,13 +14,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from nnrg.theory.cosmology._background_result import BackgroundFit as BackgroundFit
     from nnrg.theory.cosmology._scan_result import HubbleScan as HubbleScan
     from nnrg.theory.cosmology._scan_rows import ScanPlace as ScanPlace
     from nnrg.theory.cosmology._scan_rows import ScanRow as ScanRow
     from nnrg.theory.cosmology._universe_result import UniverseComparison as UniverseComparison
     from nnrg.theory.cosmology.against_rate import HubbleLaw as HubbleLaw
     from nnrg.theory.cosmology.against_rate import hubble_law as hubble_law
-    from nnrg.theory.cosmology.background import BackgroundFit as BackgroundFit
     from nnrg.theory.cosmology.background import fit_background as fit_background
     from nnrg.theory.cosmology.both_sides import compare_universe as compare_universe
     from nnrg.theory.cosmology.circles import circle_data as circle_data
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from nnrg.theory.cosmology.spectrum import perturbation_spectrum as perturbation_spectrum
 
 _HOMES = {
-    "BackgroundFit": "background",
+    "BackgroundFit": "_background_result",
     "CosmologicalMatch": "matches",
     "Friedmann": "friedmann",
     "HubbleLaw": "against_rate",

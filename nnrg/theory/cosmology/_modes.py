@@ -13,14 +13,23 @@ from nnrg.simulate.training import Model, TrainingRecord
 from nnrg.stats._arrays import real_array
 from nnrg.theory.cosmology.kernels import tangent_kernel
 
-__all__ = ["Kernels", "Modes", "as_record", "kernels_of", "modes_of", "recorded_outputs"]
+__all__ = [
+    "NULL",
+    "Kernels",
+    "Modes",
+    "as_record",
+    "kernels_of",
+    "modes_of",
+    "rank_of",
+    "recorded_outputs",
+]
 
 Array = npt.NDArray[np.float64]
 
 # Outputs and costs are worked out again this well, in double and in single precision.
 _SAME = {"float64": 1e-7, "float32": 1e-3}
 # An eigenvalue is zero below this share of the largest.
-_NULL = 1e-10
+NULL = 1e-10
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,6 +51,15 @@ class Kernels:
     inputs: Array
     left: Array
     first: Array
+
+    @property
+    def rounding(self) -> Array:
+        """Rounding (S,) of the amplitude of a mode, of outputs as they are recorded."""
+        outputs = self.record.outputs
+        assert outputs is not None
+        start = np.abs(outputs[:, 0]).reshape(len(outputs), -1).max(axis=1)
+        largest = np.maximum(start, np.abs(self.left[:, 0]).max(axis=1))
+        return np.asarray(float(np.finfo(outputs.dtype).eps) * largest, np.float64)
 
     def drift(self, frame: int) -> Array:
         """Return how much the kernel of each seed has changed at a frame, relative to itself."""
@@ -146,6 +164,11 @@ def _require_same(
         )
 
 
+def rank_of(eigenvalues: Array) -> int:
+    """Return how many eigenvalues (S, N), largest first, are not zero in any seed."""
+    return int((eigenvalues > NULL * eigenvalues[:, :1]).sum(axis=1).min())
+
+
 def modes_of(kernels: Kernels, mode: object) -> Modes:
     """Return a mode of every seed.
 
@@ -166,7 +189,7 @@ def modes_of(kernels: Kernels, mode: object) -> Modes:
         unit = kernels.eigen()[1][:, :, number]
     turned = np.einsum("sij,sj->si", kernels.first, unit)
     eigenvalues = np.einsum("si,si->s", unit, turned)
-    if (eigenvalues <= _NULL * np.linalg.norm(kernels.first, axis=(1, 2))).any():
+    if (eigenvalues <= NULL * np.linalg.norm(kernels.first, axis=(1, 2))).any():
         raise AnalysisError(
             f"the tangent kernel does not move mode {mode}: its eigenvalue is zero; take a lower "
             "number"

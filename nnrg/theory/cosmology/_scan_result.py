@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from nnrg._validate import shown
+from nnrg.errors import ArgumentError
 from nnrg.theory.cosmology._scan_rows import ScanPlace, ScanRow
 from nnrg.theory.cosmology._universe_result import UniverseComparison
 from nnrg.theory.cosmology.against_rate import HubbleLaw
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["HubbleScan"]
 
 _ROWS = 12
+_AXES = ("width", "depth", "n_data")
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -76,9 +79,16 @@ class HubbleScan:
         Parameters
         ----------
         axis : {"width", "depth", "n_data"}
+
+        Raises
+        ------
+        ArgumentError
+            If there is no such property.
         """
+        if axis not in _AXES:
+            raise ArgumentError(f"axis must be one of {', '.join(_AXES)}, got {shown(axis)}")
         base = self.places[0]
-        same = [name for name in ("width", "depth", "n_data") if name != axis]
+        same = [name for name in _AXES if name != axis]
         found = [p for p in self.places if all(getattr(p, n) == getattr(base, n) for n in same)]
         return tuple(sorted(found, key=lambda p: int(getattr(p, axis))))
 

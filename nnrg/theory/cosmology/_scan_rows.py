@@ -6,17 +6,15 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from nnrg.stats.estimate import Estimate
-from nnrg.theory.cosmology._rates import seeds_estimate
-from nnrg.theory.cosmology._universe_result import told
-from nnrg.theory.cosmology.background import ALIGNED, LAZY, BackgroundFit
+from nnrg.theory.cosmology._background_result import BackgroundFit
+from nnrg.theory.cosmology._rates import seeds_estimate, seeds_jackknife
+from nnrg.theory.cosmology._verdicts import verdict_of_all
+from nnrg.theory.cosmology.background import ALIGNED, LAZY
 from nnrg.theory.cosmology.matches import cosmological_match
 
 __all__ = ["ScanPlace", "ScanRow", "discrete_hubble", "judged"]
-
-Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -52,7 +50,8 @@ class ScanRow:
     beyond : int
         Networks whose own deviation is above the tolerance, or that have no H.
     mass_ratio, invariant_ratio : Estimate
-        m^2, and m^2 / H^2, over what the match says of the eigenvalue of each seed.
+        Mean over seeds of m^2 over what the match says of the eigenvalue of each; and that over the
+        square of the mean of H over the match.
     verdict : {"holds", "fails", "cannot be told"}
     reason : str
     """
@@ -113,8 +112,9 @@ def judged(
     n_seeds: int,
     fit: BackgroundFit | None,
     why: str = "",
+    untold: bool = False,
 ) -> ScanRow:
-    """Return a row with its verdict: a fit, or why there is none."""
+    """Return a row with its verdict: a fit, or why there is none and if records are to blame."""
     said = cosmological_match(eta, theta, match=match, momentum=momentum)
     row = ScanRow(
         place=place,
@@ -133,17 +133,19 @@ def judged(
     )
     if fit is None:
         # A mode that moves by rounding alone tells nothing.
-        return replace(row, verdict="cannot be told") if eta * theta < _ROUNDING else row
+        untold |= eta * theta < _ROUNDING
+        return replace(row, verdict="cannot be told") if untold else row
     hubble, mass2 = fit.replicates["hubble"], fit.replicates["mass2"]
     own = fit.replicates["eigenvalue"] * said.mass2 / theta
+    ratio = hubble / said.hubble
     row = replace(
         row,
-        deviation=_root_mean_square(hubble / said.hubble - 1),
-        beyond=int((~(np.abs(hubble / said.hubble - 1) <= tolerance)).sum()),
+        deviation=seeds_jackknife(np.sqrt, (ratio - 1) ** 2),
+        beyond=int((~(np.abs(ratio - 1) <= tolerance)).sum()),
         mass_ratio=seeds_estimate(mass2 / own),
-        invariant_ratio=seeds_estimate(mass2 / hubble**2 / (own / said.hubble**2)),
+        invariant_ratio=seeds_jackknife(lambda m, h: m / h**2, mass2 / own, ratio),
     )
-    verdict = told(row.deviation, tolerance)
+    verdict = verdict_of_all(ratio - 1, tolerance)
     if np.isnan(hubble).any() and row.kernel_drift <= LAZY:
         verdict = "cannot be told"
     reasons = _reasons(row, tolerance) if verdict != "holds" else []
@@ -168,13 +170,3 @@ def _reasons(row: ScanRow, tolerance: float) -> list[str]:
             f"theta, eta theta / 2 = {row.rate_times_eigenvalue / 2:.1g} of it{lost}"
         )
     return found or ["the kernel's change alters the rates of some networks"]
-
-
-def _root_mean_square(values: Array) -> Estimate:
-    """Return the root mean square with its jackknife error."""
-    n = len(values)
-    squares = values**2
-    left_out = np.sqrt((squares.sum() - squares) / (n - 1))
-    spread = left_out - left_out.mean()
-    error = math.sqrt((n - 1) / n * float((spread**2).sum()))
-    return Estimate(math.sqrt(float(squares.mean())), error, n)

@@ -23,7 +23,8 @@ from nnrg.simulate.training import (
     train,
 )
 from nnrg.stats._arrays import real_array
-from nnrg.theory.cosmology._modes import kernels_of
+from nnrg.theory.cosmology._modes import NULL, kernels_of
+from nnrg.theory.cosmology._rates import UntoldError
 from nnrg.theory.cosmology._scan_rows import ScanPlace, ScanRow, judged
 from nnrg.theory.cosmology._universe_result import UniverseComparison
 from nnrg.theory.cosmology.background import fit_background
@@ -46,8 +47,6 @@ _TURN = 1.0
 _MODES = 8
 # Bytes of a record that is not in a file.
 _MEMORY = 2 << 30
-# A mode of a smaller eigenvalue, as a share of the largest, is not moved.
-_NULL = 1e-10
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,7 +114,7 @@ class ScanRuns:
                         f'mode must be "mean" or an integer, got {shown(self.mode)}'
                     )
                 theta.append(values[as_count("mode", self.mode, 0, len(values) - 1)])
-        if min(theta) <= _NULL * max(top):
+        if min(theta) <= NULL * max(top):
             raise AnalysisError(
                 f"the tangent kernel does not move mode {self.mode} of {place}: its eigenvalue is "
                 "zero; take a lower number"
@@ -179,7 +178,7 @@ class ScanRuns:
             rng=self.seed,
             progress=lambda done, total: None,
         )
-        fit, why, drift = None, "", math.nan
+        fit, why, untold, drift = None, "", False, math.nan
         if record.diverged is not None:
             why = str(record.diverged["message"])
         else:
@@ -190,7 +189,8 @@ class ScanRuns:
                 )
                 drift = fit.kernel_drift.value
             except AnalysisError as error:
-                why, drift = str(error), float(kernels_of(record, x, y).drift(-1).mean())
+                why, untold = str(error), isinstance(error, UntoldError)
+                drift = float(kernels_of(record, x, y).drift(-1).mean())
         row = judged(
             place,
             eta,
@@ -202,6 +202,7 @@ class ScanRuns:
             n_seeds=self.n_seeds,
             fit=fit,
             why=why,
+            untold=untold,
         )
         return row, None if record.diverged is not None else record
 

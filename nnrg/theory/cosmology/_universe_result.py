@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from nnrg._validate import shown
 from nnrg.errors import ArgumentError
 from nnrg.stats._arrays import real_array
 from nnrg.stats.estimate import Estimate
+from nnrg.theory.cosmology._verdicts import verdict_of_mean
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["SIDES", "UniverseComparison", "told"]
+__all__ = ["SIDES", "UniverseComparison"]
 
 Array = npt.NDArray[np.float64]
 
@@ -55,8 +57,9 @@ class UniverseComparison:
         For each of these and each row, the largest distance from what is measured, seed by seed,
         with its error.
     lighter : Estimate
-        Share of the modes whose theta is below that of the mean: perturbations lighter than their
-        background, which have no real momentum.
+        Share of the modes whose theta is below that of the mean, those that training does not move
+        among them: perturbations lighter than their background, which have no real momentum. NaN
+        without a background.
     tolerance : float
         A gap below it is agreement.
     n_samples : int
@@ -149,18 +152,31 @@ class UniverseComparison:
         Parameters
         ----------
         side : {"discrete", "static", "redshifted"}
+
+        Raises
+        ------
+        ArgumentError
+            If there is no such side.
         """
-        return np.array(
-            [g.value / g.error if g.error > _ROUNDING else math.nan for g in self.gaps[side]]
-        )
+        gaps = self.gaps[_side(side)]
+        return np.array([g.value / g.error if g.error > _ROUNDING else math.nan for g in gaps])
 
     def verdicts(self, side: str) -> tuple[str, ...]:
         """Return for each row whether a side ``"holds"``, ``"fails"``, or ``"cannot be told"``.
 
-        With and without redshift cannot be told apart where they differ by less than twice the
-        tolerance: where a mode has hardly moved.
+        Told from the tolerance by Student's t at 95 %. With and without redshift cannot be told
+        apart where they differ by less than twice the tolerance: where a mode has hardly moved.
+
+        Parameters
+        ----------
+        side : {"discrete", "static", "redshifted"}
+
+        Raises
+        ------
+        ArgumentError
+            If there is no such side.
         """
-        found = [told(gap, self.tolerance) for gap in self.gaps[side]]
+        found = [verdict_of_mean(gap, self.tolerance) for gap in self.gaps[_side(side)]]
         if side == "redshifted":
             apart = np.abs(self.static - self.redshifted).max(axis=1) > 2 * self.tolerance
             found = [
@@ -225,17 +241,12 @@ class UniverseComparison:
                 said = f"{self.gaps[side][i]} {self.verdicts(side)[i]}"
                 cells.append(f"{said if side == 'static' or self.moves[i] else '-':>26}")
             lines.append(f"{name:>5} {self.eigenvalues[i]:9.4g} {' '.join(cells)}")
-        lines.append(
-            f"modes lighter than the mean, of no real momentum: {self.lighter.value:.3g} of all"
-        )
+        if self.names[0] == "mean":
+            lines.append(f"modes lighter than the mean, of no real momentum: {self.lighter} of all")
         return "\n".join([*lines, *(f"! {flag}" for flag in self.flags)])
 
 
-def told(gap: Estimate, tolerance: float, sigmas: float = 2.0) -> str:
-    """Return whether a distance from theory is below the tolerance, above, or not known."""
-    if math.isnan(gap.value):
-        return "fails"
-    apart = gap.value - tolerance
-    if abs(apart) < sigmas * gap.error:
-        return "cannot be told"
-    return "holds" if apart < 0 else "fails"
+def _side(side: object) -> str:
+    if side not in SIDES:
+        raise ArgumentError(f"side must be one of {', '.join(SIDES)}, got {shown(side)}")
+    return str(side)

@@ -13,8 +13,8 @@ import numpy.typing as npt
 from nnrg._validate import shown
 from nnrg.errors import AnalysisError, ArgumentError
 from nnrg.stats.estimate import Estimate
+from nnrg.theory.cosmology._background_result import BackgroundFit
 from nnrg.theory.cosmology._rates import seeds_estimate
-from nnrg.theory.cosmology.background import BackgroundFit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -110,7 +110,7 @@ def hubble_law(fits: Sequence[BackgroundFit]) -> HubbleLaw:
     Parameters
     ----------
     fits : sequence of BackgroundFit
-        Of one match, with the same seeds, at three learning rates at least.
+        Of one match, mode and momentum, with the same seeds, at three learning rates at least.
 
     Returns
     -------
@@ -120,7 +120,7 @@ def hubble_law(fits: Sequence[BackgroundFit]) -> HubbleLaw:
     Raises
     ------
     ArgumentError
-        If fits are of several matches or numbers of seeds.
+        If fits are of several matches, modes, momenta or numbers of seeds.
     AnalysisError
         If there are fewer than three learning rates, or a run has no H.
 
@@ -151,10 +151,13 @@ def hubble_law(fits: Sequence[BackgroundFit]) -> HubbleLaw:
     runs = sorted(fits, key=lambda fit: fit.learning_rate)
     if len({(fit.match, fit.n_samples) for fit in runs}) > 1:
         raise ArgumentError("fits must be of one match and of the same seeds")
-    if len({fit.learning_rate for fit in runs}) < 3:
-        raise AnalysisError(
-            f"a power law needs three learning rates at least, got {len(runs)} fits"
-        )
+    if len({fit.mode for fit in runs}) > 1:
+        raise ArgumentError("fits must be of one mode")
+    if runs and np.ptp([_unit_hubble(fit) for fit in runs]) > _ROUNDING:
+        raise ArgumentError("fits must be of one momentum: H of the match depends on it")
+    rates = len({fit.learning_rate for fit in runs})
+    if rates < 3:
+        raise AnalysisError(f"a power law needs three learning rates at least, got {rates}")
     eta = np.log([fit.learning_rate for fit in runs])
     hubble = np.stack([fit.replicates["hubble"] for fit in runs])
     if not (hubble > 0).all():  # NaN is not, either
@@ -182,13 +185,23 @@ def hubble_law(fits: Sequence[BackgroundFit]) -> HubbleLaw:
         exponent=seeds_estimate(slope),
         amplitude=seeds_estimate(np.exp(offset)),
         curvature=bend,
-        predicted_exponent=-0.5 if runs[0].match == "momentum" else -1.0,
+        predicted_exponent=_exponent(runs[0]),
         chi2_per_dof=chi2_per_dof,
         p=p,
         window=window,
         fits=tuple(runs),
         flags=tuple(flags),
     )
+
+
+def _exponent(fit: BackgroundFit) -> float:
+    """Return the exponent of H in the learning rate that the match of a fit says."""
+    return -0.5 if fit.match == "momentum" else -1.0
+
+
+def _unit_hubble(fit: BackgroundFit) -> float:
+    """Return ln H of the match at eta = 1."""
+    return math.log(fit.predicted_hubble) - _exponent(fit) * math.log(fit.learning_rate)
 
 
 def _straightness(x: npt.NDArray[np.float64], logs: npt.NDArray[np.float64]) -> tuple[float, float]:

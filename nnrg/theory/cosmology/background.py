@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,14 +11,20 @@ from nnrg._validate import shown
 from nnrg.errors import AnalysisError, ArgumentError
 from nnrg.simulate.training import TrainingRecord
 from nnrg.stats.estimate import Estimate
+from nnrg.theory.cosmology._background_result import BackgroundFit
 from nnrg.theory.cosmology._modes import Modes, as_record, kernels_of, modes_of
-from nnrg.theory.cosmology._rates import decay, dynamics, fit_window, recursion, seeds_estimate
+from nnrg.theory.cosmology._rates import (
+    UntoldError,
+    decay,
+    dynamics,
+    fit_window,
+    recursion,
+    seeds_estimate,
+    seeds_jackknife,
+)
 from nnrg.theory.cosmology.matches import MATCHES, cosmological_match
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-__all__ = ["ALIGNED", "LAZY", "BackgroundFit", "fit_background"]
+__all__ = ["ALIGNED", "LAZY", "fit_background"]
 
 Array = npt.NDArray[np.float64]
 
@@ -31,127 +34,6 @@ LAZY = 0.05
 ALIGNED = 0.05
 _SIGMAS = 4.0
 _STEADY = 0.01
-# A spread over seeds below this share of the number is rounding.
-_ROUNDING = 1e-9
-
-
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class BackgroundFit:
-    """A mode of the outputs as a field in an expanding universe.
-
-    Attributes
-    ----------
-    match : str
-    mode : str
-        ``"mean"``, or the number of an eigenvector of the tangent kernel at the start.
-    learning_rate : float
-    time_unit : str
-    hubble, mass2, cosmological_constant, invariant : Estimate
-        Fitted H, m^2, Lambda = 3 H^2 and m^2 / H^2; errors over seeds.
-    rate : Estimate
-        Decay rate in one step; of the heavy ball half of the friction of one step.
-    eigenvalue : Estimate
-        theta of the mode, from the tangent kernel at the start.
-    drift : Estimate
-        Relative change of the fitted rate, or friction, from the first to the second half of the
-        window; zero for a mode of a linear theory.
-    kernel_drift : Estimate
-        Change of the tangent kernel within the window, relative to itself: zero in the lazy limit.
-    misalignment : Estimate
-        How far the tangent kernel turns the mode, as the sine of an angle.
-    window : (int, int)
-        First and last step of the fit.
-    replicates : mapping of str to array of shape (S,)
-        ``"hubble"``, ``"mass2"`` and ``"eigenvalue"`` of each seed.
-    predicted_hubble, predicted_mass2 : float
-        What the match says of the learning rate and the mean eigenvalue.
-    n_samples : int
-        Seeds.
-    flags : tuple of str
-    provenance : mapping
-        Of the record.
-    """
-
-    match: str
-    mode: str
-    learning_rate: float
-    time_unit: str
-    hubble: Estimate
-    mass2: Estimate
-    cosmological_constant: Estimate
-    invariant: Estimate
-    rate: Estimate
-    eigenvalue: Estimate
-    drift: Estimate
-    kernel_drift: Estimate
-    misalignment: Estimate
-    window: tuple[int, int]
-    replicates: Mapping[str, Array]
-    predicted_hubble: float
-    predicted_mass2: float
-    n_samples: int
-    flags: tuple[str, ...]
-    provenance: Mapping[str, Any]
-
-    def __post_init__(self) -> None:
-        for values in self.replicates.values():
-            values.flags.writeable = False
-
-    @property
-    def rate_times_eigenvalue(self) -> float:
-        """Learning rate times eigenvalue: the change of the mode in a first step, dimensionless."""
-        return self.learning_rate * self.eigenvalue.value
-
-    @property
-    def hubble_sigmas(self) -> float:
-        """By how many of its errors H differs from the match; NaN without a spread over seeds."""
-        return self._sigmas(self.replicates["hubble"] - self.predicted_hubble, self.hubble.value)
-
-    @property
-    def mass2_sigmas(self) -> float:
-        """By how many errors m^2 differs from that of the match, seed by seed."""
-        share = self.predicted_mass2 / self.eigenvalue.value
-        apart = self.replicates["mass2"] - share * self.replicates["eigenvalue"]
-        return self._sigmas(apart, self.mass2.value)
-
-    @staticmethod
-    def _sigmas(apart: Array, scale: float) -> float:
-        found = seeds_estimate(apart)
-        spread = found.error > _ROUNDING * abs(scale)
-        return found.value / found.error if spread else math.nan
-
-    def to_dataframe(self) -> pd.DataFrame:
-        """Return one row for each quantity: ``quantity, value, error, predicted, sigmas``."""
-        import pandas as pd
-
-        said = {
-            "hubble": (self.predicted_hubble, self.hubble_sigmas),
-            "mass2": (self.predicted_mass2, self.mass2_sigmas),
-            "cosmological_constant": (3 * self.predicted_hubble**2, math.nan),
-            "invariant": (self.predicted_mass2 / self.predicted_hubble**2, math.nan),
-        }
-        names = (*said, "rate", "eigenvalue", "drift", "kernel_drift", "misalignment")
-        rows = []
-        for name in names:
-            found, (predicted, sigmas) = getattr(self, name), said.get(name, (math.nan, math.nan))
-            row = {"quantity": name, "value": found.value, "error": found.error}
-            rows.append({**row, "predicted": predicted, "sigmas": sigmas})
-        return pd.DataFrame(rows)
-
-    def __str__(self) -> str:
-        rows = [
-            f"{self.mode} mode, {self.match} match, steps {self.window[0]} to {self.window[1]}, "
-            f"{self.n_samples} seeds, time in {self.time_unit}",
-            f"  H          {self.hubble}   from the match {self.predicted_hubble:.6g}"
-            f"{_in_sigmas(self.hubble_sigmas)}",
-            f"  m^2        {self.mass2}   from the match {self.predicted_mass2:.6g}"
-            f"{_in_sigmas(self.mass2_sigmas)}",
-            f"  Lambda     {self.cosmological_constant}",
-            f"  m^2/H^2    {self.invariant}",
-            f"  theta      {self.eigenvalue}, drift of the rate {self.drift}, of the kernel "
-            f"{self.kernel_drift}, misalignment {self.misalignment}",
-        ]
-        return "\n".join([*rows, *(f"! {flag}" for flag in self.flags)])
 
 
 def fit_background(
@@ -231,8 +113,14 @@ def fit_background(
     theta, flags = fields.eigenvalues, []
     if match == "momentum":
         _require_frequent(eta * float(fields.eigenvalues.max()), mu, stride)
-        (a, b), (_, early), (_, late) = (recursion(part, stride) for part in parts)
-        if np.isnan(a + b).any():
+        noise = kernels.rounding
+        (a, b), (_, early), (_, late) = (recursion(part, stride, noise) for part in parts)
+        if np.isnan(b).any():
+            raise UntoldError(
+                "within the window one of both solutions has died down to rounding: what is left "
+                "tells m^2 / 3 H and no more; take a window nearer to the start"
+            )
+        if np.isnan(a).any():
             raise AnalysisError(
                 f"every {stride} steps the mode does not follow one equation of second order; "
                 "record=1 tells more, or take another mode or window"
@@ -271,7 +159,7 @@ def fit_background(
         hubble=seeds_estimate(hubble),
         mass2=seeds_estimate(mass2),
         cosmological_constant=seeds_estimate(3 * hubble**2),
-        invariant=seeds_estimate(mass2 / hubble**2),
+        invariant=seeds_jackknife(lambda m, h: m / h**2, mass2, hubble),
         rate=seeds_estimate(rates[0]),
         eigenvalue=seeds_estimate(theta),
         drift=drift,
@@ -292,14 +180,10 @@ def _require_frequent(share: float, mu: float, stride: int) -> None:
     cosine = (1 + mu - share) / (2 * math.sqrt(mu)) if mu else math.inf
     turn = math.acos(max(cosine, -1.0)) if cosine < 1 else 0.0
     if stride > 1 and stride * turn >= math.pi:
-        raise AnalysisError(
+        raise UntoldError(
             f"the mode turns by {turn:.2g} in a step: frames every {stride} steps do not tell its "
             "frequency; record=1"
         )
-
-
-def _in_sigmas(number: float) -> str:
-    return "" if math.isnan(number) else f" ({number:+.1f} sigma)"
 
 
 def _flags(fields: Modes, drift: Estimate, moved: Array) -> list[str]:
@@ -315,7 +199,7 @@ def _flags(fields: Modes, drift: Estimate, moved: Array) -> list[str]:
             f"{fields.misalignment.mean():.2g}): several rates are fitted as one"
         )
     if math.isnan(drift.value):
-        flags.append("half of the window shows no decay: whether the rate drifts is not known")
+        flags.append("half of the window tells no rate: whether it drifts is not known")
     elif abs(drift.value) > max(_STEADY, _SIGMAS * drift.error):
         flags.append(f"the rate drifts by {drift.value:.2g} of itself within the window")
     return flags

@@ -11,7 +11,15 @@ from nnrg._validate import as_count, as_real, shown
 from nnrg.errors import AnalysisError, ArgumentError
 from nnrg.simulate.training import TrainingRecord
 from nnrg.stats.estimate import Estimate
-from nnrg.theory.cosmology._modes import Kernels, as_record, kernels_of, modes_of
+from nnrg.theory.cosmology._modes import (
+    NULL,
+    Kernels,
+    Modes,
+    as_record,
+    kernels_of,
+    modes_of,
+    rank_of,
+)
 from nnrg.theory.cosmology._rates import dynamics, seeds_estimate
 from nnrg.theory.cosmology._universe_result import SIDES, UniverseComparison
 from nnrg.theory.cosmology.background import ALIGNED, LAZY
@@ -22,14 +30,15 @@ __all__ = ["compare_universe"]
 
 Array = npt.NDArray[np.float64]
 
-# An eigenvalue is zero below this share of the largest.
-_NULL = 1e-10
+# A mode is followed if it starts so far above rounding.
+_AMPLITUDE = 1e3
 _ASSUMPTIONS = (
     "outputs are linear in the weights, with the tangent kernel of the start",
     "Lambda dominates: the field does not make space expand",
     "the field's mass is that of the slowest mode shown, its squared momenta what others exceed "
     "it by",
     "metric perturbations are left out",
+    "k is what eigenvalues of the tangent kernel say, a wave number where inputs lie on a lattice",
 )
 
 
@@ -71,7 +80,7 @@ def compare_universe(
     NonFiniteError
         If data hold NaN or infinity.
     AnalysisError
-        If there are fewer than two seeds or three frames.
+        If there are fewer than two seeds or three frames, or all modes begin at their targets.
 
     Notes
     -----
@@ -109,18 +118,18 @@ def compare_universe(
     last = int(record.steps[-1]) if until is None else as_count("until", until, 1)
     frames = int((record.steps <= last).sum())
     if frames < 3 or record.steps[0] != 0:
+        ended = "" if record.diverged is None else f": training {record.diverged['message']}"
         raise AnalysisError(
             f"training is compared from its start, over three frames at least; got {frames} up to "
-            f"step {last}"
+            f"step {last}{ended}"
         )
     steps = np.array(record.steps[:frames])
     values = kernels.eigen()[0]
-    rank = int((values > _NULL * values[:, :1]).sum(axis=1).min())
-    count = min(as_count("n_modes", n_modes, 1, values.shape[1]), rank)
+    count = min(as_count("n_modes", n_modes, 1, values.shape[1]), rank_of(values))
     rows = [modes_of(kernels, mode) for mode in range(count)]
     names, flags = [str(mode) for mode in range(count)], list(record.flags)
     background = kernels.first.mean(axis=2).sum(axis=1)
-    if (background > _NULL * values[:, 0]).all():
+    if (background > NULL * values[:, 0]).all():
         mean = modes_of(kernels, "mean")
         rows, names = [mean, *rows], ["mean", *names]
         aside = float(mean.misalignment.mean())
@@ -130,8 +139,9 @@ def compare_universe(
                 "the background is several fields"
             )
     else:
-        background = np.zeros_like(background)
+        background = np.full_like(background, math.nan)
         flags.append("training does not move the mean over data: there is no background")
+    rows, names = _moving(rows, names, _AMPLITUDE * kernels.rounding, flags)
     series = np.stack([row.series[:, :frames] for row in rows])
     theta = np.stack([row.eigenvalues for row in rows])
 
@@ -157,7 +167,8 @@ def compare_universe(
     drift = float(kernels.drift(frames - 1).mean())
     if drift > LAZY:
         flags.append(f"features are learned: the tangent kernel changes by {drift:.2g} of itself")
-    lighter = (values < background[:, None] * (1 - 1e-9)).mean(axis=1)
+    below = (values < background[:, None] * (1 - 1e-9)).mean(axis=1)
+    lighter = np.where(np.isnan(background), math.nan, below)
     hubble = at(float(theta[0].mean())).hubble
     return UniverseComparison(
         match=match,
@@ -180,6 +191,20 @@ def compare_universe(
         flags=tuple(flags),
         provenance=record.provenance,
     )
+
+
+def _moving(
+    rows: list[Modes], names: list[str], least: Array, flags: list[str]
+) -> tuple[list[Modes], list[str]]:
+    """Return the modes that have an amplitude at the start in two seeds, and flag the others."""
+    moving = [int((np.abs(row.series[:, 0]) > least).sum()) > 1 for row in rows]
+    still = [name for name, moves in zip(names, moving, strict=True) if not moves]
+    if len(still) == len(names):
+        raise AnalysisError("all modes begin at their targets: training moves nothing")
+    if still:
+        flags.append(f"left out, at their targets from the start: {', '.join(still)}")
+    kept = [i for i, moves in enumerate(moving) if moves]
+    return [rows[i] for i in kept], [names[i] for i in kept]
 
 
 def _universes(rows: list[CosmologicalMatch], times: Array) -> tuple[Array, Array]:

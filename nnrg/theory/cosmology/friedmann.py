@@ -124,7 +124,8 @@ def solve_friedmann(
     ArgumentError
         If times do not rise, or a number is out of range.
     AnalysisError
-        If the equations cannot be solved to the end, or take too many steps.
+        If the equations cannot be solved to the end, or take too many steps, or the field's energy
+        is more negative than Lambda: then space does not expand.
 
     Notes
     -----
@@ -166,7 +167,12 @@ def solve_friedmann(
 
     def expansion(field: float, speed: float) -> float:
         own = speed**2 / 2 + m2 * field**2 / 2 if backreaction else 0.0
-        return float(np.sqrt(max((density + own) / 3, 0.0)))
+        if density + own <= 0:
+            raise AnalysisError(
+                f"Lambda and the field's energy add up to {density + own:.3g}: space does not "
+                "expand; take a larger Lambda, a shorter time or a mass2 that is not negative"
+            )
+        return float(np.sqrt((density + own) / 3))
 
     def slope(_: float, y: Array) -> Array:
         nonlocal made

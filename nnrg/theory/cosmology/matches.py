@@ -158,8 +158,8 @@ def cosmological_match(
         density = float(d * (d - 1) / 2 * np.square(hubble))
     if not (math.isfinite(density) and math.isfinite(mass2) and hubble**2 > 0):
         raise ArgumentError(
-            f"learning_rate {eta:.3g} is too small or too large: H^2 is no number in double "
-            "precision"
+            f"learning_rate {eta:.3g} and eigenvalue {theta:.3g} are too small or too large: H^2 "
+            "or m^2 is no number in double precision"
         )
     return CosmologicalMatch(
         match=match,

@@ -14,7 +14,7 @@ from nnrg._validate import as_count
 from nnrg.errors import AnalysisError, ArgumentError
 from nnrg.simulate.training import TrainingRecord
 from nnrg.stats.estimate import Estimate, format_value_error
-from nnrg.theory.cosmology._modes import as_record, kernels_of, recorded_outputs
+from nnrg.theory.cosmology._modes import as_record, kernels_of, rank_of, recorded_outputs
 from nnrg.theory.cosmology._rates import dynamics, pair_of_steps, seeds_estimate
 from nnrg.theory.cosmology.background import LAZY
 
@@ -166,7 +166,8 @@ def perturbation_spectrum(
     window : (int, int)
         Two recorded steps.
     n_modes : int, optional
-        Largest eigenvalues to keep; all of them if left out.
+        Largest eigenvalues to keep; all of them if left out. Those that are zero are left out: no
+        step moves such modes.
 
     Returns
     -------
@@ -215,6 +216,7 @@ def perturbation_spectrum(
     size = left.shape[2]
     count = size if n_modes is None else as_count("n_modes", n_modes, 1, size)
     values, vectors = kernels.eigen()
+    count = min(count, rank_of(values))
     theta = values[:, :count]
     start, stop = (
         np.einsum("si,sik->sk", left[:, int(found[0])], vectors[:, :, :count]) for found in at

@@ -23,6 +23,7 @@ __all__ = ["CriticalLine", "critical_line"]
 
 Array = npt.NDArray[np.float64]
 
+_LARGEST = 1e50
 _COLUMNS = (
     "sigma_w",
     "sigma_b",
@@ -153,10 +154,10 @@ def critical_line(
     except (TypeError, ValueError):
         grid = np.array([np.nan])
     low_ok = (grid > 0) if name == "q" else (grid >= 0)
-    if grid.ndim != 1 or not grid.size or not np.isfinite(grid).all() or not low_ok.all():
+    if grid.ndim != 1 or not grid.size or not (grid <= _LARGEST).all() or not low_ok.all():
         raise ArgumentError(
-            f"{name} must be finite numbers {'above' if name == 'q' else 'of at least'} zero, got "
-            f"{shown(grids[name])}"
+            f"{name} must be finite numbers {'above' if name == 'q' else 'of at least'} zero, and "
+            f"at most {_LARGEST:g}, got {shown(grids[name])}"
         )
     if not (limit := as_real("tolerance", tolerance)) > 0:
         raise ArgumentError(f"tolerance must be above zero, got {limit:g}; try 1e-9")

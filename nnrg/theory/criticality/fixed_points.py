@@ -14,7 +14,9 @@ from nnrg.theory._roots import bracketed_roots, log_grid
 from nnrg.theory.gaussian_averages import moments, selected_moments
 
 __all__ = [
+    "FAR_OUT",
     "MARGINAL",
+    "NEAR_ZERO",
     "FixedPoint",
     "bracketed_fixed_points",
     "find_fixed_points",
@@ -28,16 +30,17 @@ Array = npt.NDArray[np.float64]
 # Slopes of a map that differ from 1 by less are those of a critical point.
 MARGINAL = 1e-9
 
-_LOWEST, _HIGHEST, _PER_DECADE = 1e-12, 1e8, 40
+_LOWEST, FAR_OUT, _PER_DECADE = 1e-12, 1e8, 40
 _BEYOND = 1e60
 # A double root of (G(q) - q) / q is told from two or none to this.
 _TOUCH = 1e-13
 # Where the limit q -> 0 is taken: corrections are of order q, rounding 1e-16 / q in `second` only.
-_ZERO = 1e-20
+NEAR_ZERO = 1e-20
 _STEP = 0.03
 # Layers given to a map that is not monotone.
 _SETTLING = 400
 _OF_MAP = ("square", "first")
+_SLOPES = ("slope_square", "first")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,7 @@ def find_fixed_points(
             error = 1e-15 * (1 + a2 / (1 - a2))
             q = b2 / (1 - a2)
             found.append(FixedPoint(q, q * error, a2, 1e-15 * a2, a2, 1e-15 * a2, "stable"))
-        return tuple(found), _growth(phi, w2, b2, _HIGHEST) if a2 >= 1 else "", True
+        return tuple(found), _growth(phi, w2, b2, FAR_OUT) if a2 >= 1 else "", True
     grid, square, first, known = _searched(phi, w2, b2)
     count = len(grid) if known.all() else int(np.argmin(known))
     if count < 2:
@@ -116,7 +119,7 @@ def _on(phi: Activation, grid: Array) -> list[Array]:
 @lru_cache(maxsize=16)
 def _scan(phi: Activation) -> list[Array]:
     """Return the part of the search that is the same for all sigma; its arrays are not written."""
-    return _on(phi, log_grid(_LOWEST, _HIGHEST, _PER_DECADE))
+    return _on(phi, log_grid(_LOWEST, FAR_OUT, _PER_DECADE))
 
 
 def _searched(phi: Activation, w2: float, b2: float) -> list[Array]:
@@ -174,7 +177,7 @@ def _growth(phi: Activation, w2: float, b2: float, q: float) -> str:
     if phi.slopes is not None:
         factor = w2 * (phi.slopes[0] ** 2 + phi.slopes[1] ** 2) / 2
     else:
-        factor = w2 * float(moments(phi, q).square) / q
+        factor = w2 * float(selected_moments(phi, np.array(q), ("square",))[0]["square"]) / q
     if abs(factor - 1) < MARGINAL:
         return (
             f"sigma_w^2 <phi^2> / q is 1 at large q, and sigma_b^2 = {b2:.3g} adds to q per layer"
@@ -184,8 +187,8 @@ def _growth(phi: Activation, w2: float, b2: float, q: float) -> str:
 
 def limit_moments(phi: Activation) -> dict[str, float]:
     """Return first, slope_square and second (with its error) for q -> 0, where phi(0) = 0."""
-    m = moments(phi, _ZERO)
-    out = {"first": float(m.first), "slope_square": float(m.slope_square)}
+    m = selected_moments(phi, np.array(NEAR_ZERO), ("square", *_SLOPES))[0]
+    out = {name: float(m[name]) for name in _SLOPES}
     if phi.slopes is not None:
         return {**out, "second": 0.0, "error": 0.0}
     # d^2<phi^2>/dq^2 at q = 0 is half the curvature of phi'^2 + phi phi'' at 0.
@@ -200,11 +203,11 @@ def limit_moments(phi: Activation) -> dict[str, float]:
 
 def slopes_far_out(phi: Activation, w2: float) -> tuple[float, float, float, float]:
     """Return chi_1 and chi_par at large q, each with what it still changes; NaN if not known."""
-    m = moments(phi, [_HIGHEST / 10, _HIGHEST])
+    m, errors = selected_moments(phi, np.array([FAR_OUT / 10, FAR_OUT]), ("square", *_SLOPES))
     values = []
-    for name in ("slope_square", "first"):
-        less, value = w2 * getattr(m, name)
-        error = w2 * m.errors[name][1] + abs(value - less)
+    for name in _SLOPES:
+        less, value = w2 * m[name]
+        error = w2 * errors[name][1] + abs(value - less)
         values += [float(value), float(error)] if np.isfinite(error) else [np.nan, np.nan]
     return values[0], values[1], values[2], values[3]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,6 @@ import numpy as np
 from nnrg._validate import as_count, shown
 from nnrg.errors import ArgumentError
 from nnrg.stats.estimate import format_value_error
-from nnrg.theory.gaussian_averages import Moments
 
 __all__ = ["Lyapunov", "lyapunov"]
 
@@ -59,14 +59,14 @@ class Lyapunov:
 def lyapunov(
     chi_1: float,
     chi_1_error: float,
-    at: Moments,
+    slope_ratio: Callable[[], float],
     kind: str,
     width: int | None,
     *,
     exact: bool,
 ) -> Lyapunov:
-    """Return the exponent from chi_1 and the moments at the fixed point."""
-    if kind not in ("annealed", "quenched"):
+    """Return the exponent from chi_1 and <phi'^4> / <phi'^2>^2, taken only where it is needed."""
+    if not isinstance(kind, str) or kind not in ("annealed", "quenched"):
         raise ArgumentError(f"kind must be 'annealed' or 'quenched', got {shown(kind)}")
     if width is not None:
         width = as_count("width", width, 2, hint="None is infinite width")
@@ -80,8 +80,7 @@ def lyapunov(
             "nnrg.theory.loops.quenched_exponent"
         )
     if width is not None and kind == "quenched":
-        ratio = float(at.slope_fourth / at.slope_square**2)
-        correction = -(3 * ratio - 1) / (4 * width)
+        correction = -(3 * slope_ratio() - 1) / (4 * width)
         # The next order, which is not computed: that of the square of the first.
         error += 4 * correction**2 + (0.0 if exact else abs(correction))
     return Lyapunov(value + correction, error, kind, width, correction, note)

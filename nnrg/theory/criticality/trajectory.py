@@ -73,6 +73,9 @@ class Trajectory:
         return "\n".join([*lines, *([f"note: {self.note}"] if self.note else [])])
 
 
+_DEEPEST = 1 << 20
+
+
 def propagate(
     phi: Activation, w2: float, b2: float, q0: float, depth: int, c0: float | None
 ) -> Trajectory:
@@ -83,7 +86,7 @@ def propagate(
     1 - c is carried itself, q' (1 - c') = sigma_w^2 (<phi^2> - <phi phi>), in a form that does not
     subtract nearly equal numbers: c would stop at 1e-16 of 1. Errors add up linearly.
     """
-    depth = as_count("depth", depth)
+    depth = as_count("depth", depth, 1, _DEEPEST)
     q, q_error, e, e_error = np.full((4, depth + 1), np.nan)
     q[0], q_error[0] = q0, 0.0
     if c0 is not None:

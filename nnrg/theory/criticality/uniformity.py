@@ -11,6 +11,7 @@ import numpy.typing as npt
 from nnrg._validate import shown
 from nnrg.activation_functions import Activation, Function, as_activation
 from nnrg.errors import AnalysisError, ArgumentError
+from nnrg.stats._arrays import real_array
 from nnrg.stats.estimate import format_value_error
 from nnrg.theory._roots import bracketed_roots
 from nnrg.theory.criticality._critical_points import line_at
@@ -24,6 +25,7 @@ __all__ = ["UniformityLine", "uniformity_line"]
 Array = npt.NDArray[np.float64]
 
 _LOWEST, _HIGHEST, _POINTS = 1e-3, 1e3, 97
+_LARGEST = 1e50
 # phi' by differences is noise below; where it is less, its logarithm is not known.
 _SMALLEST = 1e-6
 # Probability that may lie where it is not known.
@@ -130,9 +132,11 @@ def uniformity_line(
     if sigma_w is None:
         w = np.linspace(0, np.sqrt(q / square), 50)
     else:
-        w = np.array(sigma_w, dtype=np.float64, ndmin=1)
-        if not w.size or not (np.isfinite(w) & (w >= 0)).all():
-            raise ArgumentError(f"sigma_w must be finite and at least zero, got {shown(sigma_w)}")
+        w = np.atleast_1d(real_array("sigma_w", sigma_w))
+        if not w.size or not ((w >= 0) & (w <= _LARGEST)).all():
+            raise ArgumentError(
+                f"sigma_w must be at least zero, and at most {_LARGEST:g}, got {shown(sigma_w)}"
+            )
     b2 = q - w**2 * square
     b2_error = q_error * np.abs(1 - w**2 * float(m["first"][0])) + w**2 * square_error + 4e-16 * q
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -7,15 +7,16 @@ import numpy.typing as npt
 
 from nnrg._validate import shown
 from nnrg.errors import ArgumentError, NonFiniteError
+from nnrg.stats._arrays import real_array
 
 __all__ = ["given_tensor", "random_signs"]
 
 Array = npt.NDArray[np.float64]
 
 
-def given_tensor(name: str, values: object, n: int, k: int) -> Array:
+def given_tensor(name: str, values: npt.ArrayLike, n: int, k: int) -> Array:
     """Return a symmetric tensor of order k over n points."""
-    tensor = np.array(values, dtype=np.float64)
+    tensor = real_array(name, values)
     if tensor.ndim == 0:
         tensor = tensor.reshape((1,) * k)
     if tensor.shape != (n,) * k:

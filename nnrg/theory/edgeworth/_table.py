@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from nnrg.rg.cumulants import align
-from nnrg.stats.estimate import shown_number
+from nnrg.stats.estimate import Estimate, shown_number
+from nnrg.theory.edgeworth._contractions import lifted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["frame", "table"]
 
+Array = npt.NDArray[np.float64]
+
 _LABELS = {"action": "action", "1PI": "1PI (tree)", "schwinger-dyson": "Schwinger-Dyson"}
 
 
@@ -23,26 +27,43 @@ def frame(found: ReconstructedAction) -> pd.DataFrame:
     """Return the local couplings, one row for each kind and r."""
     import pandas as pd
 
-    kernel = found.cumulants.inverse.kernel
-    variance = float(np.trace(kernel) / len(kernel))
+    variances = _variances(found)
     rows = []
     for kind in found.kinds:
         for r in found.legs(kind):
-            g, unit = found.local(r, kind=kind), variance ** (r / 2)
+            g, scaled = found.local(r, kind=kind), _scaled(found, r, kind, variances)
             rows.append(
                 {
                     "coupling": f"g{r}",
                     "kind": kind,
                     "value": g.value,
                     "error": g.error,
-                    "scaled": g.value * unit,
-                    "scaled_error": g.error * unit,
+                    "scaled": scaled.value,
+                    "scaled_error": scaled.error,
                     "last_term": found.last_term(r) if kind == "action" else float("nan"),
                     "n_samples": g.n_samples,
                     "flag": g.flag,
                 }
             )
     return pd.DataFrame(rows)
+
+
+def _variances(found: ReconstructedAction) -> Array:
+    """Return the mean variance of the points, whole and in every replicate."""
+    cumulants = found.cumulants
+    kernel, points = cumulants.inverse.kernel, cumulants.inverse.coordinates.T
+    # phi(x) = sum_k c_k legs(x, k) in the kept modes; what is left out is not resampled.
+    legs = kernel @ points + cumulants.inverse.nugget * points
+    kept = cumulants.entries[2] @ lifted(legs, cumulants.n_modes, 2).mean(axis=0)
+    return np.asarray(np.trace(kernel) / len(kernel) + kept - kept[0])
+
+
+def _scaled(found: ReconstructedAction, r: int, kind: str, variances: Array) -> Estimate:
+    """Return the local coupling in units of the variance, which is measured with it."""
+    cumulants = found.cumulants
+    weights = lifted(cumulants.inverse.coordinates.T, cumulants.n_modes, r).mean(axis=0)
+    local = found.rows(r, kind=kind) @ weights
+    return cumulants.replicates((local * variances ** (r / 2))[:, None]).estimate()
 
 
 def table(found: ReconstructedAction) -> str:

@@ -65,7 +65,7 @@ class ActionComparison:
 def compared(
     true: Array, reconstructed: Array, errors: Array, *, kind: str, fields: Array
 ) -> ActionComparison:
-    """Compare two actions up to a constant."""
+    """Compare two actions up to a constant: the reconstructed one comes less its mean."""
     if true.shape != reconstructed.shape or true.size < 2:
         raise ArgumentError(
             f"the true action must have one number for each of {reconstructed.size} fields, at "
@@ -73,7 +73,7 @@ def compared(
         )
     if not np.isfinite(true).all():
         raise NonFiniteError("the true action is not finite on all fields; leave those out")
-    known, found = true - true.mean(), reconstructed - reconstructed.mean()
+    known, found = true - true.mean(), reconstructed
     spread = float(known @ known)
     if not spread > 0:
         raise ArgumentError("the true action is the same on all fields; take different ones")

@@ -18,6 +18,7 @@ from nnrg.rg.cross_check._cumulant_tensors import (
     symmetric_entries,
     transformed,
 )
+from nnrg.stats._arrays import real_array
 from nnrg.stats.jackknife import Jackknife, leave_one_out
 from nnrg.stats.partition import sample_groups
 from nnrg.stats.replicates import Replicates
@@ -133,10 +134,10 @@ class CumulantTensors:
         NonFiniteError
             If a sample is NaN or infinite.
         AnalysisError
-            If there are fewer than 100 samples or ten a mode, or G is singular.
+            If there are fewer than 100 samples or ten a mode, or G is singular or overflows.
         """
         order = _as_order(order)
-        x = np.asarray(samples, dtype=np.float64)
+        x = real_array("samples", samples)
         x = x[:, None] if x.ndim == 1 else x
         if x.ndim != 2 or not x.size:
             raise ArgumentError(
@@ -151,7 +152,14 @@ class CumulantTensors:
         n = len(x)
         if n < _FEWEST:
             raise AnalysisError(f"{n} samples: correlators need at least {_FEWEST}; draw more")
-        inverse = regularised_inverse(x.T @ x / n, nugget=nugget, modes=modes, threshold=threshold)
+        with np.errstate(over="ignore", invalid="ignore"):
+            kernel = x.T @ x / n
+        if not np.isfinite(kernel).all():
+            raise AnalysisError(
+                "the two-point function of the samples is beyond double precision; give them in a "
+                "larger unit"
+            )
+        inverse = regularised_inverse(kernel, nugget=nugget, modes=modes, threshold=threshold)
         m = inverse.n_modes
         check_memory(m, order)
         if n < _SAMPLES_A_MODE * m:
@@ -221,7 +229,7 @@ class CumulantTensors:
         AnalysisError
             If G is singular.
         """
-        orders = sorted(tensors)
+        orders = sorted(tensors, key=str)
         if orders not in ([2, 4], [2, 4, 6], [2, 4, 6, 8]):
             raise ArgumentError(
                 f"correlators of orders 2 and 4, 6 or 8 are needed without a gap, got {orders}"

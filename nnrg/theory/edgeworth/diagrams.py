@@ -162,7 +162,6 @@ class FeynmanExpansion:
         return "\n".join(lines)
 
 
-@lru_cache(maxsize=64)
 def feynman(r: int, order: int = 3, *, kind: str = "loop", odd: bool = False) -> FeynmanExpansion:
     """Enumerate the Feynman diagrams of the coupling g_r of the action.
 
@@ -208,7 +207,7 @@ def feynman(r: int, order: int = 3, *, kind: str = "loop", odd: bool = False) ->
     """
     r = as_count("r", r, 1, _MOST_LEGS, hint="g_2 to g_8 are what data can tell")
     order = as_count("order", order, 0, _MOST_LOOPS + _MOST_LEGS, hint="try 3")
-    if kind not in ("loop", "tree"):
+    if not isinstance(kind, str) or kind not in ("loop", "tree"):
         raise ArgumentError(f"kind must be 'loop' or 'tree', got {shown(kind)}")
     most = int(order + 1 - Fraction(r, 2))
     if kind == "loop" and most > _MOST_LOOPS:
@@ -216,6 +215,12 @@ def feynman(r: int, order: int = 3, *, kind: str = "loop", odd: bool = False) ->
             f"g_{r} to eps^{order} has diagrams of {most} loops, at most {_MOST_LOOPS} are "
             f"enumerated; take order {_MOST_LOOPS - 1 + r // 2} or less"
         )
+    return _expansion(r, order, kind, bool(odd))
+
+
+@lru_cache(maxsize=64)
+def _expansion(r: int, order: int, kind: str, odd: bool) -> FeynmanExpansion:
+    most = int(order + 1 - Fraction(r, 2))
     found: list[Diagram] = []
     for loops in range(1 if kind == "tree" else most + 1):
         if loops <= most:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from nnrg._validate import as_count, as_real
 from nnrg.errors import AnalysisError, ArgumentError, NonFiniteError
+from nnrg.stats._arrays import real_array
 
 __all__ = ["RegularisedInverse", "regularised_inverse"]
 
@@ -156,7 +157,7 @@ def regularised_inverse(
     >>> print(regularised_inverse(smooth, threshold=1e-3))
     6 of 8 modes, condition 152 (of G itself 1.32e+04), 99.95 % of the variance
     """
-    g = np.array(kernel, dtype=np.float64)
+    g = real_array("a two-point function", kernel)
     if g.ndim == 0:
         g = g.reshape(1, 1)
     if g.ndim != 2 or g.shape[0] != g.shape[1] or not g.size:

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nnrg.errors import AnalysisError, ArgumentError, NonFiniteError
+from nnrg.stats._arrays import real_array
 from nnrg.stats.estimate import Estimate, shown_number
 
 __all__ = ["LocalityResidual", "contact_fit", "locality_residual"]
@@ -118,7 +119,7 @@ def locality_residual(
     >>> round(found.coupling.value, 12), found.residual.value < 1e-12
     (0.1, True)
     """
-    g, full = np.asarray(kernel, dtype=np.float64), np.asarray(quartic, dtype=np.float64)
+    g, full = real_array("a kernel", kernel), real_array("a four-point function", quartic)
     if g.ndim != 2 or g.shape[0] != g.shape[1] or full.shape != (len(g),) * 4:
         raise ArgumentError(
             f"a kernel of shape (n, n) and a four-point function of (n, n, n, n) are needed, got "
@@ -132,7 +133,13 @@ def locality_residual(
     found = contact_fit(g, full)
     noise = float("nan")
     if errors is not None:
-        noise = float(np.sqrt(np.sum(np.broadcast_to(errors, full.shape) ** 2.0)) / size)
+        spread = real_array("errors", errors)
+        if spread.shape != full.shape or not (spread >= 0).all() or not np.isfinite(spread).all():
+            raise ArgumentError(
+                f"errors must be standard deviations of all entries, shape {full.shape}, got shape "
+                f"{spread.shape}"
+            )
+        noise = float(np.sqrt(np.sum(spread**2)) / size)
     numbers = [Estimate(float(v), float("nan")) for v in found[:3]]
     return LocalityResidual(
         residual=numbers[0],

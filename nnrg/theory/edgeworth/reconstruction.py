@@ -17,6 +17,7 @@ from nnrg.rg.basis import Basis
 from nnrg.rg.couplings import Couplings
 from nnrg.rg.cross_check._cumulant_tensors import expand, multiplicities
 from nnrg.rg.renormalize import renormalize
+from nnrg.stats._arrays import real_array
 from nnrg.stats._multisets import multisets
 from nnrg.stats.estimate import Estimate
 from nnrg.stats.jackknife import Jackknife
@@ -206,8 +207,8 @@ def _cumulants(
         )
         return found, None, None
     try:
-        samples = np.asarray(source, dtype=np.float64)
-    except (TypeError, ValueError):
+        samples = real_array("samples", source)
+    except ArgumentError:
         raise ArgumentError(
             "expected samples, a SynapticField, a mapping of correlators or a network with a "
             f"cumulant_tensor, got {shown(source)}"

@@ -13,6 +13,7 @@ from nnrg._validate import as_count, shown
 from nnrg.errors import ArgumentError
 from nnrg.rg.couplings import Couplings
 from nnrg.rg.cross_check._cumulant_tensors import expand, transformed
+from nnrg.stats._arrays import real_array
 from nnrg.stats.estimate import Estimate
 from nnrg.stats.replicates import Replicates
 from nnrg.theory.edgeworth._assumptions import NO_DENSITY
@@ -176,9 +177,8 @@ class ReconstructedAction:
         ArgumentError
             If there is no such coupling or kind.
         """
-        b = self.cumulants.inverse.coordinates
-        weights = lifted(b.T, self.cumulants.n_modes, r).mean(axis=0)
-        return self._estimate(self.rows(r, kind=kind, order=order) @ weights, kind)
+        rows, b = self.rows(r, kind=kind, order=order), self.cumulants.inverse.coordinates
+        return self._estimate(rows @ lifted(b.T, self.cumulants.n_modes, r).mean(axis=0), kind)
 
     def last_term(self, r: int) -> float:
         """Return what the last power of eps adds to the local g_r; NaN if it is the only one."""
@@ -238,9 +238,13 @@ class ReconstructedAction:
         ------
         ArgumentError
             If the fields have another number of points.
+        NonFiniteError
+            If one is NaN or infinite.
         """
-        rows = {r: self.rows(r, kind=kind, order=order) for r in self.legs(kind)}
-        return action_of_fields(self.cumulants, rows, fields)
+        return action_of_fields(self.cumulants, self._every_row(kind, order), fields)
+
+    def _every_row(self, kind: str, order: int | None) -> dict[int, Array]:
+        return {r: self.rows(r, kind=kind, order=order) for r in self.legs(kind)}
 
     def compare(
         self,
@@ -269,9 +273,11 @@ class ReconstructedAction:
         ArgumentError
             If the shapes do not fit.
         """
-        x = np.asarray(fields, dtype=np.float64)
-        expected = np.asarray(true(x) if callable(true) else true, dtype=np.float64)
-        return compared(expected, *self.action(x, kind=kind, order=order), kind=kind, fields=x)
+        x = real_array("fields", fields)
+        expected = real_array("the true action", true(x) if callable(true) else true)
+        rows = self._every_row(kind, order)
+        found = action_of_fields(self.cumulants, rows, x, centred=True)
+        return compared(expected, *found, kind=kind, fields=x)
 
     def _estimate(self, rows: Array, kind: str) -> Estimate:
         flag = "" if kind == "schwinger-dyson" else self.flag

@@ -15,14 +15,14 @@ from nnrg.stats.fits import FitResult, correlated_fit
 from nnrg.stats.replicates import Replicates
 from nnrg.theory.information_flow._data_scaling_result import DataScaling
 from nnrg.theory.information_flow._datasets import over_datasets
-from nnrg.theory.information_flow.modes import KernelModes
-from nnrg.theory.information_flow.wilsonian import (
+from nnrg.theory.information_flow._ridge import (
     as_ridge,
     learnability,
     self_consistent_ridge,
     stop_of,
-    wilsonian_flow,
 )
+from nnrg.theory.information_flow.modes import KernelModes
+from nnrg.theory.information_flow.wilsonian import wilsonian_flow
 
 __all__ = ["data_exponent", "data_scaling"]
 

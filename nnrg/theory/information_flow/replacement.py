@@ -16,13 +16,9 @@ from nnrg.stats.estimate import Estimate, format_value_error
 from nnrg.stats.replicates import Replicates
 from nnrg.theory.information_flow import scales
 from nnrg.theory.information_flow._datasets import over_datasets
+from nnrg.theory.information_flow._ridge import as_ridge, learnability, self_consistent_ridge
 from nnrg.theory.information_flow.modes import KernelModes
-from nnrg.theory.information_flow.wilsonian import (
-    as_ridge,
-    learnability,
-    self_consistent_ridge,
-    wilsonian_flow,
-)
+from nnrg.theory.information_flow.wilsonian import wilsonian_flow
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,19 +13,18 @@ from nnrg.errors import ArgumentError
 from nnrg.stats.estimate import Estimate, shown_number
 from nnrg.stats.replicates import Replicates
 from nnrg.theory.information_flow import scales
+from nnrg.theory.information_flow._ridge import (
+    as_ridge,
+    learnability,
+    self_consistent_ridge,
+    stop_of,
+)
 from nnrg.theory.information_flow.modes import KernelModes
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = [
-    "WilsonianFlow",
-    "as_ridge",
-    "learnability",
-    "self_consistent_ridge",
-    "stop_of",
-    "wilsonian_flow",
-]
+__all__ = ["WilsonianFlow", "wilsonian_flow"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -163,40 +162,6 @@ class WilsonianFlow:
         return "\n".join([*lines, self.scale])
 
 
-def learnability(values: Floats, n_data: float, ridge: float | Floats) -> Floats:
-    """Return n lambda / (ridge + n lambda) of each eigenvalue."""
-    return np.asarray(n_data * values / (ridge + n_data * values))
-
-
-def self_consistent_ridge(values: Floats, n_data: float, ridge: float) -> float:
-    r"""Solve :math:`s = \sigma^2 + \sum_k \lambda_k s / (n \lambda_k + s)` for s.
-
-    Zero where the ridge is zero and there are as many data as modes.
-    """
-    from scipy.optimize import brentq
-
-    values = values[values > 0]
-
-    def excess(s: float) -> float:
-        return float(1 - ridge / s - np.sum(values / (n_data * values + s)))
-
-    high = (ridge + float(values.sum())) * (1 + 1e-12)
-    low = ridge if ridge > 0 else 1e-14 * high
-    if excess(low) >= 0:
-        return low if ridge > 0 else 0.0
-    return float(brentq(excess, low, high, xtol=1e-300, rtol=1e-14))
-
-
-def as_ridge(ridge: object, n_data: object) -> tuple[float, float]:
-    """Return a ridge of at least zero and a positive number of data."""
-    noise, n = as_real("ridge", ridge), as_real("n_data", n_data)
-    if noise < 0:
-        raise ArgumentError(f"ridge must not be negative, got {noise:g}; it is a variance")
-    if not n > 0:
-        raise ArgumentError(f"n_data must be above zero, got {n:g}; it is a size of a data set")
-    return noise, n
-
-
 def wilsonian_flow(
     modes: KernelModes, *, n_data: float, ridge: float, threshold: float = 0.5
 ) -> WilsonianFlow:
@@ -281,12 +246,6 @@ def wilsonian_flow(
         ),
         flag=_flag(modes, stop, (float(found.values[1]), float(found.values[2])), learnabilities),
     )
-
-
-def stop_of(values: Floats, n: float, ridges: Floats, threshold: float = 0.5) -> int:
-    """Return the largest kappa whose mode is learnable with the ridge of all beyond it."""
-    learnable = np.flatnonzero(learnability(values, n, ridges) >= threshold)
-    return int(learnable[-1]) + 1 if learnable.size else 0
 
 
 def _flag(

@@ -54,26 +54,16 @@ class Moments:
 
     def scaled(self, by: Array) -> Moments:
         """Return the moments of variables multiplied by a number each."""
+        two = np.multiply.outer(by, by)
+        three = np.multiply.outer(two, by)
         return Moments(
-            *(
-                _along_all_axes(tensor, by)
-                for tensor in (
-                    self.first,
-                    self.second,
-                    self.first_2,
-                    self.second_2,
-                    self.third,
-                    self.fourth,
-                )
-            )
+            self.first * by,
+            self.second * two,
+            self.first_2 * by,
+            self.second_2 * two,
+            self.third * three,
+            self.fourth * np.multiply.outer(three, by),
         )
-
-
-def _along_all_axes(tensor: Array, by: Array) -> Array:
-    for axis in range(tensor.ndim):
-        shape = [-1 if a == axis else 1 for a in range(tensor.ndim)]
-        tensor = tensor * by.reshape(shape)
-    return tensor
 
 
 def layer_law(raw: Mapping[Key, Taylor], bias: Array, degree: int) -> LayerLaw:
@@ -137,35 +127,35 @@ def next_moments(law: LayerLaw, at: Moments, width: float) -> Moments:
         return Moments(first, second, at.first_2, at.second_2, at.third, at.fourth)
     cubic, quartic = law.h[3] / 6, law.h[4] / 24
     noise_slope, noise_bend = law.spread[1] / width, law.spread[2] / (2 * width)
+    n = VARIABLES
+    # Tensors as matrices of pairs: products of matrices are a tenth of the time of einsum.
+    third, fourth = at.third.reshape(n, n * n), at.fourth.reshape(n * n, n * n)
+    bend_of, cubic_of = bend.reshape(n, n * n), cubic.reshape(n, n**3)
     first_2 = (
         slope @ at.first_2
-        + np.einsum("iab,ab->i", bend, at.second_2)
-        + np.einsum("iabc,abc->i", cubic, at.third)
-        + np.einsum("iabcd,abcd->i", quartic, at.fourth)
+        + bend_of @ at.second_2.ravel()
+        + cubic_of @ third.ravel()
+        + quartic.reshape(n, n**4) @ fourth.ravel()
     )
-    mixed = np.einsum("ia,jbc,abc->ij", slope, bend, at.third) + np.einsum(
-        "ia,jbcd,abcd->ij", slope, cubic, at.fourth
-    )
+    mixed = slope @ (third @ bend_of.T + at.fourth.reshape(n, n**3) @ cubic_of.T)
     second_2 = (
         slope @ at.second_2 @ slope.T
         + mixed
         + mixed.T
-        + np.einsum("iab,jcd,abcd->ij", bend, bend, at.fourth)
+        + bend_of @ fourth @ bend_of.T
         + noise_slope @ at.first
-        + np.einsum("ijab,ab->ij", noise_bend, at.second)
+        + (noise_bend.reshape(n * n, n * n) @ at.second.ravel()).reshape(n, n)
     )
-    moved = np.einsum("ia,jb,kcd,abcd->ijk", slope, slope, bend, at.fourth, optimize=True)
-    driven = np.einsum("i,jk->ijk", first, noise) + np.einsum(
-        "ia,jkb,ab->ijk", slope, noise_slope, at.second
-    )
-    # Symmetric in the last two: every one of the three places of the single index once.
-    third = (
-        np.einsum("ia,jb,kc,abc->ijk", slope, slope, slope, at.third, optimize=True)
-        + _places(np.moveaxis(moved, 2, 0))
-        + _places(driven)
+    # The leg that bends comes first, then those that follow the slope.
+    moved = slope @ (bend_of @ fourth).reshape(n, n, n) @ slope.T
+    along = (slope @ at.second @ noise_slope.reshape(n * n, n).T).reshape(n, n, n)
+    third_now = (
+        (slope @ (slope @ at.third @ slope.T).reshape(n, n * n)).reshape(n, n, n)
+        + _places(moved)
+        + _places(np.multiply.outer(first, noise) + along)
         + law.skewness / width**2
     )
-    return Moments(first, second, first_2, second_2, third, _pairings(second))
+    return Moments(first, second, first_2, second_2, third_now, _pairings(second))
 
 
 def _places(tensor: Array) -> Array:

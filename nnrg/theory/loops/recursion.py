@@ -16,12 +16,15 @@ from nnrg.theory.loops._layer import tangent_layer
 from nnrg.theory.loops._system_size import LayerLaw, Moments, next_moments
 from nnrg.theory.loops.expansion import QUANTITIES, FiniteWidth
 
-__all__ = ["finite_width"]
+__all__ = ["DEEPEST", "TOO_DEEP", "finite_width"]
 
 Array = npt.NDArray[np.float64]
 
 # Sixth powers of the field must be double precision.
 _SMALLEST, _LARGEST = 1e-40, 1e40
+# Layers that take two seconds.
+DEEPEST = 1 << 14
+TOO_DEEP = "the expansion is in depth over width"
 # Layers before the last whose law is kept.
 _REMEMBERED = 3
 
@@ -106,12 +109,18 @@ def finite_width(
     phi = as_activation(activation)
     sigma_w, sigma_b = as_real("sigma_w", sigma_w), as_real("sigma_b", sigma_b)
     alignment, square = as_real("alignment", alignment), as_real("input_square", input_square)
-    depth, order = as_count("depth", depth, 1, 1 << 20), as_count("order", order, 1, 2)
+    depth = as_count("depth", depth, 1, DEEPEST, hint=TOO_DEEP)
+    order = as_count("order", order, 1, 2)
     widths = as_widths(width, depth)
     if sigma_w <= 0 or sigma_b < 0 or square < 0 or not -1 <= alignment <= 1:
         raise ArgumentError(
             "sigma_w > 0, sigma_b >= 0, input_square >= 0 and alignment in -1 .. 1 are needed, got "
             f"{sigma_w:g}, {sigma_b:g}, {square:g} and {alignment:g}"
+        )
+    if max(sigma_w, sigma_b, square) > _LARGEST:
+        raise ArgumentError(
+            f"sigma_w, sigma_b and input_square must be at most {_LARGEST:g}, got {sigma_w:g}, "
+            f"{sigma_b:g} and {square:g}"
         )
     k = sigma_w**2 * square + sigma_b**2 if q0 is None else as_real("q0", q0)
     if k <= 0:

@@ -15,7 +15,7 @@ from nnrg.simulate.tangents import tangent_networks
 from nnrg.stats.estimate import format_value_error
 from nnrg.theory.loops._measure import measured_tangents
 from nnrg.theory.loops.expansion import QUANTITIES, FiniteWidth
-from nnrg.theory.loops.recursion import finite_width
+from nnrg.theory.loops.recursion import DEEPEST, finite_width
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -232,7 +232,7 @@ def loop_report(
     >>> all(row.agrees for row in report.rows), report.flags
     (True, ())
     """
-    depth = as_count("depth", depth, 2, 1 << 20, hint="the first layer has no correction")
+    depth = as_count("depth", depth, 2, DEEPEST, hint="the first layer has no correction")
     expansion = finite_width(
         activation,
         sigma_w,
@@ -248,7 +248,7 @@ def loop_report(
     measured = {name: (unknown, unknown) for name in QUANTITIES}
     n_networks = dead = 0
     seed: tuple[str, ...] = ()
-    if simulate:
+    if not isinstance(simulate, int) or simulate:
         n_networks = as_count("simulate", simulate, _FEWEST, hint="fewer give no errors")
         sample = tangent_networks(
             activation,

@@ -16,7 +16,11 @@ from nnrg.simulate.architectures import DenseNetwork
 from nnrg.simulate.ensembles import random_networks
 from nnrg.stats.estimate import format_value_error
 from nnrg.theory.loops._measure import measured_gram
-from nnrg.theory.loops.two_inputs import TwoInputFiniteWidth, two_input_finite_width
+from nnrg.theory.loops.two_inputs import (
+    DEEPEST_PAIR,
+    TwoInputFiniteWidth,
+    two_input_finite_width,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -166,7 +170,7 @@ def two_input_report(
     >>> bool(report.agrees.all())
     True
     """
-    depth = as_count("depth", depth, 2, 1 << 20, hint="the first layer has no correction")
+    depth = as_count("depth", depth, 2, DEEPEST_PAIR, hint="the first layer has no correction")
     theory = two_input_finite_width(
         activation, sigma_w, sigma_b, width, depth, gram=gram, order=order
     )
@@ -187,7 +191,7 @@ def two_input_report(
         )
         truncation = np.abs(more) * np.maximum(ratio, np.minimum(loop, 1))
     measured = errors = np.full_like(total, np.nan)
-    if simulate:
+    if not isinstance(simulate, int) or simulate:
         simulate = as_count("simulate", simulate, _FEWEST, hint="fewer give no errors")
         measured, errors = _simulated(activation, sigma_w, sigma_b, theory, simulate, rng)
     return TwoInputReport(

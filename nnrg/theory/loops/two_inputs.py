@@ -13,14 +13,16 @@ from nnrg._validate import as_count, as_real
 from nnrg.activation_functions import Activation, as_activation
 from nnrg.errors import AnalysisError, ArgumentError
 from nnrg.simulate.tangents import as_widths
+from nnrg.stats._arrays import real_array
 from nnrg.theory.loops._pair_layer import pair_layer
 from nnrg.theory.loops._system_size import Moments, next_moments
 from nnrg.theory.loops.expansion import SPREAD_LIMIT
+from nnrg.theory.loops.recursion import TOO_DEEP
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["ENTRIES", "TwoInputFiniteWidth", "two_input_finite_width"]
+__all__ = ["DEEPEST_PAIR", "ENTRIES", "TwoInputFiniteWidth", "two_input_finite_width"]
 
 Array = npt.NDArray[np.float64]
 
@@ -31,6 +33,8 @@ ENTRIES = ("K_aa", "K_ab", "K_bb")
 _DISTINCT = {1: 1e-5, 2: 1e-3}
 # Spread of K at which smooth functions still take less than a second a layer.
 _LARGEST = 400.0
+DEEPEST_PAIR, _STRONGEST = 1 << 10, 1e40
+_ROUNDING = 1e-15
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,28 +220,32 @@ def two_input_finite_width(
     """
     phi = as_activation(activation)
     sigma_w, sigma_b = as_real("sigma_w", sigma_w), as_real("sigma_b", sigma_b)
-    depth, order = as_count("depth", depth, 1, 1 << 20), as_count("order", order, 1, 2)
+    depth = as_count("depth", depth, 1, DEEPEST_PAIR, hint=TOO_DEEP)
+    order = as_count("order", order, 1, 2)
     widths = as_widths(width, depth)
-    if sigma_w <= 0 or sigma_b < 0:
+    if not 1 / _STRONGEST <= sigma_w <= _STRONGEST or not 0 <= sigma_b <= _STRONGEST:
         raise ArgumentError(
-            f"sigma_w > 0 and sigma_b >= 0 are needed, got {sigma_w:g} and {sigma_b:g}"
+            f"sigma_w > 0 and sigma_b >= 0 of at most {_STRONGEST:g} are needed, got {sigma_w:g} "
+            f"and {sigma_b:g}"
         )
     if any(k != 0 for k in phi.kinks):
         raise ArgumentError(f"two inputs need kinks at zero only, {phi.name} has {phi.kinks}")
-    k = np.asarray(gram, dtype=np.float64)
+    k = real_array("gram", gram)
     if k.shape != (3,) or not np.isfinite(k).all() or not (k[0] * k[2] > k[1] ** 2 and k[0] > 0):
         raise ArgumentError(
             f"gram must be (K_aa, K_ab, K_bb) with K_aa K_bb > K_ab^2, got {k.tolist()}"
         )
     at, worst = Moments.zero(), 0.0
-    rows = []
+    rows, here = [], np.zeros(3)
     for t in range(depth):
         _check(phi, k, t, order)
         shift = np.outer(at.first, at.first)
         rows.append((k, at.first, at.first_2, at.second, at.second_2 - shift))
         if t < depth - 1:
-            law, error = pair_layer(phi, sigma_w, sigma_b, k, order)
-            worst = max(worst, error)
+            if np.abs(k - here).max() > _ROUNDING * k.max():  # at a fixed point it stays
+                here = k
+                law, error = pair_layer(phi, sigma_w, sigma_b, k, order)
+                worst = max(worst, error)
             at = next_moments(law, at, widths[t])
             k = law.h[0]
     leading, first, second, spread, spread_2 = (np.stack(part) for part in zip(*rows, strict=True))

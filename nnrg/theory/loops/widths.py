@@ -134,7 +134,7 @@ def width_scan(
        100   0.0400       0.0824              -      -    -0.040133              -      -
        200   0.0200       0.0406              -      -    -0.020033              -      -
     """
-    if not len(widths):
+    if not isinstance(widths, Sequence | np.ndarray) or not len(widths):
         raise ArgumentError(f"widths must be a sequence of integers, got {shown(widths)}")
     chosen = sorted(as_count("width", n, 2, 1 << 31) for n in widths)
     seeds = as_seed(rng).spawn(len(chosen))

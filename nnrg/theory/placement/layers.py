@@ -9,12 +9,13 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from nnrg._validate import shown
 from nnrg.errors import ArgumentError
 from nnrg.networks.geometry import oriented
 from nnrg.networks.network import Network
 from nnrg.theory.placement.scales import LayerScales, layer_scales
 
-__all__ = ["bias_of", "dense_chain", "layer_matrix", "placeable", "scales_of"]
+__all__ = ["bias_of", "check_names", "dense_chain", "layer_matrix", "placeable", "scales_of"]
 
 _KINDS = ("weight", "conv", "recurrent")
 
@@ -27,13 +28,8 @@ def placeable(net: Network, names: Sequence[str] | None) -> tuple[list[str], tup
     ArgumentError
         If a name is no trained tensor, one asked for has no fan-in, or there is none.
     """
-    unknown = [name for name in names or () if name not in net.specs]
-    if unknown:
-        raise ArgumentError(
-            f"no trained tensor {unknown[0]!r}; print(net) lists them, names are taken as they are"
-        )
     kept, notes = [], []
-    for name in net.specs if names is None else names:
+    for name in net.specs if names is None else check_names(net, names):
         reason = _reason(net, name)
         if not reason:
             kept.append(name)
@@ -47,6 +43,28 @@ def placeable(net: Network, names: Sequence[str] | None) -> tuple[list[str], tup
             "inputs: there is no layer to place"
         )
     return kept, tuple(notes)
+
+
+def check_names(net: Network, names: Sequence[str]) -> list[str]:
+    """Return names of trained tensors, one as well as several.
+
+    Raises
+    ------
+    ArgumentError
+        If a name is no trained tensor, or comes twice.
+    """
+    if not isinstance(names, Sequence):
+        raise ArgumentError(f"names must be those of tensors, got {shown(names)}")
+    listed = [names] if isinstance(names, str) else list(names)
+    for at, name in enumerate(listed):
+        if name not in net.specs:
+            raise ArgumentError(
+                f"no trained tensor {shown(name)}; print(net) lists them, names are taken as they "
+                "are"
+            )
+        if name in listed[:at]:
+            raise ArgumentError(f"{name!r} is named twice; name each layer once")
+    return listed
 
 
 def _reason(net: Network, name: str) -> str:
@@ -104,7 +122,13 @@ def dense_chain(net: Network, names: Sequence[str]) -> tuple[tuple[str, str], ..
     """Return (weights, biases) of dense layers each of which feeds the next, by the topology.
 
     Empty unless the units of every layer are the inputs of the next one and of no other.
+
+    Raises
+    ------
+    ArgumentError
+        If a name is no trained tensor.
     """
+    names = check_names(net, names)
     if len(names) < 2 or any(net.roles[name].kind != "weight" for name in names):
         return ()
     if any(sorted(net.specs[name].layout) != ["I", "O"] for name in names):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +15,7 @@ from nnrg.theory.placement.scales import LayerScales
 
 __all__ = ["LayerPhase", "layer_phase"]
 
+_NAMES = ("q_star", "chi_1", "chi_par", "xi_q", "xi_c")
 # Sigmas from chi_1 = 1 below which ordered and chaotic are not told apart.
 TOLD = 3.0
 
@@ -29,7 +29,8 @@ class LayerPhase:
     scales : LayerScales
         The measured (sigma_w, sigma_b).
     q_star, chi_1, chi_par, xi_q, xi_c : Estimate
-        Of a network all of whose layers have these; see `MeanField`.
+        Of a network all of whose layers have these; see `MeanField`. The error of a depth scale
+        is infinite where an infinite one cannot be excluded.
     phase : str
         ``"ordered"`` or ``"chaotic"`` by 3 sigmas or more, else ``"cannot be told"``.
     sigmas : float
@@ -56,25 +57,17 @@ class LayerPhase:
 
 
 def layer_phase(scales: LayerScales, activation: Activation) -> LayerPhase:
-    """Place one layer; errors by differences over one error of sigma_w and of sigma_b.
+    """Place one layer; errors by what one error of sigma_w, and of sigma_b, changes.
 
     Notes
     -----
     sigma_w and sigma_b are taken as independent, as weights and biases of a random network are.
+    Depth scales diverge at the edge of chaos, on both sides of it: errors are those of their
+    inverse, and the larger change of the two directions.
     """
     w, b = scales.sigma_w, scales.sigma_b
-
-    def theory(sigma_w: float, sigma_b: float) -> tuple[float, ...]:
-        field = MeanField(activation, sigma_w, sigma_b)
-        return field.q_star, field.chi_1, field.chi_par, field.xi_q, field.xi_c
-
     centre = MeanField(activation, w.value, b.value)
-    values, errors = _propagated(theory, w, b)
-    names = ("q_star", "chi_1", "chi_par", "xi_q", "xi_c")
-    found = {
-        name: Estimate(float(value), float(error))
-        for name, value, error in zip(names, values, errors, strict=True)
-    }
+    found = _propagated(activation, centre, w, b)
     chi = found["chi_1"]
     sigmas = (chi.value - 1) / chi.error if chi.error > 0 else np.nan
     phase = "cannot be told"
@@ -95,23 +88,48 @@ def layer_phase(scales: LayerScales, activation: Activation) -> LayerPhase:
 
 
 def _propagated(
-    theory: Callable[[float, float], tuple[float, ...]], w: Estimate, b: Estimate
-) -> tuple[np.ndarray, np.ndarray]:
+    activation: Activation, centre: MeanField, w: Estimate, b: Estimate
+) -> dict[str, Estimate]:
     """Return numbers and their errors from those of sigma_w and sigma_b."""
-    values = np.array(theory(w.value, b.value))
+    values = _numbers(centre)
     squares = np.zeros(values.size)
-    for high, low in (
-        ((w.value + w.error, b.value), (max(w.value - w.error, 0.0), b.value)),
-        ((w.value, b.value + b.error), (w.value, max(b.value - b.error, 0.0))),
-    ):
-        if high == low:
+    for step in ((w.error, 0.0), (0.0, b.error)):
+        if not any(step):
             continue
-        width = (high[0] - low[0]) + (high[1] - low[1])
-        error = w.error if high[1] == low[1] else b.error
-        with np.errstate(invalid="ignore"):
-            slope = (np.array(theory(*high)) - np.array(theory(*low))) / width
-        squares += (slope * error) ** 2
-    return values, np.sqrt(squares)
+        moved = [
+            _numbers(
+                MeanField(
+                    activation,
+                    max(w.value + sign * step[0], 0.0),
+                    max(b.value + sign * step[1], 0.0),
+                )
+            )
+            for sign in (1, -1)
+        ]
+        with np.errstate(invalid="ignore"):  # a scale of zero
+            squares += np.abs(np.array(moved) - values).max(axis=0) ** 2
+    found = [
+        Estimate(float(value), float(error))
+        for value, error in zip(values, np.sqrt(squares), strict=True)
+    ]
+    return dict(zip(_NAMES, found, strict=True)) | {
+        "xi_q": _scale(centre.xi_q, found[-2]),
+        "xi_c": _scale(centre.xi_c, found[-1]),
+    }
+
+
+def _numbers(field: MeanField) -> np.ndarray:
+    """Return what has an error, depth scales as their inverse."""
+    with np.errstate(divide="ignore"):
+        rates = 1 / np.array([field.xi_q, field.xi_c])
+    return np.array([field.q_star, field.chi_1, field.chi_par, *rates])
+
+
+def _scale(scale: float, rate: Estimate) -> Estimate:
+    """Return a depth scale with the error of its inverse."""
+    if np.isfinite(rate.error) and rate.error >= rate.value:
+        return Estimate(scale, np.inf)
+    return Estimate(scale, rate.error * scale**2)
 
 
 def _critical(activation: Activation, b: Estimate) -> Estimate:

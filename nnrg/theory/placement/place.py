@@ -201,7 +201,7 @@ def place_network(
     Raises
     ------
     ArgumentError
-        If the activation is missing or unknown, or a name is no layer.
+        If the activation is missing or unknown, or a name is no layer or comes twice.
     AnalysisError
         If a layer holds NaN, or all its weights are zero.
 
@@ -238,6 +238,7 @@ def place_network(
     if progress is not None:
         progress("layers", len(kept), len(kept))
     chances = adjust_p_values([flow.p for flow in blocks], "holm")
+    chain = [chain] if isinstance(chain, str) else chain
     follow = dense_chain(network, kept if chain is None else chain)
     depth = None
     if follow:

@@ -99,7 +99,7 @@ def layer_scales(
     NonFiniteError
         If a number is NaN or infinite.
     AnalysisError
-        If all weights are zero.
+        If all weights are zero, or their powers beyond double precision.
 
     Notes
     -----
@@ -128,31 +128,30 @@ def layer_scales(
         raise NonFiniteError(f"{name} holds NaN or infinity: there is no sigma_w")
     units, fan_in = w.shape
     size = float(w.size)
-    square = w * w
+    with np.errstate(over="ignore", under="ignore"):
+        square = w * w
+        fourth = float((square * square).mean())
     mean_square = float(square.mean())
-    if not mean_square > 0:
+    if not w.any():
         raise AnalysisError(f"{name}: all weights are zero: there is no sigma_w")
-    rows, columns = square.mean(axis=1), square.mean(axis=0)
+    if not 0 < fourth < np.inf:
+        raise AnalysisError(
+            f"{name}: fourth powers of the weights, up to {np.abs(w).max():.3g}, are beyond double "
+            "precision; give them in another unit"
+        )
     alone = float(square.var()) / (size - 1)
-    by_row, by_column = rows.var() / (units - 1), columns.var() / (fan_in - 1)
+    by_row = square.mean(axis=1).var(ddof=1) / units
+    by_column = square.mean(axis=0).var(ddof=1) / fan_in
     error2 = max(alone, by_row + by_column - alone)
     sigma_w = math.sqrt(fan_in * mean_square)
-    fourth = float((square * square).mean()) / mean_square**2
+    fourth /= mean_square**2
     mean = float(w.mean())
     share = size * mean**2 / mean_square
     outliers, top = _outliers(w, math.sqrt(mean_square))
-    scale2 = mean_square**2
-    row_spread = Estimate(
-        float((rows.var() - alone * units) / scale2),
-        float(math.sqrt(2 / (units - 1)) * rows.var() / scale2),
-        n_samples=units,
+    # The mean of w^4 over that of w^2 squared is too small by this, of Gaussian numbers exactly.
+    kurtosis = Estimate(
+        fourth * (1 + 2 / size) - 3, _kurtosis_error(square, mean_square, fourth), n_samples=size
     )
-    column_spread = Estimate(
-        float((columns.var() - alone * fan_in) / scale2),
-        float(math.sqrt(2 / (fan_in - 1)) * columns.var() / scale2),
-        n_samples=fan_in,
-    )
-    kurtosis = Estimate(fourth - 3, _kurtosis_error(square, mean_square, fourth), n_samples=size)
     found = LayerScales(
         name=name,
         bias="" if biases is None else bias,
@@ -161,10 +160,12 @@ def layer_scales(
         sigma_w=Estimate(sigma_w, sigma_w * math.sqrt(error2) / (2 * mean_square), n_samples=size),
         sigma_b=_sigma_b(biases, units, bias),
         # The mean of independent numbers makes a chi-square of one degree of freedom.
-        mean_share=Estimate(share, math.sqrt(2 + 4 * share), n_samples=size, null=1.0),
+        mean_share=Estimate(
+            share, math.sqrt(2 + 4 * max(share - 1, 0.0)), n_samples=size, null=1.0
+        ),
         kurtosis=kurtosis,
-        row_spread=row_spread,
-        column_spread=column_spread,
+        row_spread=_spread(square / mean_square),
+        column_spread=_spread(square.T / mean_square),
         outliers=outliers,
         top=top,
     )
@@ -185,6 +186,15 @@ def _sigma_b(biases: npt.ArrayLike | None, units: int, name: str) -> Estimate:
         return Estimate(0.0, 0.0, n_samples=units)
     error = math.sqrt(square.var() / (units - 1)) / (2 * value)
     return Estimate(value, error, n_samples=units)
+
+
+def _spread(part: Array) -> Estimate:
+    """Return the variance of the means of rows beyond that of independent entries."""
+    n, m = part.shape
+    means = part.mean(axis=1)
+    between = float(means.var(ddof=1))
+    within = float(((part - means[:, None]) ** 2).sum()) / (n * (m - 1))
+    return Estimate(between - within / m, math.sqrt(2 / (n - 1)) * between, n_samples=n)
 
 
 def _kurtosis_error(square: Array, mean_square: float, fourth: float) -> float:

@@ -12,10 +12,10 @@ import numpy.typing as npt
 from nnrg._random import as_seed
 from nnrg._validate import as_count, as_real
 from nnrg.activation_functions import Activation, Function, as_activation
-from nnrg.errors import AnalysisError, ArgumentError, NonFiniteError
-from nnrg.stats._arrays import real_array
+from nnrg.errors import AnalysisError, ArgumentError
 from nnrg.stats.estimate import format_value_error
 from nnrg.theory.criticality.trajectory import propagate
+from nnrg.theory.placement._chain import checked_chain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -149,7 +149,7 @@ def signal_flow(
     NonFiniteError
         If a weight or bias is NaN or infinite.
     AnalysisError
-        If preactivations overflow.
+        If preactivations overflow, or a layer is zero.
 
     Notes
     -----
@@ -167,7 +167,7 @@ def signal_flow(
     True
     """
     phi = as_activation(activation)
-    chain = _checked(layers)
+    chain = checked_chain(layers)
     if names is not None and len(names) != len(chain):
         raise ArgumentError(f"names must be one for each of {len(chain)} layers, got {len(names)}")
     pairs, draws = as_count("pairs", pairs, 2), as_count("draws", draws, 3)
@@ -180,7 +180,7 @@ def signal_flow(
     work = 2.0 * pairs * sum(w.size for w, _ in chain) * draws * len(NULLS)
     notes = []
     if work > _MOST_WORK:
-        draws = max(_FEWEST_DRAWS, int(draws * _MOST_WORK / work))
+        draws = min(draws, max(_FEWEST_DRAWS, int(draws * _MOST_WORK / work)))
         notes.append(f"{draws} draws of each null: the network is large")
     q, c = _forward(chain, phi, inputs)
     q_theory, c_theory = _mean_field(chain, phi, c0)
@@ -216,32 +216,6 @@ def signal_flow(
         seed=int(seed.entropy) if isinstance(seed.entropy, int) else None,
         notes=tuple(notes),
     )
-
-
-def _checked(
-    layers: Sequence[tuple[npt.ArrayLike, npt.ArrayLike | None]],
-) -> list[tuple[Array, Array]]:
-    chain: list[tuple[Array, Array]] = []
-    for number, (weights, biases) in enumerate(layers, 1):
-        w = real_array(f"layer {number}", weights)
-        if w.ndim != 2 or min(w.shape) < 2:
-            raise ArgumentError(
-                f"layer {number}: weights must have shape (units, inputs), got {w.shape}"
-            )
-        b = np.zeros(w.shape[0]) if biases is None else real_array("biases", biases).reshape(-1)
-        if b.size != w.shape[0]:
-            raise ArgumentError(f"layer {number}: {b.size} biases for {w.shape[0]} units")
-        if not (np.isfinite(w).all() and np.isfinite(b).all()):
-            raise NonFiniteError(f"layer {number} holds NaN or infinity")
-        if chain and chain[-1][0].shape[0] != w.shape[1]:
-            raise ArgumentError(
-                f"layer {number} takes {w.shape[1]} inputs and gets {chain[-1][0].shape[0]}; "
-                "layers must follow one another"
-            )
-        chain.append((w, b))
-    if not chain:
-        raise ArgumentError("layers must hold one layer or more, got none")
-    return chain
 
 
 def _pairs(rng: np.random.Generator, pairs: int, size: int, c0: float) -> Array:

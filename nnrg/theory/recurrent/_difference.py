@@ -30,16 +30,18 @@ __all__ = ["Stationary", "growth", "stationary"]
 Array = npt.NDArray[np.float64]
 
 _NEWTON = 40
-_CONVERGED, _ROUGHLY = 1e-12, 1e-3
+_CONVERGED, _GUESSED, _ROUGHLY = 1e-12, 1e-7, 1e-3
 _FEW = 16
 _LAGS = 48
-_MOST_LAGS = 1 << 12
+_MOST_LAGS = 1 << 13
 # What is left of the correlation after three quarters of the lags, relative to c(0).
 _SETTLED = 1e-6
 # Steps in 1 - gamma, from the solution without memory.
 _STEP = 0.125
 # By how much the variance is moved for its derivative.
 _SHIFT = 1e-5
+# Change of the variance up to which that derivative is good enough.
+_NEAR = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,24 +73,35 @@ def stationary(network: NewtonianPotential) -> Stationary:
     failure: AnalysisError | None = None
     for begin in (_leapfrog, _exponential, _memoryless) if a > 0 else (_memoryless,):
         try:
-            c, change, residual = _settled(network, begin(network))
+            guess = begin(network)
+            found = _settled(network, guess) if len(guess) <= _MOST_LAGS else None
         except AnalysisError as unsolved:
             failure = unsolved
             continue
+        if found is None:
+            raise AnalysisError(
+                f"the correlation must settle within {_MOST_LAGS} steps, but with "
+                f"{network.activation}, sigma_w = {network.sigma_w:g} and decay = "
+                f"{network.decay:g} it lasts longer; take rnn_dmft, for continuous time"
+            )
+        c, change, residual = found
         error = network.sigma_w**2 * overlap_error(replace(network, variance=float(c[0])))
         return Stationary(c, change + error / network.decay, residual)
     assert failure is not None
     raise failure
 
 
-def _settled(network: NewtonianPotential, c: Array) -> tuple[Array, float, float]:
-    """Newton's method with as many lags as the correlation needs to reach its limit."""
+def _settled(network: NewtonianPotential, c: Array) -> tuple[Array, float, float] | None:
+    """Newton's method with as many lags as the correlation needs to reach its limit, if not more.
+
+    None if it needs more.
+    """
     while True:
         c, change, residual = _newton(network, c)
         if abs(c[3 * len(c) // 4] - c[-1]) < _SETTLED * c[0]:
             break
         if 2 * len(c) > _MOST_LAGS:
-            raise _unsolved(network, residual)
+            return None
         c = np.concatenate([c, np.full(len(c), c[-1])])
     if network.noise == 0 and c[-1] > (1 - 1e-9) * c[0]:
         # The fixed point solves the same equation, but is not stable.
@@ -140,9 +153,13 @@ def _exponential(network: NewtonianPotential) -> Array:
 
 
 def _sampled(smooth: NewtonianPotential) -> Array:
-    path = decaying(solve_variance(smooth)[0])
-    length = min(int(path.begin + 4 / path.rate) + _LAGS, _MOST_LAGS)
-    return path(np.arange(length))
+    path = decaying(solve_variance(smooth, tolerance=_GUESSED)[0])
+    # One more lag than there may be says that it needs more.
+    length = min(int(path.begin + 4 / path.rate) + _LAGS, _MOST_LAGS + 1)
+    c = path(np.arange(length))
+    if not (np.abs(c) <= 2 * c[0]).all():
+        raise _unsolved(smooth, math.inf)
+    return c
 
 
 def _memoryless(network: NewtonianPotential) -> Array:
@@ -183,22 +200,25 @@ def _newton(
     source = np.full(n, network.sigma_b**2)
     source[0] += network.noise
     change = residual = math.inf
+    points = _FEW if tolerance > _CONVERGED else None
+    before = None
     for _ in range(_NEWTON):
         q = float(c[0])
-        points = _FEW if tolerance > _CONVERGED else None
         here = Overlap(network.activation, q, points)
-        there = Overlap(network.activation, q * (1 + _SHIFT), points)
+        if before is None or abs(q / before.variance - 1) > _NEAR:
+            before, after = here, Overlap(network.activation, q * (1 + _SHIFT), points)
         value = here.value(c)
-        moved = there.value(np.concatenate([[q * (1 + _SHIFT)], c[1:]]))
         linear = band[1] * c
         linear[:-1] += band[0, 1:] * c[1:]
         linear[1:] += band[2, :-1] * c[:-1]
         defect = linear - w2 * value - source
         residual = float(np.abs(defect).max() / q)
         jacobian = band.copy()
-        jacobian[1, 1:] -= w2 * here.slope(c[1:])
+        jacobian[1, 1:] -= w2 * here.slope_of_value(c[1:])
         # All lags depend on c(0) besides: one full column.
-        column = -w2 * (moved - value) / (q * _SHIFT)
+        ends = (np.concatenate([[each.variance], c[1:]]) for each in (before, after))
+        less, more = (each.value(end) for each, end in zip((before, after), ends, strict=True))
+        column = -w2 * (more - less) / (before.variance * _SHIFT)
         step, tail = solve_banded((1, 1), jacobian, np.stack([defect, column], axis=1)).T
         step = step - tail * step[0] / (1 + tail[0])
         # A Gaussian process has |c(k)| <= c(0) > 0.
@@ -216,8 +236,8 @@ def _newton(
 def _unsolved(network: NewtonianPotential, residual: float) -> AnalysisError:
     return AnalysisError(
         f"Newton's method must converge, but with {network.activation}, sigma_w = "
-        f"{network.sigma_w:g} and decay = {network.decay:g} it leaves {residual:.1e}; try a smaller"
-        " decay or another sigma_w"
+        f"{network.sigma_w:g} and decay = {network.decay:g} it leaves {residual:.1e}; try another"
+        " decay or sigma_w"
     )
 
 

@@ -30,7 +30,10 @@ _WIDE = np.array([-8.4, -6.2, -4.1, -2.0, 0.0, 2.0, 4.1, 6.2, 8.4])
 # A kink smoothed over a width w needs panels of that size around it.
 _SMOOTHED = np.array([1.0, 2.5, 4.5, 7.0])
 _SERIES = (32, 64, 128)
+# Where it is looked whether a function is odd or even.
+_SOME = np.array([1e-9, 0.013, 0.17, 0.5, 0.91, 1.3, 2.1, 3.7, 5.9, 8.3, 17.0, 60.0])
 _ENOUGH = 1e-11
+_LEAST_ANGLE = 1e-4
 _CHUNK = 1 << 21
 
 
@@ -43,9 +46,12 @@ def overlaps(
     that over u of two averages over v, each over Gauss-Legendre panels that end at the kinks.
     """
     out = np.empty(len(correlation))
+    mirrored = _is_odd_or_even(function)
     for k, (a, b, r) in enumerate(zip(q1, q2, correlation, strict=True)):
         common, own = np.sqrt(abs(r)), np.sqrt(max(1 - abs(r), 0.0))
         u, weight = _outer(kinks, min(a, b), max(a, b), common, own)
+        if mirrored:  # negative u give the same
+            u, weight = u[u > 0], 2 * weight[u > 0]
         first = _smoothed(function, kinks, np.sqrt(a) * common * u, np.sqrt(a) * own)
         if r >= 0 and a == b:
             out[k] = weight @ (first * first)
@@ -54,6 +60,12 @@ def overlaps(
         second = _smoothed(function, kinks, sign * np.sqrt(b) * common * u, np.sqrt(b) * own)
         out[k] = weight @ (first * second)
     return out
+
+
+def _is_odd_or_even(function: Function) -> bool:
+    """Tell whether f(-x) is f(x), or -f(x), to the last digit."""
+    there, back = function(_SOME), function(-_SOME)
+    return bool((there == back).all() or (there == -back).all())
 
 
 def _outer(
@@ -122,14 +134,21 @@ class Overlap:
         if key not in self._series:
             phi = self.activation
             function = phi.function if which == "value" else phi.first
+            values = np.empty(0)
             for n in self._points:
-                nodes = chebyshev.chebpts1(n)
-                angle = (np.pi / 4) * (1 + nodes) + negative * np.pi / 2
-                q = np.full(n, self.variance)
-                values = overlaps(function, phi.kinks, q, q, np.cos(angle))
+                nodes = chebyshev.chebpts2(n + 1)
+                # Every second node is one of the series before.
+                new = nodes[1::2] if len(values) else nodes
+                angle = (np.pi / 4) * (1 + new) + negative * np.pi / 2
+                q = np.full(len(new), self.variance)
+                found = overlaps(function, phi.kinks, q, q, np.cos(angle))
+                values = (
+                    np.insert(values, np.arange(1, len(values)), found) if len(values) else found
+                )
                 # Orthogonality on these nodes; a least-squares fit of them takes most of the time.
-                series = chebyshev.chebvander(nodes, n - 1).T @ values * (2 / n)
-                series[0] /= 2
+                ends = np.ones(n + 1)
+                ends[[0, -1]] = 0.5
+                series = ends * (chebyshev.chebvander(nodes, n).T @ (ends * values)) * (2 / n)
                 if np.abs(series[-4:]).max() <= _ENOUGH * np.abs(series).max():
                     break
             self._series[key] = np.asarray(series, dtype=np.float64)
@@ -162,6 +181,18 @@ class Overlap:
         x = np.asarray(angle, dtype=np.float64) * (4 / np.pi) - 1
         slope = chebyshev.chebval(x, chebyshev.chebder(self._chebyshev("value")))
         return np.asarray(slope * (4 / np.pi), dtype=np.float64)
+
+    def slope_of_value(self, c: npt.ArrayLike) -> Array:
+        """Return d<phi phi>/dc from the series of <phi phi> alone: less exact next to c_0."""
+        angle = np.maximum(self.angle(c), _LEAST_ANGLE)
+        below = angle > np.pi / 2
+        slope = np.zeros_like(angle)
+        for negative, here in ((False, ~below), (True, below)):
+            if here.any():
+                x = angle[here] * (4 / np.pi) - (3 if negative else 1)
+                series = chebyshev.chebder(self._chebyshev("value", negative))
+                slope[here] = chebyshev.chebval(x, series)
+        return np.asarray(-slope * (4 / np.pi) / (self.variance * np.sin(angle)))
 
     def price_residual(self) -> float:
         """Largest distance of d<phi phi>/dc from <phi' phi'>, relative to the largest value."""

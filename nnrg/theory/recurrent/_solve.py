@@ -39,8 +39,12 @@ def least_variance(potential: NewtonianPotential) -> float:
     return potential.sigma_b**2 / potential.decay**2 + potential.noise / (2 * potential.decay)
 
 
-def solve_variance(potential: NewtonianPotential) -> tuple[NewtonianPotential, str]:
+def solve_variance(
+    potential: NewtonianPotential, *, tolerance: float = 1e-13
+) -> tuple[NewtonianPotential, str]:
     """Return the potential at the self-consistent c_0 (zero: nothing is active), and a remark.
+
+    The tolerance is relative to c_0.
 
     With noise the excess energy is positive for small c_0 and negative for large c_0, where the
     activation saturates; its first zero is what activity grows to from below. Without noise the
@@ -57,7 +61,7 @@ def solve_variance(potential: NewtonianPotential) -> tuple[NewtonianPotential, s
 
     least, remark = least_variance(potential), ""
     if potential.noise > 0:
-        root = first_root(lambda q: at(q).excess, least)
+        root = first_root(lambda q: at(q).excess, least, tolerance)
     elif is_silent(potential):
         more = [q for q in 4.0 ** np.arange(-8, 9) if force(potential, float(q)) > 0]
         if more:
@@ -68,7 +72,8 @@ def solve_variance(potential: NewtonianPotential) -> tuple[NewtonianPotential, s
         if root is not None and instability(potential, root) > 0:
             ends = least or _FAINT, root * (1 - 1e-12)
             if at(ends[1]).excess < 0 < at(ends[0]).excess:
-                root = float(brentq(lambda q: at(q).excess, *ends, xtol=1e-15 * root, rtol=1e-13))
+                least = tolerance * root / 100
+                root = float(brentq(lambda q: at(q).excess, *ends, xtol=least, rtol=tolerance))
     if root is None:
         raise diverges(potential)
     return at(root), remark
@@ -116,7 +121,9 @@ def _equal(function: Function, kinks: tuple[float, ...], q: float) -> float:
     return float(overlaps(function, kinks, one, one, np.ones(1))[0])
 
 
-def first_root(excess: Callable[[float], float], least: float) -> float | None:
+def first_root(
+    excess: Callable[[float], float], least: float, tolerance: float = 1e-13
+) -> float | None:
     """Return where a function falls through zero first above `least`; None if it does not."""
     low, high = least, least * _STEP
     if excess(low) <= 0:
@@ -125,7 +132,7 @@ def first_root(excess: Callable[[float], float], least: float) -> float | None:
         low, high = high, high * _STEP
         if high > _LARGEST:
             return None
-    return float(brentq(excess, low, high, xtol=1e-15 * high, rtol=1e-13))
+    return float(brentq(excess, low, high, xtol=tolerance * high / 100, rtol=tolerance))
 
 
 def overlap_error(potential: NewtonianPotential) -> float:

@@ -16,6 +16,7 @@ Array = npt.NDArray[np.float64]
 
 # Where the exponential tail begins, relative to c_0 - c_infinity.
 _TAIL = 1e-6
+_FAINT = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,8 @@ class Trajectory:
     """c(tau) = c_infinity + the solution of Newton's equation, an exponential far out.
 
     ``residual`` is by how much energy conservation and the equation of motion disagree at tau = 0:
-    of c(0) where the velocity vanishes, of the velocity -D / 2 elsewhere; relative.
+    of c(0) where the velocity vanishes, of the velocity -D / 2 elsewhere; relative, the latter to
+    no less than a thousandth of gamma (c(0) - c_infinity).
     """
 
     rest: float
@@ -49,11 +51,17 @@ def decaying(potential: NewtonianPotential) -> Trajectory:
     def motion(_: float, state: Array) -> Array:
         return np.array([state[1], -float(potential.force(rest + state[0]))])
 
-    def arrived(_: float, state: Array) -> float:
-        return float(state[1] if kick == 0 else q - rest - state[0])
+    def turned(_: float, state: Array) -> float:
+        return float(state[1])
 
-    arrived.terminal = True  # type: ignore[attr-defined]
-    arrived.direction = -1  # type: ignore[attr-defined]
+    def arrived(_: float, state: Array) -> float:
+        return float(q - rest - state[0])
+
+    # A faint kick may end in a turn just before: what follows would leave the well.
+    events = [turned] if kick == 0 else [turned, arrived]
+    for event in events:
+        event.terminal = True  # type: ignore[attr-defined]
+        event.direction = -1  # type: ignore[attr-defined]
     # What rounding of the force, whose terms all but cancel near the transition, moves c by.
     noise = 8 * np.finfo(np.float64).eps * potential.decay**2 * q / rate**2
     least = max(1e-13 * start, noise)
@@ -65,9 +73,12 @@ def decaying(potential: NewtonianPotential) -> Trajectory:
         method="DOP853",
         rtol=1e-11,
         atol=np.array([least, rate * least]),
-        events=arrived,
+        events=events,
         dense_output=True,
     )
     end, velocity = run.y[:, -1]
-    residual = abs(end - (q - rest)) / q if kick == 0 else abs(velocity - kick) / kick
+    if len(run.t_events[0]):
+        residual = abs(end - (q - rest)) / q
+    else:
+        residual = abs(velocity - kick) / max(kick, _FAINT * potential.decay * (q - rest))
     return Trajectory(rest, rate, float(run.t[-1]), run.sol, float(residual))

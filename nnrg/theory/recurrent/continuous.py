@@ -13,6 +13,7 @@ import numpy.typing as npt
 from nnrg.activation_functions import Activation, Function
 from nnrg.stats.estimate import Estimate
 from nnrg.theory.recurrent._schroedinger import ground_level, lowest_level
+from nnrg.theory.recurrent._solution import Solution, recurrent_assumptions
 from nnrg.theory.recurrent._solve import overlap_error, solve_variance, variance_error
 from nnrg.theory.recurrent._trajectory import Trajectory, decaying
 from nnrg.theory.recurrent.potential import NewtonianPotential, parameters
@@ -24,18 +25,13 @@ __all__ = ["RecurrentMeanField", "rnn_dmft"]
 
 Array = npt.NDArray[np.float64]
 
-_ASSUMED = (
-    "infinite width: one self-consistent Gaussian process for every neuron",
-    "weights W_ij ~ N(0, sigma_w^2 / N) and biases drawn once and kept for all times",
-    "stationary: memory of the initial state is lost",
-)
 _POINTS = 400
 # Where Price's theorem is off by more, the numbers are not to be trusted.
 _POOR = 1e-6
 
 
-@dataclass(frozen=True)
-class RecurrentMeanField:
+@dataclass(frozen=True, kw_only=True)
+class RecurrentMeanField(Solution):
     """Stationary activity of an infinitely wide recurrent network in continuous time.
 
     Attributes
@@ -73,15 +69,8 @@ class RecurrentMeanField:
         None for silence.
     """
 
-    activation: Activation
-    sigma_w: float
-    sigma_b: float
-    decay: float
-    noise: float
     phase: str
-    variance: Estimate
     limit: float
-    lyapunov: Estimate
     ground_energy: Estimate
     zero_mode: float
     boundary_residual: float
@@ -90,8 +79,6 @@ class RecurrentMeanField:
     transition: float
     tau: Array
     correlation: Array
-    assumptions: tuple[str, ...]
-    flag: str
     potential: NewtonianPotential | None
 
     @cached_property
@@ -113,22 +100,19 @@ class RecurrentMeanField:
 
         return pd.DataFrame({"tau": self.tau, "correlation": self.correlation})
 
-    def __str__(self) -> str:
-        lines = [
-            f"Recurrent network in continuous time, {self.activation}: {self.phase}",
-            f"  sigma_w {self.sigma_w:g}, sigma_b {self.sigma_b:g}, decay {self.decay:g}, "
-            f"noise {self.noise:g}",
-            f"  c(0)         {self.variance}",
-            f"  c(infinity)  {self.limit:.10g}",
-            f"  lambda_max   {self.lyapunov}",
-            f"  E_0          {self.ground_energy}; zero mode at {self.zero_mode:.1e}",
-            f"  residuals    boundary {self.boundary_residual:.1e}, "
-            f"Price {self.price_residual:.1e}",
-            f"  transition   {self.transition:+.6f} (chaos above 0); local instability "
+    def _title(self) -> str:
+        return f"Recurrent network in continuous time, {self.activation}: {self.phase}"
+
+    def _rows(self) -> dict[str, str]:
+        return {
+            "c(0)": f"{self.variance}",
+            "c(infinity)": f"{self.limit:.10g}",
+            "lambda_max": f"{self.lyapunov}",
+            "E_0": f"{self.ground_energy}; zero mode at {self.zero_mode:.1e}",
+            "residuals": f"boundary {self.boundary_residual:.1e}, Price {self.price_residual:.1e}",
+            "transition": f"{self.transition:+.6f} (chaos above 0); local instability "
             f"{self.instability:+.6f}",
-        ]
-        lines += [f"  assumed      {text}" for text in self.assumptions]
-        return "\n".join(lines + ([f"  flag         {self.flag}"] if self.flag else []))
+        }
 
 
 def rnn_dmft(
@@ -266,9 +250,6 @@ def _result(
         flags.append("the activation is not resolved by the quadrature at this variance")
     if residuals[1] > 1e-5:
         flags.append("equation of motion and energy conservation disagree")
-    tau, correlation = np.asarray(shape["tau"]), np.asarray(shape["correlation"])
-    for array in (tau, correlation):
-        array.flags.writeable = False
     limit = shape["limit"]
     assert isinstance(limit, float)
     return RecurrentMeanField(
@@ -287,9 +268,9 @@ def _result(
         price_residual=residuals[2],
         instability=instability,
         transition=transition,
-        tau=tau,
-        correlation=correlation,
-        assumptions=_ASSUMED + ((phi.note,) if phi.note else ()),
+        tau=np.asarray(shape["tau"]),
+        correlation=np.asarray(shape["correlation"]),
+        assumptions=recurrent_assumptions(phi, "times"),
         flag="; ".join(flags),
         potential=None if silent else potential,
     )

@@ -12,6 +12,7 @@ from nnrg.activation_functions import Activation, Function
 from nnrg.errors import ArgumentError
 from nnrg.stats.estimate import Estimate
 from nnrg.theory.recurrent._difference import Stationary, growth, stationary
+from nnrg.theory.recurrent._solution import Solution, recurrent_assumptions
 from nnrg.theory.recurrent._solve import is_silent
 from nnrg.theory.recurrent.potential import NewtonianPotential, parameters
 
@@ -22,15 +23,9 @@ __all__ = ["DiscreteRecurrentMeanField", "rnn_dmft_discrete"]
 
 Array = npt.NDArray[np.float64]
 
-_ASSUMED = (
-    "infinite width: one self-consistent Gaussian process for every neuron",
-    "weights W_ij ~ N(0, sigma_w^2 / N) and biases drawn once and kept for all steps",
-    "stationary: memory of the initial state is lost",
-)
 
-
-@dataclass(frozen=True)
-class DiscreteRecurrentMeanField:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiscreteRecurrentMeanField(Solution):
     """Stationary activity of an infinitely wide recurrent network in discrete time.
 
     Attributes
@@ -57,21 +52,12 @@ class DiscreteRecurrentMeanField:
     flag : str
     """
 
-    activation: Activation
-    sigma_w: float
-    sigma_b: float
-    decay: float
-    noise: float
     phase: str
-    variance: Estimate
     limit: float
-    lyapunov: Estimate
     residual: float
     instability: float
     lags: npt.NDArray[np.int64]
     correlation: Array
-    assumptions: tuple[str, ...]
-    flag: str
 
     def correlation_at(self, lags: npt.ArrayLike) -> Array:
         """Return c at whole lags; beyond the last one its value there."""
@@ -84,18 +70,16 @@ class DiscreteRecurrentMeanField:
 
         return pd.DataFrame({"lag": self.lags, "correlation": self.correlation})
 
-    def __str__(self) -> str:
-        lines = [
-            f"Recurrent network in discrete time, {self.activation}: {self.phase}",
-            f"  sigma_w {self.sigma_w:g}, sigma_b {self.sigma_b:g}, decay {self.decay:g}, "
-            f"noise {self.noise:g}",
-            f"  c(0)         {self.variance}",
-            f"  c(infinity)  {self.limit:.10g}",
-            f"  lambda_max   {self.lyapunov} per step",
-            f"  residual     {self.residual:.1e}; local instability {self.instability:+.6f}",
-        ]
-        lines += [f"  assumed      {text}" for text in self.assumptions]
-        return "\n".join(lines + ([f"  flag         {self.flag}"] if self.flag else []))
+    def _title(self) -> str:
+        return f"Recurrent network in discrete time, {self.activation}: {self.phase}"
+
+    def _rows(self) -> dict[str, str]:
+        return {
+            "c(0)": f"{self.variance}",
+            "c(infinity)": f"{self.limit:.10g}",
+            "lambda_max": f"{self.lyapunov} per step",
+            "residual": f"{self.residual:.1e}; local instability {self.instability:+.6f}",
+        }
 
 
 def rnn_dmft_discrete(
@@ -168,10 +152,6 @@ def rnn_dmft_discrete(
     flag = ""
     if abs(exponent.value) <= 3 * exponent.error:
         flag = "at the transition within the error: the phase cannot be told"
-    lags = np.arange(len(found.correlation))
-    correlation = found.correlation.copy()
-    for array in (lags, correlation):
-        array.flags.writeable = False
     return DiscreteRecurrentMeanField(
         activation=phi,
         sigma_w=w,
@@ -180,12 +160,12 @@ def rnn_dmft_discrete(
         noise=d,
         phase=phase,
         variance=Estimate(q, found.error + 1e-13 * q),
-        limit=float(correlation[-1]),
+        limit=float(found.correlation[-1]),
         lyapunov=exponent,
         residual=found.residual,
         instability=instability,
-        lags=lags,
-        correlation=correlation,
-        assumptions=_ASSUMED + ((phi.note,) if phi.note else ()),
+        lags=np.arange(len(found.correlation)),
+        correlation=found.correlation.copy(),
+        assumptions=recurrent_assumptions(phi, "steps"),
         flag=flag,
     )

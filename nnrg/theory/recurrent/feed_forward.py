@@ -15,6 +15,7 @@ from nnrg.stats.estimate import Estimate
 from nnrg.theory.criticality._correlation import correlation_fixed_point
 from nnrg.theory.gaussian_averages import gaussian_average
 from nnrg.theory.recurrent._overlap import Overlap, overlaps
+from nnrg.theory.recurrent._solution import Solution
 from nnrg.theory.recurrent._solve import first_root
 from nnrg.theory.recurrent.potential import parameters
 
@@ -28,8 +29,8 @@ Array = npt.NDArray[np.float64]
 _FAINT = 1e-10
 
 
-@dataclass(frozen=True, slots=True)
-class ContinuousFeedForward:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContinuousFeedForward(Solution):
     """Stationary activity of the network whose weights are white noise in time.
 
     Attributes
@@ -48,17 +49,8 @@ class ContinuousFeedForward:
     flag : str
     """
 
-    activation: Activation
-    sigma_w: float
-    sigma_b: float
-    decay: float
-    noise: float
-    variance: Estimate
     growth: Estimate
-    lyapunov: Estimate
     overlap: Estimate
-    assumptions: tuple[str, ...]
-    flag: str
 
     def correlation_at(self, tau: npt.ArrayLike) -> Array:
         """Return c(tau) = q exp(-gamma |tau|): only the decay remembers."""
@@ -75,18 +67,16 @@ class ContinuousFeedForward:
             [{"quantity": name, "value": e.value, "error": e.error} for name, e in rows]
         )
 
-    def __str__(self) -> str:
-        lines = [
-            f"Feed-forward network in continuous time, {self.activation}",
-            f"  sigma_w {self.sigma_w:g}, sigma_b {self.sigma_b:g}, decay {self.decay:g}, "
-            f"noise {self.noise:g}",
-            f"  q            {self.variance}",
-            f"  c*           {self.overlap}",
-            f"  growth       {self.growth} of squared distances",
-            f"  lambda_max   {self.lyapunov}",
-        ]
-        lines += [f"  assumed      {text}" for text in self.assumptions]
-        return "\n".join(lines + ([f"  flag         {self.flag}"] if self.flag else []))
+    def _title(self) -> str:
+        return f"Feed-forward network in continuous time, {self.activation}"
+
+    def _rows(self) -> dict[str, str]:
+        return {
+            "q": f"{self.variance}",
+            "c*": f"{self.overlap}",
+            "growth": f"{self.growth} of squared distances",
+            "lambda_max": f"{self.lyapunov}",
+        }
 
 
 def continuous_feed_forward(

@@ -19,6 +19,7 @@ __all__ = ["NewtonianPotential", "newtonian_potential", "parameters"]
 
 Array = npt.NDArray[np.float64]
 
+_LARGEST, _FAINTEST = 1e9, 1e-30
 _NODES, _NODES_OF_A_PERIOD = 24, 160
 _MEANT = {
     "sigma_w": "weights have variance sigma_w^2 / N",
@@ -259,10 +260,20 @@ def parameters(
     values = []
     for name, value in (("sigma_w", sigma_w), ("sigma_b", sigma_b), ("noise", noise)):
         number = as_real(name, value)
-        if number < 0:
-            raise ArgumentError(f"{name} must be at least zero, got {number:g}; {_MEANT[name]}")
+        if not 0 <= number <= _LARGEST:
+            raise ArgumentError(
+                f"{name} must be at least zero, and at most {_LARGEST:g}, got {number:g}; "
+                f"{_MEANT[name]}"
+            )
         values.append(number)
+    if 0 < values[2] < _FAINTEST:
+        raise ArgumentError(
+            f"noise must be zero, or at least {_FAINTEST:g}, got {values[2]:g}; take zero"
+        )
     gamma = as_real("decay", decay)
-    if not gamma > 0:
-        raise ArgumentError(f"decay must be above zero, got {gamma:g}; 1 sets the unit of time")
+    if not 1 / _LARGEST <= gamma <= _LARGEST:
+        raise ArgumentError(
+            f"decay must be above zero, from {1 / _LARGEST:g} to {_LARGEST:g}, got {gamma:g}; 1 "
+            "sets the unit of time"
+        )
     return as_activation(activation), values[0], values[1], gamma, values[2]

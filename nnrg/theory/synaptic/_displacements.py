@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from nnrg._validate import as_count
+from nnrg.errors import ArgumentError
 from nnrg.lattice import Lattice
 
-__all__ = ["Displacements"]
+__all__ = ["Displacements", "require_staggered"]
 
 Array = npt.NDArray[np.float64]
 
@@ -96,3 +97,12 @@ class Displacements:
         others = np.delete(self.vectors, axis, axis=1)
         here = np.flatnonzero((others == 0).all(axis=1) & (self.vectors[:, axis] >= 0))
         return np.asarray(here[np.argsort(self.vectors[here, axis])])
+
+
+def require_staggered(sites: Lattice) -> None:
+    """Raise ArgumentError where (-1)^x does not close."""
+    for n, closed in zip(sites.shape, sites.periodic, strict=True):
+        if closed and n % 2:
+            raise ArgumentError(
+                f"a staggered field needs periodic axes of even length, got {sites!r}"
+            )

@@ -229,9 +229,12 @@ class TrainedKernelFlow:
 
     def __str__(self) -> str:
         chi2, n, joint = self.joint()
+        heat = f"temperature {self.temperature}"
+        if not self.temperature.error > 0:
+            same = self.temperature.value == 1
+            heat = "nothing fitted" if same else f"temperature {self.temperature.value:g} given"
         lines = [
-            f"kernel of {self.n_samples} trained fields, temperature {self.temperature}: "
-            f"{self.verdict}",
+            f"kernel of {self.n_samples} trained fields, {heat}: {self.verdict}",
             f"  all together: chi^2 = {chi2:.1f} of {n} numbers, p = {joint:.2g}",
         ]
         for b, p, m, z in zip(

@@ -127,7 +127,8 @@ def batch_noise(
         # Gradients have a mean wherever the weights are not at the minimum.
         mean_square = np.outer(curvatures, curvatures) * (noise + np.diag(astray))
         noise = weights * (single - mean_square)
-    return noise, float(moved.mean() / (residual + moved).mean())
+    whole = float((residual + moved).mean())
+    return noise, float(moved.mean()) / whole if whole > 0 else 0.0
 
 
 def _motion(optimiser: Optimiser) -> tuple[float, bool]:

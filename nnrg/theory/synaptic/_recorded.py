@@ -37,6 +37,9 @@ __all__ = ["Recorded"]
 
 Array = npt.NDArray[np.float64]
 
+# Of the numbers that training may have been given.
+_TYPES = ("float64", "float32", "int64")
+
 _SCHEDULES: dict[str, Any] = {
     kind.__name__: kind for kind in (StepDecay, ExponentialDecay, CosineDecay)
 }
@@ -89,8 +92,12 @@ class Recorded:
             raise ArgumentError(
                 f"data must be those of the record, {known['n_samples']} samples, got {len(x)}"
             )
-        if known.get("inputs_sha256", digest(x)) != digest(x):
-            flags.append("the inputs are not those of the record, or of another type of numbers")
+        for name, array in (("inputs", x), ("targets", y)):
+            if not _same(array, known.get(f"{name}_sha256")):
+                raise ArgumentError(
+                    f"{name} must be those of the record, got others of the same shape: laws of "
+                    "motion hold with the data it was trained on alone"
+                )
         if record.configuration.get("dtype") == "float32":
             flags.append("recorded in single precision: laws hold to about 1e-6 of their terms")
         return cls(
@@ -284,3 +291,12 @@ class Recorded:
             return np.zeros_like(eta), eta, np.zeros_like(eta)
         before = factor(second, step, self.rate(step - 1))
         return -before * first, eta, adam.beta1 * after / before
+
+
+def _same(array: npt.NDArray[Any], known: str | None) -> bool:
+    """Tell whether numbers have a digest, in their own type or in another that holds them."""
+    if known is None or digest(array) == known:
+        return True
+    with np.errstate(over="ignore", invalid="ignore"):  # numbers that another type cannot hold
+        casts = [array.astype(kind) for kind in _TYPES]
+    return any(digest(cast) == known for cast in casts if np.array_equal(cast, array))

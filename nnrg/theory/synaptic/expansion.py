@@ -15,7 +15,7 @@ from nnrg.stats.estimate import Estimate, shown_number
 from nnrg.stats.fits import FitResult, correlated_fit
 from nnrg.stats.replicates import Replicates
 from nnrg.theory.synaptic._arguments import as_kind
-from nnrg.theory.synaptic._displacements import Displacements
+from nnrg.theory.synaptic._displacements import Displacements, require_staggered
 from nnrg.theory.synaptic._samples import averages
 from nnrg.theory.synaptic.vertices import PerceptronVertices
 
@@ -221,6 +221,8 @@ def gradient_expansion(
 
     Raises
     ------
+    ArgumentError
+        If a periodic axis of odd length is to be staggered.
     AnalysisError
         If the vertices end before V_2.
 
@@ -245,6 +247,8 @@ def gradient_expansion(
     if as_kind("vertices", vertices, PerceptronVertices).order < 2:
         raise AnalysisError("the quadratic kernel is V_2; take vertices of order 2 or more")
     o = as_count("output", output, 0, vertices.shape[0] - 1)
+    if staggered:
+        require_staggered(vertices.sites)
     shape = Displacements.of(vertices.sites, reach)
     profile = averages(shape.of_samples(vertices.inputs, vertices.factors[2, :, o]))
     return expand_profile(shape, profile, vertices.spacing, staggered)

@@ -15,7 +15,7 @@ from nnrg.lattice import Lattice
 from nnrg.stats.estimate import Estimate, shown_number
 from nnrg.stats.replicates import Replicates
 from nnrg.theory.synaptic._arguments import as_kind
-from nnrg.theory.synaptic._displacements import Displacements
+from nnrg.theory.synaptic._displacements import Displacements, require_staggered
 from nnrg.theory.synaptic._samples import averages
 from nnrg.theory.synaptic.vertices import PerceptronVertices
 
@@ -194,6 +194,8 @@ def lorentz_report(
     if rate < 0 or time < 0:
         raise ArgumentError(f"hubble and duration must not be negative, got {rate:g} and {time:g}")
     o = as_count("output", output, 0, vertices.shape[0] - 1)
+    if staggered:
+        require_staggered(vertices.sites)
     shape = Displacements.of(vertices.sites, as_count("reach", reach, 1))
     x, factor = vertices.inputs, vertices.factors[2, :, o]
     if staggered:

@@ -123,6 +123,7 @@ def perceptron_vertices(
         spacing=epsilon,
         assumptions=(
             f"expanded about {point}",
+            *(("no targets: y = 0",) if targets is None else ()),
             "samples independent: the errors are of another draw of the data",
         ),
         loss=cost,

@@ -125,7 +125,10 @@ class SourceHistory:
 
     def __str__(self) -> str:
         kind = "static" if self.static else "time-dependent"
-        lines = [f"sources of {len(self.stages)} stages: {kind}"]
+        lines = [
+            f"sources of {len(self.stages)} stages, V_n along one field of norm 1 in "
+            f"{self.field.size} weights, times eta / eta_0: {kind}"
+        ]
         for t, stage in list(zip(self.times, self.stages, strict=True))[:_ROWS]:
             numbers = zip(stage.values, stage.errors(), strict=True)
             text = "  ".join(f"V_{n + 1} {shown_number(v, e)}" for n, (v, e) in enumerate(numbers))

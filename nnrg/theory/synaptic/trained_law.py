@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from nnrg._validate import as_count, as_real, shown
 from nnrg.errors import AnalysisError, ArgumentError
-from nnrg.lattice import Lattice
-from nnrg.stats.replicates import Replicates
-from nnrg.theory.synaptic._displacements import Displacements
-from nnrg.theory.synaptic._elimination import block_modes, inverse_kernel
+from nnrg.theory.synaptic._label_noise import beyond_quadratic
 from nnrg.theory.synaptic._mode_response import batch_noise, batch_weights, mode_response
-from nnrg.theory.synaptic.expansion import KernelExpansion, expand_profile
+from nnrg.theory.synaptic._trained_law import TrainedLaw
 from nnrg.theory.synaptic.vertices import PerceptronVertices
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 __all__ = ["TrainedLaw", "training_law"]
 
 Array = npt.NDArray[np.float64]
 
-# A mode is relaxed where so little of its first weight is left.
-_RELAXED = 0.05
-# Beyond this share of the residual the weights' own motion adds to the noise of mini-batches.
+# Training has ended where so little of every mode's first weight is left.
+_ENDED = 1e-3
+_QUARTIC = 4
+# Beyond this share of the variance one order of the noise is not enough.
+_LARGE = 0.3
+# Beyond this share of the residual the motion of the weights is no small part of it.
 _SHARE = 0.05
 # Beyond this share of what independent batches would make the next order in the rate is seen.
 _CANCELLED = 0.3
@@ -37,114 +32,6 @@ _CANCELLED = 0.3
 _FLAT = 1e-10
 # F' of every sample that counts as an exact fit, in units of the root of F''.
 _EXACT = 1e-9
-
-
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class TrainedLaw:
-    r"""Gaussian law of trained weights, over starts, noise of labels and order of mini-batches.
-
-    Attributes
-    ----------
-    mean : array of shape (N,)
-        Relative to the expansion point of the vertices.
-    covariance : array of shape (N, N)
-    parts : mapping of str to float
-        Variance of a weight from ``"start"``, ``"labels"``, ``"teachers"`` and ``"batches"``, mean
-        over sites.
-    curvatures : array of shape (N,)
-        Eigenvalues of the data's kernel, falling.
-    left : array of shape (N,)
-        What is left of the first weight of each of these modes.
-    sites : Lattice
-    spacing : float
-    n_samples : int
-        Of the data.
-    steps : int
-    assumptions, flags : tuple of str
-    provenance : mapping
-    """
-
-    mean: Array
-    covariance: Array
-    parts: dict[str, float]
-    curvatures: Array
-    left: Array
-    sites: Lattice
-    spacing: float
-    n_samples: int
-    steps: int
-    assumptions: tuple[str, ...]
-    flags: tuple[str, ...] = ()
-    provenance: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
-
-    def __post_init__(self) -> None:
-        for array in (self.mean, self.covariance, self.curvatures, self.left):
-            array.flags.writeable = False
-
-    @property
-    def relaxed(self) -> float:
-        """Share of modes of whose first weight less than 5 % is left."""
-        return float((np.abs(self.left) < _RELAXED).mean())
-
-    def kernel(self, scale: int = 1, *, reach: int | None = None) -> KernelExpansion:
-        """Return the kernel of the block field's own action at scale b, all else integrated out.
-
-        Parameters
-        ----------
-        scale : int
-            b, which must divide every axis.
-        reach : int, optional
-            In sites, as of `coarse_grain_vertices`.
-
-        Raises
-        ------
-        ArgumentError
-            If blocks do not divide the lattice.
-        AnalysisError
-            If a mode of the blocks has no variance: no noise, and a start that is forgotten or was
-            never drawn.
-        """
-        b = as_count("scale", scale)
-        if any(n % b or n < 2 * b for n in self.sites.shape):
-            raise ArgumentError(
-                f"blocks of {b} sites must divide {self.sites!r} into two at least; take smaller "
-                "ones"
-            )
-        modes = block_modes(self.sites, b)
-        try:
-            inverse = inverse_kernel(modes @ self.covariance @ modes.T)
-        except AnalysisError:
-            raise AnalysisError(
-                f"a mode of the trained field in blocks of {b} has no variance to rounding, so "
-                "that its kernel is infinite; give sigma_w or label_noise, or train fewer steps"
-            ) from None
-        start = max(Displacements.of(self.sites, reach).reach)
-        sites = self.sites.coarsened([b] * self.sites.dimension)
-        shape = Displacements.of(sites, max(1, start // b))
-        profile = shape.of_matrix(inverse)
-        known = Replicates.from_jackknife(profile, np.stack([profile, profile]))
-        return expand_profile(shape, known, self.spacing * b, False)
-
-    def to_dataframe(self) -> pd.DataFrame:
-        """Return one row for each mode of the data: curvature, what is left, mean and variance."""
-        import pandas as pd
-
-        return pd.DataFrame(
-            {"mode": np.arange(self.curvatures.size), "curvature": self.curvatures,
-             "left": self.left}
-        )  # fmt: skip
-
-    def __str__(self) -> str:
-        parts = ", ".join(f"{name} {value:.4g}" for name, value in self.parts.items() if value)
-        lines = [
-            f"law of {self.curvatures.size} weights after {self.steps} steps on {self.n_samples} "
-            "samples",
-            f"  curvatures {self.curvatures[0]:.4g} .. {self.curvatures[-1]:.4g}, "
-            f"{self.relaxed:.0%} of the modes relaxed",
-            f"  variance of a weight: {parts or 'none'}",
-        ]
-        lines += [f"  assumed: {a}" for a in self.assumptions]
-        return "\n".join([*lines, *(f"  flag: {f}" for f in self.flags)])
 
 
 def training_law(
@@ -163,7 +50,8 @@ def training_law(
     Parameters
     ----------
     vertices : PerceptronVertices
-        Of a linear neuron; or of any other at an exact fit of its targets, for small deviations.
+        Of a linear neuron; or of any other at an exact fit of its targets, for small deviations,
+        to fourth order for what V_3 and V_4 add at the end of training.
     optimiser : GradientDescent, HeavyBall or Nesterov
         With any schedule.
     steps : int
@@ -200,7 +88,9 @@ def training_law(
               + \tau^2 (1 - a)^2 ,
 
     so that the field's own kernel 1 / G is that of its start in modes not yet learned and, with
-    noisy labels, that of the data, :math:`P \lambda / \sigma^2`, in those that are. Mini-batches
+    noisy labels, that of the data, :math:`P \lambda / \sigma^2`, in those that are. Where a neuron
+    is not linear V_3 and V_4 add the next order in :math:`\sigma^2` to mean and covariance of the
+    minimum; so do they to its fourth cumulant, which is left out. Mini-batches
     draw the mean gradient with the covariance of single gradients, r^2 x x; of independent batches
     at a small rate they make a field without correlation, :math:`\eta r^2 / 2 B`, and batches
     without replacement leave modes slower than an epoch with less.
@@ -268,8 +158,22 @@ def training_law(
     covariance = (modes * sum(spectra.values())) @ modes.T
     parts = {name: float(values.mean()) for name, values in spectra.items()}
     assumptions, flags = ["the cost quadratic about the expansion point"], []
-    if batch is not None:
-        b = as_count("batch", batch, 1, n_samples)
+    if not linear and vertices.order >= _QUARTIC and float(np.abs(left).max()) < _ENDED:
+        kernel = (modes * curvatures) @ modes.T
+        shift, more = (
+            labels**power * one
+            for power, one in zip((2, 4), beyond_quadratic(x, factors, kernel), strict=True)
+        )
+        mean, covariance = mean + shift, covariance + more
+        parts["vertices"] = float(np.trace(more) / size)
+        assumptions = ["noise of the labels to second order, by V_3 and V_4"]
+        if parts["vertices"] > _LARGE * parts["labels"]:
+            flags.append(
+                f"V_3 and V_4 add {parts['vertices'] / parts['labels']:.2g} of the variance: the "
+                "next order counts; take less noise, or more samples"
+            )
+    b = n_samples if batch is None else as_count("batch", batch, 1, n_samples)
+    if b < n_samples:
         turned = x @ modes
         still = labels**2 * (
             1 + (turned**2 @ (force**2 * curvatures - 2 * force)) / n_samples
@@ -282,7 +186,7 @@ def training_law(
         parts["batches"] = float(np.trace(noise) / size)
         assumptions.append("noise of mini-batches as large at every step as at the last")
         lost = float(cancelled[curvatures > _FLAT * curvatures[0]].max(initial=0.0))
-        if lost > _CANCELLED:
+        if lost > _CANCELLED and noise.any():
             flags.append(
                 f"batches of one epoch take {lost:.0%} of the noise of some mode from each other, "
                 "of which the first order in the rate alone is in this law; take more data, and "
@@ -290,8 +194,8 @@ def training_law(
             )
         if share > _SHARE:
             flags.append(
-                f"{share:.2g} of the residual is the weights' own motion, of which the noise of "
-                "mini-batches is taken in the mean only; take a smaller rate, or train longer"
+                f"{share:.2g} of the residual is the weights' own motion, at every step taken as "
+                "at the last, and as Gaussian; take a smaller rate, or train longer"
             )
     return TrainedLaw(
         mean=mean,

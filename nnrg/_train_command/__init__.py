@@ -1,0 +1,1 @@
+"""``nnrg train``: a small network trained and recorded, from its words to its files."""
