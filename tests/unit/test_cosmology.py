@@ -414,7 +414,8 @@ def test_modes_at_their_targets_are_left_out():
 
     y = vectors[:, -2]  # the second mode alone
     found = compare_universe(trained(y), X, y, match="second_order")
-    assert found.names == ("mean", "1") and "from the start: 0, 2, 3" in found.flags[0]
+    assert found.names == ("mean", "1")
+    assert "left out, at their targets from the start: 0, 2, 3" in found.flags
     with pytest.raises(AnalysisError, match="training moves nothing"):
         compare_universe(trained(0 * y), X, 0 * y, match="second_order")
     with pytest.raises(AnalysisError, match="at its target from the start in 3 of 3 seeds"):
@@ -436,7 +437,7 @@ def test_sides_are_named():
 def test_verdicts_are_rarely_wrong(n):
     """Of normal deviations: exact, by a tenth above and below the tolerance, and by twice it.
 
-    False alarms of the bounds below 1e-5 each.
+    False alarms of the bounds below 1e-4 each.
     """
     rng, draws, rates = np.random.default_rng(n), 400, {}
     for size in (0.9, 1.1, 2.0):
@@ -448,10 +449,10 @@ def test_verdicts_are_rarely_wrong(n):
             rates[size, share] = said.count(wrong) / draws
             if share == 1:
                 assert set(said) == {"holds" if size < 1 else "fails"}
-    # 2.5 %, and 6.5 % (two seeds) to 2.5 % (eight): four standard deviations of a count above.
+    # At most 2 %, and 3.5 % (two seeds) to 1 % (eight): four standard deviations of a count above.
     holds = max(rate for (size, _), rate in rates.items() if size > 1)
     fails = max(rate for (size, _), rate in rates.items() if size < 1)
-    assert holds < 0.055 and fails < 0.025 + 0.08 / n + 0.04
+    assert holds < 0.05 and fails < 0.025 + 0.09 / n
     assert _verdicts.verdict_of_all(np.zeros(n), 0.05) == "holds"
     # A mean is told by Student's t: with two seeds by 12.7 errors.
     near = Estimate(0.05 + 0.01 * 2.2, 0.01, n)
