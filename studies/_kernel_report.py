@@ -26,7 +26,7 @@ its inputs. A mode of K of curvature k keeps a share a of its start and has gone
 a unit force, both from the recursion of the optimiser step by step. Over starts N(0, s^2 / N) and
 noisy labels of variance T P the weights have the covariance G = (s^2 / N) a^2 + T f^2 k. With K in
 place of 1 / G up to T only where all modes are relaxed: then the field's own action is that of its
-data. Blocks of b sites have the kernel (P G P^T)^-1, P the block modes: all modes inside blocks are
+data. Blocks of b sites have the kernel (Q G Q^T)^-1, Q the block modes: all modes inside blocks are
 integrated out, exactly. Measured is the inverse covariance of block means of the trained weights,
 at the same b and in the same units, with jackknife errors over neurons; nothing is fitted. Noise of
 mini-batches pushes along the same modes that pull back: far within one epoch it leaves

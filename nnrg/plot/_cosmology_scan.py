@@ -132,7 +132,7 @@ def hubble_invariant(
     >>> scan = hubble_scan(learning_rates=[1e-3], widths=(128, 32), n_seeds=3, rng=1)
     >>> ax = nnrg.plot.hubble_invariant(scan, "width")
     """
-    if axis not in _AXES or quantity not in ("invariant", "mass"):
+    if axis not in tuple(_AXES) or quantity not in ("invariant", "mass"):
         raise ArgumentError(
             f"axis must be one of {', '.join(_AXES)}, and quantity invariant or mass, got "
             f"{axis!r} and {quantity!r}"
@@ -208,7 +208,7 @@ def duality_failures(
     >>> scan = hubble_scan(learning_rates=[1e-3, 1e-2], widths=(128, 8), n_seeds=3, rng=1)
     >>> ax = nnrg.plot.duality_failures(scan)
     """
-    if against not in _AGAINST:
+    if against not in tuple(_AGAINST):
         raise ArgumentError(f"against must be one of {', '.join(_AGAINST)}, got {against!r}")
     ax = new_axes(ax)
     ax.set_xscale("log")

@@ -53,13 +53,11 @@ def energy_current(continuity: DepthContinuity, *, ax: Axes | None = None) -> Ax
     total = continuity.current + continuity.shared
     line = total[0] - np.concatenate([[0.0], np.cumsum(taken)])
     shared = bool(continuity.shared.any())
-    name = "balance of the layers"
+    name = "layer balance"
     ax.plot(at, line, color="black", marker="", lw=1, drawstyle="default", label=name)
     points(ax, at, continuity.current, continuity.current_error, look(1), name=r"current $J_l$")
     if shared:
-        points(
-            ax, at, continuity.shared, continuity.shared_error, look(2), name="shared weights $K_l$"
-        )
+        points(ax, at, continuity.shared, continuity.shared_error, look(2), name="shared $K_l$")
         ax.plot(at, total, ls="", ms=5, mfc="none", **look(3), label=r"$J_l+K_l$")
     ax.axhline(0, color="0.6", lw=0.6, zorder=0)
     step = max(1, -(-len(at) // 12))
@@ -137,7 +135,7 @@ def depth_flow(flow: DepthFlow, *, ax: Axes | None = None) -> Axes:
     >>> net = FeedForward.of([0.8 * np.eye(3)] * 4)
     >>> ax = nnrg.plot.depth_flow(coarse_grain_depth(net, np.eye(3)))
     """
-    from matplotlib.ticker import LogLocator, NullLocator
+    from matplotlib.ticker import LogLocator, NullFormatter, NullLocator
 
     ax = new_axes(ax)
     b = np.array(flow.scales, dtype=np.float64)
@@ -165,6 +163,7 @@ def depth_flow(flow: DepthFlow, *, ax: Axes | None = None) -> Axes:
     if high < 100 * low:
         ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         ax.yaxis.set_major_formatter("{x:g}")
+        ax.yaxis.set_minor_formatter(NullFormatter())
     ax.set_xlabel("block of $b$ layers")
     ax.set_ylabel("coupling of the chain")
     legend(ax, 2)

@@ -203,7 +203,7 @@ def test_verdicts():
     flow, found = compared()
     assert found.agrees and found.quadratic
     assert found.verdict == (
-        f"flows as predicted from the data (p = {found.p:.2g}), apart from permuted and untrained "
+        f"flows as predicted from the data (adjusted p = {found.p:.2g}), apart from permuted and "
         "fields"
     )
     other = compare_kernel_flow(flow, np.random.default_rng(8).normal(size=(320, 16)))

@@ -55,12 +55,16 @@ if TYPE_CHECKING:
     from nnrg.theory.synaptic.sources import SourceHistory as SourceHistory
     from nnrg.theory.synaptic.sources import record_sources as record_sources
     from nnrg.theory.synaptic.sources import source_history as source_history
+    from nnrg.theory.synaptic.trained_flow import NullKernels as NullKernels
     from nnrg.theory.synaptic.trained_flow import TrainedKernelFlow as TrainedKernelFlow
     from nnrg.theory.synaptic.trained_flow import compare_kernel_flow as compare_kernel_flow
+    from nnrg.theory.synaptic.trained_law import TrainedLaw as TrainedLaw
+    from nnrg.theory.synaptic.trained_law import training_law as training_law
     from nnrg.theory.synaptic.trajectories import TrajectoryAction as TrajectoryAction
     from nnrg.theory.synaptic.trajectories import trajectory_action as trajectory_action
     from nnrg.theory.synaptic.two_layers import TwoLayerToy as TwoLayerToy
     from nnrg.theory.synaptic.two_layers import two_layer_toy as two_layer_toy
+    from nnrg.theory.synaptic.vertex_flow import HigherVertices as HigherVertices
     from nnrg.theory.synaptic.vertex_flow import VertexFlow as VertexFlow
     from nnrg.theory.synaptic.vertex_flow import VertexScale as VertexScale
     from nnrg.theory.synaptic.vertices import PerceptronVertices as PerceptronVertices
@@ -74,6 +78,7 @@ _HOMES = {
     "DepthFlow": "depth_scales",
     "FeedForward": "feed_forward",
     "FrictionMap": "friction_maps",
+    "HigherVertices": "vertex_flow",
     "KernelExpansion": "expansion",
     "LorentzReport": "lorentz",
     "LayerChain": "layer_chain",
@@ -83,7 +88,10 @@ _HOMES = {
     "RingToy": "rings",
     "SoftNeurons": "soft_neurons",
     "SourceHistory": "sources",
+    "NullKernels": "trained_flow",
     "TrainedKernelFlow": "trained_flow",
+    "TrainedLaw": "trained_law",
+    "training_law": "trained_law",
     "TrainingModes": "mode_histories",
     "TrajectoryAction": "trajectories",
     "TwoLayerToy": "two_layers",

@@ -191,15 +191,15 @@ class TrainedKernelFlow:
     def verdict(self) -> str:
         """What these fields tell, at the 1 % level."""
         if not self.agrees:
-            return f"does not flow as predicted from the data (p = {self.p:.2g})"
+            return f"does not flow as predicted from the data (adjusted p = {self.p:.2g})"
         alike = [name for name in self.nulls if self.null_p(name) > _LEVEL]
         if alike:
             return (
-                f"cannot be told: agrees with the prediction (p = {self.p:.2g}), and with fields "
-                f"that are {' or '.join(alike)} too"
+                f"cannot be told: agrees with the prediction (adjusted p = {self.p:.2g}), and with "
+                f"fields that are {' or '.join(alike)} too"
             )
         apart = f", apart from {' and '.join(self.nulls)} fields" if self.nulls else ""
-        return f"flows as predicted from the data (p = {self.p:.2g}){apart}"
+        return f"flows as predicted from the data (adjusted p = {self.p:.2g}){apart}"
 
     def to_dataframe(self) -> pd.DataFrame:
         """Return one row for each scale and distance."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,7 @@ from nnrg.errors import AnalysisError
 from nnrg.simulate.training.losses import Loss
 from nnrg.theory.synaptic.layer_chain import LayerChain
 
-__all__ = ["Passage", "pass_through", "sample_slopes"]
+__all__ = ["Passage", "pass_through", "sample_slopes", "total_gradient"]
 
 Array = npt.NDArray[np.float64]
 
@@ -38,10 +39,15 @@ class Passage:
 
     def gradient(self, chain: LayerChain) -> Array:
         """Return the gradient by all parameters, shared ones once."""
-        out = np.zeros(chain.n_parameters)
-        for i, part in enumerate(self.gradients):
-            out[chain.bounds(i + 1)] += part
-        return out
+        return total_gradient(self.gradients, chain)
+
+
+def total_gradient(parts: Sequence[Array], chain: LayerChain) -> Array:
+    """Return the sum of the gradients of layers, as a row of all parameters, shared ones once."""
+    out = np.zeros(chain.n_parameters)
+    for i, part in enumerate(parts):
+        out[chain.bounds(i + 1)] += part
+    return out
 
 
 def sample_slopes(loss: Loss, outputs: Array, y: Array) -> tuple[Array, float]:

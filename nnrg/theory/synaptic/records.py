@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -263,12 +264,16 @@ def record_friction(
     if run.kind == "Adam":
         beta2 = run.described["beta2"]
         moments = run.row("second_moment", at) / (1 - beta2 ** max(at, 1))
-    return friction(
+    found = friction(
         run.optimiser(run.rate(at)),
         dimension=dimension,
         discretisation=discretisation,
         second_moments=moments,
     )
+    if isinstance(run.described["learning_rate"], Mapping):
+        stays = f"the learning rate stays what it is at step {at}"
+        found = replace(found, assumptions=(*found.assumptions, stays))
+    return found
 
 
 def record_history(record: TrainingRecord, *, seed: int = 0, dimension: int = 1) -> CosmicHistory:

@@ -12,7 +12,7 @@ from nnrg._validate import as_real
 from nnrg.errors import AnalysisError, ArgumentError
 from nnrg.simulate.training.losses import Loss
 from nnrg.theory.synaptic._arguments import as_items
-from nnrg.theory.synaptic._passages import sample_slopes
+from nnrg.theory.synaptic._passages import sample_slopes, total_gradient
 from nnrg.theory.synaptic._samples import data_arrays, finite
 from nnrg.theory.synaptic.layer_chain import LayerChain
 
@@ -126,10 +126,7 @@ class Strain:
 
     def gradient(self, chain: LayerChain) -> Array:
         """Return the gradient of the action's potential by all parameters, shared ones once."""
-        out = np.zeros(chain.n_parameters)
-        for i, part in enumerate(self.gradients):
-            out[chain.bounds(i + 1)] += part
-        return out
+        return total_gradient(self.gradients, chain)
 
 
 def strain(
