@@ -13,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from nnrg_kernels._jit import borrowing_kernel
-from nnrg_kernels._load import load
+from nnrg_kernels._load import FLOAT32, load
 from nnrg_kernels._pyramid_faces import place_box, save_faces
 from nnrg_kernels._pyramid_rows import block_row, copy_run, run_statistics
+from nnrg_kernels._pyramid_squares import in_squares, sum_squares, sweep_straight
 from nnrg_kernels._pyramid_table import (
     BLOCK,
     BOX,
@@ -185,6 +186,7 @@ def sweep_level(
     up_plane = (extent[5] // factors[1]) * (extent[6] // factors[2]) * (row // factors[3])
     target = scratch[up[SCRATCH_AT] + up_plane :] if packed else buffers.top
     extent[PITCH] = pitch
+    squares = coarsens and in_squares(level, factors, extent, planes)
     for i in range(0, planes, step):
         in_run, first = min(step, planes - i), low + i
         before = 1 if first > 0 else 0
@@ -199,9 +201,27 @@ def sweep_level(
                 _load_planes(raw, code, shift, inverse, level, box[4], extent, start, n_planes, out)
             else:
                 here = x[i * plane + column :]
-            run_statistics(here, first > 0, stacked, extent, in_run, order, sums)
             run = here[plane:]
             save_faces(level, n_boxes, box, extent, run, first, in_run, faces)
+            if squares:
+                sum_squares(
+                    up,
+                    box[4],
+                    extent,
+                    here,
+                    first,
+                    in_run,
+                    order,
+                    means,
+                    packed,
+                    buffer,
+                    fields,
+                    field_shift,
+                    field_scale,
+                    sums,
+                )
+                continue
+            run_statistics(here, first > 0, stacked, extent, in_run, order, sums)
             if coarsens:
                 _coarsen(
                     up,
@@ -260,6 +280,8 @@ def sweep(
     All statistics of the boxes but the bonds across their faces are added. `line` holds a run of
     the first level, in float64 or float32; all other levels are float64.
     """
+    table = geometry.table
+    straight = buffers.code == FLOAT32 and table.shape[0] > 1
     bottom, second = np.int64(0), np.int64(1)  # literals would be compiled as cases of their own
     for i in range(geometry.chunks[first], geometry.chunks[last]):
         place_box(geometry, geometry.boxes[i], work)
@@ -267,5 +289,8 @@ def sweep(
         height = work[EXTENTS, 4]
         for low in range(0, height, geometry.band):
             in_band = min(geometry.band, height - low)
-            sweep_level(geometry, buffers, bottom, line, low, in_band, sums[0], scratch, work)
+            if straight and in_squares(table[0], geometry.factors, work[EXTENTS], in_band):
+                sweep_straight(geometry, buffers, low, in_band, sums[0], scratch, work)
+            else:
+                sweep_level(geometry, buffers, bottom, line, low, in_band, sums[0], scratch, work)
             sweep_bands(geometry, buffers, low, in_band, second, sums, scratch, work)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nnrg_kernels._jit import borrowing_kernel
+from nnrg_kernels._load import load
 from nnrg_kernels._pyramid_rows import copy_run, squared_distance
 from nnrg_kernels._pyramid_table import (
     BLOCK,
@@ -13,6 +14,7 @@ from nnrg_kernels._pyramid_table import (
     FACE_SIZE,
     OTHER,
     PITCH,
+    SHAPE,
     STRIDE,
     WIDTH,
     WRAPS,
@@ -23,7 +25,7 @@ from nnrg_kernels._pyramid_table import (
     Reals,
 )
 
-__all__ = ["place_box", "save_faces", "stitch"]
+__all__ = ["place_box", "save_faces", "save_raw_faces", "stitch"]
 
 
 @borrowing_kernel
@@ -93,6 +95,32 @@ def save_faces(
                         else:
                             to += column
                             copy_run(run[row:], faces[to : to + width])
+
+
+@borrowing_kernel
+def save_raw_faces(
+    buffers: Buffers, level: Ints, n_boxes: Ints, work: Ints, low: int, rows: int
+) -> None:
+    """Load what of a band of rows of a matrix, the first level, lies at a cut."""
+    raw, code, shift, inverse = buffers.raw, buffers.code, buffers.shift, 1.0 / buffers.scale
+    faces, box, extent = buffers.faces, work[BOX], work[EXTENTS]
+    width, n3 = extent[7], level[SHAPE + 3]
+    corner = box[4] * level[SHAPE] + extent[0]
+    for side in range(2):
+        edge = side * (extent[4] - 1)
+        if level[FACE_AT] >= 0 and low <= edge < low + rows:
+            face = (box[4] * n_boxes[0] + box[0]) * 2 + side
+            to = level[FACE_AT] + face * level[FACE_SIZE] + extent[3] * level[STRIDE + 3]
+            at = (corner + edge) * n3 + extent[3]
+            load(raw, code, at, shift, inverse, faces[to : to + width])
+        if level[FACE_AT + 3] >= 0:
+            face = (box[4] * n_boxes[3] + box[3]) * 2 + side
+            to = level[FACE_AT + 3] + face * level[FACE_SIZE + 3]
+            stride = level[STRIDE + 12]
+            for i in range(low, low + rows):
+                at = (corner + i) * n3 + extent[3] + side * (width - 1)
+                one = to + (extent[0] + i) * stride
+                load(raw, code, at, shift, inverse, faces[one : one + 1])
 
 
 @borrowing_kernel

@@ -10,18 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from nnrg_kernels._jit import borrowing_kernel
-from nnrg_kernels._load import BFLOAT16, load
+from nnrg_kernels._load import BFLOAT16
 from nnrg_kernels._pyramid_boxes import sweep_bands, sweep_level
-from nnrg_kernels._pyramid_faces import place_box
+from nnrg_kernels._pyramid_faces import place_box, save_raw_faces
 from nnrg_kernels._pyramid_rows import copy_run
 from nnrg_kernels._pyramid_table import (
     BOX,
     EXTENTS,
-    FACE_AT,
-    FACE_SIZE,
     FIELD_AT,
     SHAPE,
-    STRIDE,
     Buffers,
     Floats,
     Geometry,
@@ -31,49 +28,27 @@ from nnrg_kernels._pyramid_words import SPARE, Singles, Words, pair_rows
 
 __all__ = ["SPARE", "goes_in_pairs", "sweep_pairs"]
 
-# Gradients are sums of squares of the numbers as they are, and these must stay float32.
+# Sums of squares, and up to order 4 of fourth powers, of the numbers as they are must stay float32.
 LEAST_SCALE, MOST_SCALE = 1e-12, 1e6
+LEAST_SCALE_OF_FOURTH_POWERS = 1e-8
 
 
-def goes_in_pairs(raw: npt.NDArray[np.uint8], code: int, scale: float, geometry: Geometry) -> bool:
+def goes_in_pairs(
+    raw: npt.NDArray[np.uint8], code: int, scale: float, order: int, geometry: Geometry
+) -> bool:
     """Return whether the first level can be done in pairs of rows."""
+    if code != BFLOAT16:
+        return False
     shape = geometry.table[0, SHAPE : SHAPE + 4].tolist()
     return (
-        code == BFLOAT16
-        and geometry.factors.tolist() == [2, 1, 1, 2]
+        geometry.factors.tolist() == [2, 1, 1, 2]
         and shape[1:3] == [1, 1]
         and shape[0] % 2 == 0
         and shape[3] % 2 == 0
         and 1 < geometry.levels
-        and LEAST_SCALE < scale < MOST_SCALE
-        and raw.ctypes.data % 4 == 0
+        and (LEAST_SCALE_OF_FOURTH_POWERS if order <= 4 else LEAST_SCALE) < scale < MOST_SCALE
+        and raw.__array_interface__["data"][0] % 4 == 0
     )
-
-
-@borrowing_kernel
-def _save_faces(
-    buffers: Buffers, level: Ints, n_boxes: Ints, work: Ints, low: int, rows: int
-) -> None:
-    """Load what of a band of rows of the first level lies at a cut."""
-    raw, code, shift, inverse = buffers.raw, buffers.code, buffers.shift, 1.0 / buffers.scale
-    faces, box, extent = buffers.faces, work[BOX], work[EXTENTS]
-    width, n3 = extent[7], level[SHAPE + 3]
-    corner = box[4] * level[SHAPE] + extent[0]
-    for side in range(2):
-        edge = side * (extent[4] - 1)
-        if level[FACE_AT] >= 0 and low <= edge < low + rows:
-            face = (box[4] * n_boxes[0] + box[0]) * 2 + side
-            to = level[FACE_AT] + face * level[FACE_SIZE] + extent[3] * level[STRIDE + 3]
-            at = (corner + edge) * n3 + extent[3]
-            load(raw, code, at, shift, inverse, faces[to : to + width])
-        if level[FACE_AT + 3] >= 0:
-            face = (box[4] * n_boxes[3] + box[3]) * 2 + side
-            to = level[FACE_AT + 3] + face * level[FACE_SIZE + 3]
-            stride = level[STRIDE + 12]
-            for i in range(low, low + rows):
-                at = (corner + i) * n3 + extent[3] + side * (width - 1)
-                one = to + (extent[0] + i) * stride
-                load(raw, code, at, shift, inverse, faces[one : one + 1])
 
 
 @borrowing_kernel
@@ -128,7 +103,7 @@ def sweep_pairs(
                 spare,
                 sums[0],
             )
-            _save_faces(buffers, table[0], geometry.n_boxes, work, low, in_band)
+            save_raw_faces(buffers, table[0], geometry.n_boxes, work, low, in_band)
             if table[1, FIELD_AT] >= 0:
                 _keep(buffers, table[1], work, low // 2, half, means)
             sweep_level(geometry, buffers, second, line, low // 2, half, sums[1], scratch, work)

@@ -128,7 +128,7 @@ def sweep_round(
     sums = np.zeros((plan.group_of_segment.size, geometry.levels, STATISTICS))
     raw, code = as_bytes(values)
     buffers = Buffers(raw, code, *read_map, *field_map, order, faces, fields, top, sums)
-    in_pairs = goes_in_pairs(raw, code, buffers.scale, geometry)
+    in_pairs = goes_in_pairs(raw, code, buffers.scale, order, geometry)
 
     def sweep_share(thread: int, first: int, last: int) -> None:
         own = space.line[thread], space.scratch[thread], space.work[thread]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
@@ -127,7 +127,7 @@ class PyramidStream:
         self._top = np.empty(top)
         self._sums = np.zeros((n_levels, self._ladder.n_groups, STATISTICS))
         self._axes = spread(len(shape))
-        self._plans: dict[object, _Plan] = {}
+        self._plans: dict[tuple[int, tuple[int, ...]], _Plan] = {}
         self._space: Workspace | None = None
         # Faces are large enough for fresh ones to cost as much as a tenth of the sweep: those of
         # the last run merged are in use, those of the runs before it are free.
@@ -252,10 +252,11 @@ class PyramidStream:
 
     def _planned(self, start: int, rows: Array) -> _Plan:
         """Return the plan for a run of rows; most runs have that of others before them."""
-        edges = self._ladder.edges[0]
         n_rows = rows.shape[0]
-        inner = edges[(edges > start) & (edges < start + n_rows)] - start
-        key = (n_rows, inner.tobytes())
+        stop = start + n_rows
+        cut = self._edges[bisect_right(self._edges, start) : bisect_left(self._edges, stop)]
+        inner = tuple(edge - start for edge in cut)
+        key = (n_rows, inner)
         plan = self._plans.get(key)
         if plan is None:
             wraps = self._ladder.wraps[: len(self._first)].copy()
@@ -266,7 +267,7 @@ class PyramidStream:
                 self._steps,
                 wraps,
                 ONE_SAMPLE,
-                (np.concatenate([[0], inner, [n_rows]]), *self._ladder.edges[1:]),
+                (np.array([0, *inner, n_rows], np.int64), *self._ladder.edges[1:]),
                 keep=False,
                 open_faces=True,
             )
