@@ -25,8 +25,9 @@ $(VENV)/.installed: $(VENV)/pyvenv.cfg pyproject.toml
 demo: $(VENV)/.installed          ## install, then the RG flow of the network that ships with the package, into out/
 	$(BIN)/nnrg flow -o out
 
+# A process to a core; each takes a run of neighbouring tests, which share what they are made from.
 test: $(VENV)/.installed-test     ## the whole default suite
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist worksteal
 
 test-slow: $(VENV)/.installed-test  ## the long physics tests and the large downloads
 	$(BIN)/python -m pytest -m slow
