@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from nnrg._commands import say
 from nnrg._drawings import DRAWING, Drawing, draw, drawings_of, file_stem
+from nnrg._interrupts import interruptible
 from nnrg._json import as_json, run_to_dict
 from nnrg._unit_rules import UNIT_RULES
 from nnrg._validate import as_count
@@ -206,7 +207,8 @@ def _flow_one(
     _announce(arguments, net)
     progress = Progress(enabled=False if arguments.quiet or arguments.no_progress else None)
     try:
-        run = flow_network(net, **options, keep=parts, workers=workers, progress=progress)
+        with interruptible():
+            run = flow_network(net, **options, keep=parts, workers=workers, progress=progress)
     except KeyboardInterrupt:
         progress.close()
         kept = len(list(parts.glob("*.nc"))) if parts.is_dir() else 0

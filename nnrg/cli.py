@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from nnrg._interrupts import interruptible
 from nnrg._theory_command.words import add_theory
 from nnrg._train_command.words import add_train
 from nnrg._unit_rules import UNIT_RULES
@@ -319,6 +320,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from importlib import import_module
 
     module, name = arguments.run.split(":")
-    code = int(getattr(import_module(module), name)(arguments))
+    with interruptible():
+        code = int(getattr(import_module(module), name)(arguments))
     sys.stdout.flush()
     return code

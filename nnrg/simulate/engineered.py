@@ -200,7 +200,7 @@ def _run(
     checkpoint: str | PathLike[str] | None,
     progress: Told | None,
 ) -> tuple[Floats, Chains, tuple[str, ...]]:
-    n_samples = as_count("n_samples", n_samples, 4)
+    n_samples = as_count("n_samples", n_samples, 4, 1 << 31)
     n_chains = as_count("n_chains", n_chains, 2)
     burn_in, stride = as_count("burn_in", burn_in, 10), as_count("stride", stride)
     n_workers = as_count("n_workers", n_workers)

@@ -156,7 +156,7 @@ def directed_percolation(
     0.1579(14)
     """
     length = as_count("length", length, 2, _LONGEST)
-    n_runs = as_count("n_runs", n_runs, _FEWEST, hint="fewer have no errors")
+    n_runs = as_count("n_runs", n_runs, _FEWEST, 1 << 31, hint="fewer have no errors")
     kept = _kept(times)
     p = as_real("probability", probability)
     if not 0 <= p <= 1:

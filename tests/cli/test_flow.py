@@ -374,6 +374,24 @@ def test_code_130_and_the_rest_later(tmp_path):
     assert str(seed) == kept.attrs["seed"]
 
 
+def test_an_interrupt_that_a_callback_loses_is_an_interrupt(capsys, monkeypatch):
+    import ctypes
+
+    from nnrg import _commands
+
+    def compiler(arguments):
+        @ctypes.CFUNCTYPE(None)
+        def callback():
+            raise KeyboardInterrupt
+
+        callback()  # called from C, which no exception can pass
+        raise RuntimeError("no compiled object yet")
+
+    monkeypatch.setattr(_commands, "inspect", compiler)
+    assert cli.main(["inspect", "m.safetensors"]) == 130
+    assert capsys.readouterr().err == "nnrg: interrupted\n"
+
+
 def test_resume_takes_what_is_finished(model, tmp_path, capsys, monkeypatch):
     from nnrg import _flow_command
     from nnrg.pipeline import _work

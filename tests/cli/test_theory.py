@@ -356,7 +356,7 @@ def trained(tmp_path):
 
 def test_training_as_a_universe(trained, tmp_path, capsys):
     words = ["cosmology", "--width", "64", "--networks", 3, "--steps", 40, "--data-size", 8]
-    words += ["--seed", 5, "--learning-rate", "1e-4,1e-3,1e-2"]
+    words += ["--seed", 5, "--learning-rate", "1e-5,1e-4,1e-3"]
     assert theory(*words, "--records", tmp_path / "runs", "-o", tmp_path / "o") == 0
     out, err = capsys.readouterr()
     assert "width 64, depth 1, 8 data: holds at 3 of 3 rates" in out and "assumed: " in out
@@ -400,6 +400,7 @@ def test_universes_that_cannot_be_are_one_line(trained, tmp_path, capsys):
         (2, "no array called inputs", ("--data", trained / "circle.safetensors")),
         (2, "--width is of networks", (*circle, "--width", 8)),
         (2, "is of HeavyBall", (*circle, "--match", "momentum")),
+        (2, "tolerance must be positive, got 0.0\n", (*circle, "--tolerance", 0)),
         (3, "cannot read the record", ("--record", tmp_path / "none")),
         (4, "no record of training", ("--record", other)),
         (2, "mean or a number", ("--mode", "x")),

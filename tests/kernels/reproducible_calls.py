@@ -87,6 +87,22 @@ def pyramids(rng):
                     order=order,
                 ),
             )
+    for kind, order in product(types, (8, 4)):  # a matrix by itself goes another way
+        edges = (np.array([0, 48, 96]), np.array([0, 80, 160]))
+        one = rng.normal(size=(1, 96, 160)).astype(kind)
+        group = np.zeros(1, np.int64)
+        yield (
+            f"pyramid of a matrix {kind.__name__} {order}",
+            pyramid(
+                one,
+                (2, 2),
+                3,
+                periodic=(False, False),
+                sample_group=group,
+                edges=edges,
+                order=order,
+            ),
+        )
     threes = rng.normal(size=(2, 30, 45))
     yield (
         "pyramid of threes",

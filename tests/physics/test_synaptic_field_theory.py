@@ -392,11 +392,36 @@ def test_gradient_expansion_of_chain_data(rho, checked):
     checked(VERTICES, quantity, known, z.value, z.error, within=4.5)
     assert any("unstable" in flag for flag in found.flags) == (rho > 0)
     if rho > 0:
+        known = sqrt((u**2 * rho ** np.abs(u)).sum() / 2 / (rho ** np.abs(u)).sum())
+        got = found.correlation_length()
+        quantity = f"range of the kernel of AR(1) inputs, rho = {rho:g}"
+        checked(VERTICES, quantity, known, got.value, got.error, within=4.5)
         _, exponential, law = found.tail()
         assert law == "exponential"
         rate = exponential.parameters.estimate(1)
         quantity = f"decay rate of the kernel, rho = {rho:g}"
         checked(VERTICES, quantity, -np.log(rho), rate.value, rate.error, within=4.5)
+
+
+@pytest.mark.parametrize(("rhos", "n", "rtol"), [((0.5,), 96, 1e-11), ((0.2, 0.4), 24, 1e-6)])
+def test_range_of_a_kernel_that_is_known(rhos, n, rtol, checked):
+    """Inputs whose second moments are rho^|u| along each axis: geometric series, cut at n - 2."""
+    kernel, spacing, d = np.ones((1, 1)), 0.5, len(rhos)
+    for rho in rhos:
+        kernel = np.kron(kernel, rho ** np.abs(np.subtract.outer(np.arange(n), np.arange(n))))
+    x = sqrt(len(kernel)) * np.linalg.cholesky(kernel).T
+    data = perceptron_vertices(
+        x, activation="linear", order=2, sites=Lattice((n,) * d), spacing=spacing
+    )
+    found = gradient_expansion(data, reach=n - 2)
+    rho = np.array(rhos)
+    mass2 = ((1 + rho) / (1 - rho)).prod()
+    # sum u^2 rho^|u| = 2 rho (1 + rho) / (1 - rho)^3.
+    second = mass2 * 2 * rho / (1 - rho) ** 2 * spacing**2
+    np.testing.assert_allclose(found.moments().values, [mass2, *second, *(-second / 2)], rtol=rtol)
+    known = spacing * sqrt((rho / (1 - rho) ** 2).mean())
+    got = found.correlation_length().value
+    checked(VERTICES, f"range of a kernel rho^|u| in d = {d}", known, got, rtol=rtol)
 
 
 def test_truncation_is_unstable_where_the_kernel_is_not():
@@ -904,21 +929,18 @@ def test_recorded_training_obeys_continuity(record, checked):
         for t in (0, 1, 30, 80)
     )
     checked(DEPTH, "continuity of a recorded 5-6-4-2 network", 0.0, worst, rtol=1e-10)
-    # The energy of the step that training made next.
-    found = record_continuity(made, x, y, seed=0, step=30)
-    eta = made.learning_rates[31]  # a frame keeps the rate of the step before it
-    before = np.concatenate([np.ravel(v[0, 30]) for v in made.optimiser_state["velocity"].values()])
-    rate = found.energy_rate.sum()
-    net = network_vertices(
-        FeedForward.of(
-            [made.weights[f"layers.{i}.weight"][0, 30] for i in range(3)],
-            [made.weights[f"layers.{i}.bias"][0, 30] for i in range(3)],
-        ),
-        x,
-        y,
-    )
-    after = 0.85 * before - eta * net.apply()
-    assert rate == pytest.approx((after @ after - before @ before) / (2 * eta), rel=1e-9)
+    # Rates and losses are those of the weights that were recorded before and after.
+    for seed, t in ((0, 1), (0, 30), (1, 79)):
+        found = record_continuity(made, x, y, seed=seed, step=t)
+        eta = made.learning_rates[t + 1]  # a frame keeps the rate of the step before it
+        before, now, after = (recorded_chain(made, seed=seed, step=t + i).row() for i in (-1, 0, 1))
+        last, following = now - before, after - now
+        rate = (following @ following - last @ last) / (2 * eta)
+        lost = (1 - 0.85) * last @ (last + following) / (2 * eta)
+        energy = ((last + following) ** 2).sum() / (8 * eta)
+        assert found.energy_rate.sum() == pytest.approx(rate, rel=1e-9)
+        assert found.dissipation.sum() == pytest.approx(lost, rel=1e-9)
+        assert found.bulk == pytest.approx(energy, rel=1e-9)
 
 
 @pytest.mark.parametrize("activation", ["linear", "tanh"])
@@ -1114,6 +1136,9 @@ def test_continuity_with_soft_neurons(kind, checked):
             before = values[i]
         return total + ((before - y) ** 2).sum() / 16
 
+    # Bulk and boundary: all kinetic energy, springs and cost.
+    kinetic = (v @ v + 0.7 * sum((a**2).sum() for a in dz) / 8) / 2
+    assert found.bulk + found.boundary == pytest.approx(kinetic + potential(chain.row(), z))
     still = np.zeros_like(flat)
     acting = strain(chain, flat, y, MeanSquaredError(), v, still, soft, dz)
     along = (
@@ -1126,6 +1151,36 @@ def test_continuity_with_soft_neurons(kind, checked):
         for s in (1, -1)
     ]
     assert along == pytest.approx((moved[0] - moved[1]) / (2 * e), rel=1e-6)
+
+
+@pytest.mark.parametrize("soft", [False, True])
+def test_errors_along_depth_are_those_of_leaving_samples_out(soft):
+    """Times of a recurrent network share weights: what they hand on is of each sample too."""
+    rng = np.random.default_rng(43)
+    model = RecurrentNet(2, 5, 2, length=4)
+    x, dx = rng.normal(size=(2, 12, 4, 2))
+    y, v = rng.normal(size=(12, 2)), rng.normal(size=model.n_parameters)
+    chain = LayerChain.of_model(model, {k: rng.normal(size=s) / 2 for k, s in model.shapes.items()})
+    z = [a + 0.1 * rng.normal(size=a.shape) for a in chain.activities(x.reshape(12, -1))[1:]]
+    dz = [rng.normal(size=a.shape) for a in z]
+
+    def found(part):
+        neurons = None
+        if soft:
+            neurons = SoftNeurons(
+                [a[part] for a in z], [a[part] for a in dz], stiffness=3.0, mass=0.7
+            )
+        return depth_continuity(
+            chain, x[part], y[part], v, gamma=0.4, input_velocities=dx[part], neurons=neurons
+        )
+
+    whole = found(np.arange(12))
+    rest = [found(np.delete(np.arange(12), i)) for i in range(12)]
+    for name in ("shared", "current", "energy"):
+        rows = np.array([getattr(one, name) for one in rest])
+        known = np.sqrt(11 * rows.var(axis=0))
+        np.testing.assert_allclose(getattr(whole, f"{name}_error"), known, rtol=1e-9, atol=1e-14)
+    assert whole.shared_error[1:4].min() > 0.01 and bool(whole.energy_error.all()) == soft
 
 
 def test_soft_neurons_at_rest_become_multipliers_as_they_stiffen(checked):

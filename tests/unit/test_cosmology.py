@@ -255,6 +255,13 @@ def test_universes_that_cannot_be_followed_end_soon(monkeypatch):
         (lambda r: hubble_scan(learning_rates=[0.0]), ArgumentError, "positive numbers"),
         (lambda r: hubble_scan(learning_rates="a"), ArgumentError, "real numbers"),
         (lambda r: hubble_scan(momentum=1.0), ArgumentError, "below 1"),
+        (lambda r: hubble_scan(momentum=0.0), ArgumentError, "above 0"),
+        (lambda r: hubble_scan((X * np.nan, Y)), NonFiniteError, "NaN"),
+        (
+            lambda r: fit_background(record(HeavyBall(0.01, 0.0)), X, Y, match="momentum"),
+            ArgumentError,
+            "momentum 0 has one solution alone",
+        ),
         (lambda r: hubble_scan(tolerance=0), ArgumentError, "tolerance must be positive"),
         (lambda r: hubble_scan(mode="median"), ArgumentError, "mode must be"),
         (lambda r: hubble_scan(mode=99), ArgumentError, "from 0 to 15"),
@@ -285,14 +292,14 @@ def test_one_solution_alone_tells_no_hubble_rate():
     found = fit_background(made, X, Y, match="momentum", mode=0, window=early)
     assert found.hubble.value == pytest.approx(found.predicted_hubble, rel=1e-8)
     assert found.flags == ()
-    with pytest.raises(AnalysisError, match="died down to rounding"):
+    with pytest.raises(AnalysisError, match="one of both solutions alone"):
         fit_background(made, X, Y, match="momentum", mode=0, window=late)
     # What is late in a long window says nothing of a drift.
     whole = fit_background(made, X, Y, match="momentum", mode=0, window=(0, 800))
     assert whole.hubble.value == pytest.approx(found.predicted_hubble, rel=1e-8)
     assert np.isnan(whole.drift.value) and "tells no rate" in whole.flags[0]
     single = record(HeavyBall(1e-3, 0.9), 400, record=2, dtype="float32")
-    with pytest.raises(AnalysisError, match="died down to rounding"):
+    with pytest.raises(AnalysisError, match="one of both solutions alone"):
         fit_background(single, X, Y, match="momentum", mode=0, window=(150, 400))
 
 
@@ -518,6 +525,12 @@ def test_a_linear_network_has_the_rates_of_its_match():
             assert row.deviation.value < within
             assert row.fit.hubble.value == pytest.approx(row.discrete_hubble, rel=1e-6)
             assert row.kernel_drift < 1e-12
+
+
+def test_few_networks_cannot_tell_of_all():
+    (row,) = hubble_scan(widths=(8,), n_seeds=2, steps=20, learning_rates=[1e-3], rng=1).rows
+    assert row.beyond == 0 and row.deviation.value + 5 * row.deviation.error < 0.05
+    assert row.verdict == "cannot be told" and "2 networks are too few" in row.reason
 
 
 def test_a_scan_goes_on_where_it_was_stopped(tmp_path):

@@ -29,6 +29,7 @@ from nnrg.theory.hamiltonian import (
     square_matrices,
     symplectic_check,
 )
+from nnrg.theory.hamiltonian._frequency import fit_frequency, noise_chance
 
 
 def some_weights(n=32, seed=1):
@@ -616,3 +617,25 @@ def test_arrays_of_others_stay_writeable():
     values = np.ones((64, 1, 8))
     record = FieldHistory(values, 0.1)
     assert values.flags.writeable and not record.values.flags.writeable
+
+
+def test_the_chance_of_a_frequency_in_noise_counts_those_between_lines():
+    """Of 300 series of noise a tenth at most is called as rare: 0.15 is three errors off."""
+    rng, times = np.random.default_rng(5), np.arange(64.0)
+    noise = rng.normal(size=(300, 64, 1)) + 0j
+    chances = [noise_chance(fit_frequency(times, y)[1], 32, fitted=True) for y in noise]
+    assert 0.04 < np.mean(np.array(chances) < 0.1) < 0.15
+
+
+@pytest.mark.parametrize(
+    ("call", "match"),
+    [
+        (lambda h: measure_dispersion(h, expected=3), "a function of momenta"),
+        (lambda h: measure_dispersion(h, expected=lambda k: "a"), "what expected returns"),
+        (lambda h: brillouin_path(8).between(0), "points must be"),
+    ],
+)
+def test_what_is_no_formula_and_no_path_is_named(call, match):
+    history = KleinGordonLattice(8).evolve(np.ones(8), np.ones(8), records=100)
+    with pytest.raises(ArgumentError, match=match):
+        call(history)

@@ -513,3 +513,18 @@ def test_growing_variance_is_flagged_not_dropped():
     found = depth_relative_entropy(MeanField("linear", 1e20, 0.0), 12)
     assert np.isnan(found.consecutive[-1])
     assert found.flag
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: gaussian_modes("abc"),
+        lambda: gaussian_modes(1j),
+        lambda: wilsonian_flow("modes", n_data=10, ridge=0.1),
+        lambda: wilsonian_flow(gaussian_modes([1.0, 0.5]), n_data=10, ridge=0.1).predictor("abc"),
+        lambda: sigma_flow(CosNet(width=8), [-0.1, 0.0, 0.1], 2.0),
+    ],
+)
+def test_what_is_no_kernel_or_factor_is_named(call):
+    with pytest.raises(ArgumentError):
+        call()

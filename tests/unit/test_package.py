@@ -28,6 +28,7 @@ PARTS: dict[str, set[str]] = {
         "nnrg._compare_command",
         "nnrg._drawings",
         "nnrg._flow_command",
+        "nnrg._interrupts",
         "nnrg._json",
         "nnrg._theory_command",
         "nnrg._train_command",

@@ -141,6 +141,11 @@ def panels():
             lambda ax: plot.continuity_residual(flows, steps, ax=ax),
             lambda ax: plot.depth_flow(chain(), ax=ax),
         ),
+        "along": (
+            lambda ax: plot.energy_current(unrolled(), ax=ax),
+            lambda ax: plot.continuity_residual(flows, steps, ax=ax),
+            lambda ax: plot.depth_flow(chain(), ax=ax),
+        ),
         "data": (
             lambda ax: plot.data_kernel(kernels()[0], ax=ax),
             lambda ax: plot.data_kernel(kernels()[1], ax=ax),
@@ -157,7 +162,7 @@ def panels():
 
 
 @pytest.mark.parametrize("style", ["aps", "nature"])
-@pytest.mark.parametrize("name", ["training", "histories", "depth", "data", "toys", "one"])
+@pytest.mark.parametrize("name", ["training", "histories", "depth", "along", "data", "toys", "one"])
 def test_no_text_overlaps_or_is_cut_off(name, style):
     fig = plot.page(*panels()[name], note="assumed: samples independent", style_name=style)
     with plot.style(style):
@@ -187,6 +192,8 @@ def test_modes_are_drawn_against_hubble_time_over_their_solution():
     np.testing.assert_allclose(
         ax.lines[0].get_ydata(), modes.continuous[:, 0] / np.abs(modes.fields[:, 0]).max()
     )
+    said = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert said[4:] == ["continuous time", "steps"]
 
 
 def test_energy_is_what_friction_took_and_what_is_left():
@@ -204,7 +211,7 @@ def test_currents_are_drawn_with_errors_over_the_balance():
     at, error = bars(errorbars(ax)["current $J_l$"])
     np.testing.assert_allclose(at[:, 1], flow.current)
     np.testing.assert_allclose(error, flow.current_error, atol=1e-15)
-    line = next(x for x in ax.lines if x.get_label() == "balance of the layers")
+    line = next(x for x in ax.lines if x.get_label() == "layer balance")
     np.testing.assert_allclose(line.get_ydata(), flow.current + flow.shared, atol=1e-12)
 
 

@@ -746,7 +746,21 @@ def test_laws_of_motion_are_not_read_off_other_data(data):
     single = x.astype(np.float32), y.astype(np.float32)
     trained = made(single)
     wide = [a.astype(np.float64) for a in single]
-    assert synaptic.record_action(trained, *wide).relative_energy_residual < 1e-10
+    found = synaptic.record_action(trained, *wide)
+    assert found.relative_energy_residual < 1e-10
+    assert found.provenance["record"] == trained.provenance
+
+
+def test_a_ring_of_odd_length_has_no_staggered_field(data):
+    """(-1)^x does not close: signs of neighbours across the seam are the same."""
+    vertices = synaptic.perceptron_vertices(data[0][:, :5], sites=Lattice(5, periodic=True))
+    for read, more in (
+        (synaptic.gradient_expansion, {}),
+        (synaptic.lorentz_report, {"hubble": 1.0, "duration": 1.0}),
+    ):
+        with pytest.raises(ArgumentError, match="even length"):
+            read(vertices, staggered=True, **more)
+    assert "no targets: y = 0" in vertices.assumptions
 
 
 def test_layers_of_records(data):
@@ -904,3 +918,41 @@ def test_numbers_beyond_double_precision_are_refused(network, data):
             call()
     with pytest.raises(AnalysisError, match="double precision"):
         synaptic.depth_continuity(network, *data, np.ones(41), gamma=1e300)
+
+
+@pytest.mark.parametrize(
+    ("call", "match"),
+    [
+        (lambda net, x: synaptic.recorded_chain("run"), "must be a TrainingRecord"),
+        (lambda net, x: synaptic.recorded_network(None), "must be a TrainingRecord"),
+        (lambda net, x: synaptic.coarse_grain_depth(net, x, stiffness=1e-320), "above zero, from"),
+        (lambda net, x: synaptic.SoftNeurons.on(net, x, stiffness=1.0, mass=1e200), "mass must be"),
+        (
+            lambda net, x: synaptic.depth_continuity(
+                net, x, x, np.full(net.n_parameters, 1e200), gamma=1.0
+            ),
+            "velocities, and gamma",
+        ),
+        (lambda net, x: synaptic.compare_modes([0, 1], 1.0, initial=(0, 0)), "not both zero"),
+        (lambda net, x: synaptic.compare_modes([0, 1], 1.0, initial=(1,)), "two numbers"),
+        (lambda net, x: synaptic.perceptron_vertices(x * 1e200, x), "sixth powers"),
+    ],
+)
+def test_numbers_out_of_range_are_named(call, match):
+    net = synaptic.FeedForward.of([np.eye(3)] * 2)
+    with pytest.raises(ArgumentError, match=match):
+        call(net, np.eye(3))
+
+
+def test_gains_beyond_double_precision_are_named():
+    net = synaptic.FeedForward.of([1e200 * np.eye(3)] * 2, activation="linear")
+    with pytest.raises(AnalysisError, match="leave double precision"):
+        synaptic.coarse_grain_depth(net, np.eye(3))
+
+
+def test_adam_has_no_friction_before_its_first_step(data):
+    record = made(data, optimiser=Adam(0.1))
+    with pytest.raises(ArgumentError, match="step 0"):
+        synaptic.record_friction(record, step=0)
+    found = synaptic.record_friction(made(data, optimiser=HeavyBall(CosineDecay(0.1, 9), 0.5)))
+    assert any("stays what it is at step" in a for a in found.assumptions)

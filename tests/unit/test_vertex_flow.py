@@ -202,9 +202,11 @@ def test_a_source_far_from_the_minimum_is_flagged():
 def test_verdicts():
     flow, found = compared()
     assert found.agrees and found.quadratic
+    chi2, n, joint = found.joint()
+    assert n == 6 and joint > 0.01
     assert found.verdict == (
-        f"flows as predicted from the data (adjusted p = {found.p:.2g}), apart from permuted and "
-        "fields"
+        f"flows as predicted from the data (adjusted p = {found.p:.2g}; together chi^2 = "
+        f"{chi2:.1f} of 6 numbers, p = {joint:.2g}), apart from permuted and untrained fields"
     )
     other = compare_kernel_flow(flow, np.random.default_rng(8).normal(size=(320, 16)))
     assert other.verdict.startswith("does not flow as predicted")
@@ -222,7 +224,7 @@ def test_verdicts():
 def test_results_print_tabulate_and_tell_their_source():
     flow, found = compared()
     text = str(found)
-    assert "all together: chi^2" in text and "permuted fields" in text
+    assert "together chi^2" in text and "permuted fields" in text
     frame = found.to_dataframe()
     assert {"permuted", "permuted_spread", "untrained"} < set(frame)
     assert found.provenance["inputs_sha256"] == flow.provenance["inputs_sha256"]

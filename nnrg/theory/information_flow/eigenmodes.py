@@ -11,6 +11,7 @@ import numpy.typing as npt
 from nnrg._validate import as_count, shown
 from nnrg.errors import AnalysisError, ArgumentError, NonFiniteError
 from nnrg.simulate._inputs import as_inputs
+from nnrg.stats._arrays import real_array
 from nnrg.stats.partition import sample_groups
 from nnrg.stats.replicates import Replicates
 from nnrg.theory.correlators.architecture import Architecture
@@ -43,7 +44,7 @@ def gaussian_modes(eigenvalues: npt.ArrayLike) -> KernelModes:
     >>> gaussian_modes([0.25, 1.0]).values.tolist()
     [1.0, 0.25]
     """
-    values = np.array(eigenvalues, dtype=np.float64)
+    values = real_array("eigenvalues", eigenvalues)
     if values.ndim != 1 or not values.size or not (np.isfinite(values) & (values > 0)).all():
         raise ArgumentError(
             f"eigenvalues must be a row of positive numbers, got {shown(eigenvalues)}; leave zero "
@@ -159,7 +160,7 @@ def feature_modes(
     >>> print(*modes.eigenvalues.estimates())
     3.81(22) 0.99(8)
     """
-    f = np.array(features, dtype=np.float64)
+    f = real_array("features", features)
     if f.ndim != 2 or len(f) < 2 or not f.shape[1]:
         raise ArgumentError(f"features must have shape (n_points, n_features), got {f.shape}")
     if not np.isfinite(f).all():
@@ -209,7 +210,7 @@ def _matrix(kernel: object, inputs: npt.ArrayLike | None) -> Floats:
         made = kernel.kernel(x).values if isinstance(kernel, Architecture) else kernel(x, x)
     else:
         made = kernel
-    matrix = np.array(made, dtype=np.float64)
+    matrix = real_array("a kernel", made)
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or len(matrix) < 2:
         raise ArgumentError(f"a kernel must be a square matrix, got shape {matrix.shape}")
     if len(matrix) > _MOST_POINTS:

@@ -168,6 +168,8 @@ def _checked(
         raise ArgumentError("inputs must hold two different points: a mass needs a distance")
     if change not in ("weights", "inputs"):
         raise ArgumentError(f"change must be 'weights' or 'inputs', got {shown(change)}")
+    if not isinstance(factors, Sequence | np.ndarray):
+        raise ArgumentError(f"factors must be one or more numbers, got {shown(factors)}")
     each = np.array([as_real("factor", b) for b in factors], dtype=np.float64)
     if not each.size or not (each > 0).all():
         raise ArgumentError(f"factors must be one or more numbers above zero, got {shown(factors)}")

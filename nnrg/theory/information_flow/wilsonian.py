@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from nnrg._validate import as_real, shown
 from nnrg.errors import ArgumentError
+from nnrg.stats._arrays import real_array
 from nnrg.stats.estimate import Estimate, shown_number
 from nnrg.stats.replicates import Replicates
 from nnrg.theory.information_flow import scales
@@ -118,7 +119,7 @@ class WilsonianFlow:
         ArgumentError
             If the shape does not fit.
         """
-        y = np.asarray(target, dtype=np.float64)
+        y = real_array("target", target)
         if y.ndim < 1 or y.shape[-1] != self.modes.n_modes:
             raise ArgumentError(
                 f"target must have {self.modes.n_modes} coefficients last, got {y.shape}"
@@ -206,6 +207,10 @@ def wilsonian_flow(
     >>> flow.stop, round(flow.effective_ridge.value, 4)
     (19, 1.0508)
     """
+    if not isinstance(modes, KernelModes):
+        raise ArgumentError(
+            f"modes must be those of a kernel, got {shown(modes)}; try gaussian_modes(eigenvalues)"
+        )
     noise, n = as_ridge(ridge, n_data)
     threshold = as_real("threshold", threshold)
     if not 0 < threshold < 1:
