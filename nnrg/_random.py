@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from nnrg._validate import shown
 from nnrg.errors import ArgumentError
 
 __all__ = ["as_seed"]
@@ -25,5 +26,5 @@ def as_seed(rng: object) -> np.random.SeedSequence:
     if isinstance(rng, int | np.integer) and not isinstance(rng, bool) and rng >= 0:
         return np.random.SeedSequence(int(rng))
     raise ArgumentError(
-        f"rng must be a non-negative integer, a numpy Generator or None, got {rng!r}"
+        f"rng must be a non-negative integer, a numpy Generator or None, got {shown(rng)}"
     )

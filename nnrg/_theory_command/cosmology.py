@@ -165,7 +165,7 @@ def _read(arguments: argparse.Namespace, mode: str | int) -> Outcome:
             n_modes=min(_FOLLOWED, size),
         )  # fmt: skip
     except ArgumentError as error:
-        if arguments.data is None:
+        if arguments.data is None and str(error).startswith(("inputs", "targets")):
             raise ArgumentError(f"{error}; give --data if it was not trained on a circle") from None
         raise
     lines, fits, unfitted = [str(universe)], [], {}
@@ -241,6 +241,7 @@ def _arrays(path: str) -> Arrays:
     missing = [name for name in ("inputs", "targets") if name not in found]
     if missing:
         raise ArgumentError(
-            f"{path}: no array called {missing[0]}; there are {', '.join(list(found)[:5])}"
+            f"{path}: no array called {missing[0]} that holds real numbers; there are "
+            f"{', '.join(list(found)[:5])}"
         )
     return np.asarray(found["inputs"], np.float64), np.asarray(found["targets"], np.float64)

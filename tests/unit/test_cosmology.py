@@ -527,6 +527,18 @@ def test_a_linear_network_has_the_rates_of_its_match():
             assert row.kernel_drift < 1e-12
 
 
+def test_second_order_rates_are_hidden_by_a_kernel_that_moves():
+    """H is what the rate exceeds theta by: no failure of the match where the kernel moves more."""
+    scan = hubble_scan(match="second_order", widths=(128,), n_seeds=4, data_sizes=(8,), rng=1)
+    rows = [row for row in scan.rows if np.isfinite(row.deviation.value)]
+    hidden = [r for r in rows if r.kernel_drift > 0.05 * r.rate_times_eigenvalue / 2]
+    assert hidden[0].deviation.value > 0.1
+    assert all(row.verdict == "cannot be told" for row in hidden if row.beyond)
+    assert "hides by how much the rate exceeds" in hidden[0].reason
+    steps = scan.rows[-1]  # eta theta = 0.2, of which discrete training makes 0.07 of H
+    assert steps.verdict == "fails" and "steps are not small" in steps.reason
+
+
 def test_few_networks_cannot_tell_of_all():
     (row,) = hubble_scan(widths=(8,), n_seeds=2, steps=20, learning_rates=[1e-3], rng=1).rows
     assert row.beyond == 0 and row.deviation.value + 5 * row.deviation.error < 0.05

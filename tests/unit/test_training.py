@@ -383,6 +383,89 @@ def test_another_run_is_refused_by_name(tmp_path, change, says):
     assert path.read_bytes() == before
 
 
+@pytest.mark.parametrize("outputs", [True, False])
+def test_records_with_and_without_outputs_do_not_mix(outputs, tmp_path):
+    path = tmp_path / "run.safetensors"
+    short_run(record=Recording(10, path=path, outputs=outputs))
+    before = path.read_bytes()
+    for steps in (20, 30, 60):
+        with pytest.raises(ArgumentError, match=f"outputs was {outputs}, got {not outputs}"):
+            short_run(steps, Recording(10, path=path, outputs=not outputs))
+    assert path.read_bytes() == before
+
+
+def test_frames_of_other_tensors_are_not_gone_on_with(tmp_path):
+    path = tmp_path / "run.safetensors"
+    short_run(record=Recording(10, path=path))
+    # A header that says what the frames do not hold.
+    damaged = path.read_bytes().replace(b'\\"outputs\\": true', b'\\"outputs\\":false')
+    path.write_bytes(damaged)
+    with pytest.raises(ArgumentError, match="its frames hold .*outputs"):
+        short_run(60, Recording(10, path=path, outputs=False))
+    assert path.read_bytes() == damaged
+
+
+class Shifted(MeanSquaredError):
+    """A cost function of a caller, under the name of another."""
+
+    def __init__(self, shift):
+        self.shift = shift
+
+    def evaluate(self, outputs, y, delta):
+        return super().evaluate(outputs, y + self.shift, delta)
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (
+            lambda k: {"model": MLP((3, 4, 1), lambda z: np.tanh(k * z))},
+            "model.activation_sha256 was",
+        ),
+        (lambda k: {"loss": Shifted(k)}, "loss_sha256 was"),
+        (
+            # Different between recorded steps alone.
+            lambda k: {"optimiser": GradientDescent(lambda t: 0.1 * (k if t == 4 else 1))},
+            "learning_rate was another in its first 8 steps",
+        ),
+    ],
+    ids=["activation", "loss", "schedule"],
+)
+def test_functions_of_a_caller_are_known_by_their_values(make, says, tmp_path):
+    path = tmp_path / "run.safetensors"
+    x, y = problem(MLP((3, 1)))
+
+    def run(k, steps):
+        options = {"model": MLP((3, 4, 1)), "optimiser": GradientDescent(0.1), "rng": 1, **make(k)}
+        model = options.pop("model")
+        return train(model, (x, y), steps=steps, record=Recording(10, path=path), **options)
+
+    made = run(1.0, 20)
+    before = path.read_bytes()
+    for steps in (20, 10, 40):
+        with pytest.raises(ArgumentError, match=says):
+            run(2.0, steps)
+    assert path.read_bytes() == before
+    assert run(1.0, 20).losses.tolist() == made.losses.tolist()
+    assert run(1.0, 40).steps[-1] == 40
+    known = open_record(path)
+    assert (known.model is None) == ("activation" in says)
+    assert (known.configuration["loss"] == "Shifted") == ("loss" in says)
+
+
+def test_a_function_called_tanh_is_not_taken_for_tanh():
+    def tanh(z):
+        return np.tanh(2 * z)
+
+    x, y = problem(MLP((3, 1)))
+    named, own, plain = (
+        train(MLP((3, 4, 1), phi), (x, y), optimiser=GradientDescent(0.1), steps=5, rng=1)
+        for phi in (tanh, lambda z: np.tanh(2 * z), "tanh")
+    )
+    same(named, own)
+    assert np.abs(named.losses - plain.losses).min() > 1e-3
+
+
 def test_another_schedule_of_the_same_name_is_refused(tmp_path):
     path = tmp_path / "run.safetensors"
 

@@ -31,6 +31,8 @@ _KINDS = {
     "seed": list,
     "steps": int,
     "n_seeds": int,
+    "outputs": bool,
+    "rates_sha256": dict,
 }
 _TYPES = {"float64": "F64", "float32": "F32", "uint64": "U64", "uint8": "U8"}
 
@@ -137,6 +139,8 @@ def _check(configuration: Any) -> None:
     for name, kind in _KINDS.items():
         if not isinstance(configuration.get(name, kind()), kind):
             raise ValueError(f"its {name} is {shown(configuration[name])}")
+    if not all(count.isdecimal() for count in configuration.get("rates_sha256", {})):
+        raise ValueError("its learning rates are not told by their number")
     words = [*configuration.get("flags", []), *configuration.get("seed", [])]
     if not all(isinstance(word, str) for word in words):
         raise ValueError("its flags or its seed are no words")

@@ -2,36 +2,39 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from nnrg._validate import shown
 from nnrg.errors import ArgumentError, FormatError
 from nnrg.provenance import describe_run, utc_now
+from nnrg.simulate.training._fingerprint import digest, sha256_of_rates
 from nnrg.simulate.training._frames import Frames, read_frames
 from nnrg.simulate.training._header import read_header
+from nnrg.simulate.training._layout import Layout
 from nnrg.simulate.training._model import Array, Model
-from nnrg.simulate.training.losses import Loss
+from nnrg.simulate.training.losses import Loss, describe_loss
 from nnrg.simulate.training.optimisers import Optimiser
+from nnrg.simulate.training.schedules import is_own
 
-__all__ = ["begun", "configuration_of", "digest", "ended", "kept_frames", "require_same"]
+__all__ = [
+    "begun",
+    "configuration_of",
+    "digest",
+    "ended",
+    "kept_frames",
+    "require_layout",
+    "require_same",
+]
 
 # What may differ between a run and the one that goes on with it.
-_FREE = ("steps", "flags", "diverged", "stability", "provenance")
-
-
-def digest(*arrays: Array) -> str:
-    """Return the SHA-256 of numbers, their types and shapes."""
-    found = hashlib.sha256()
-    for array in arrays:
-        found.update(f"{array.dtype.str}{array.shape}".encode())
-        found.update(np.ascontiguousarray(array).data)
-    return found.hexdigest()
+_FREE = ("steps", "flags", "diverged", "stability", "provenance", "rates_sha256")
 
 
 def begun(command: str) -> dict[str, str | int]:
@@ -61,13 +64,16 @@ def configuration_of(
     steps: int,
     dtype: str,
     seed: np.random.SeedSequence,
+    rates: npt.NDArray[np.float64],
+    outputs: bool,
 ) -> dict[str, Any]:
     """Return a run as JSON."""
-    described = {
+    described: dict[str, Any] = {
         "model": model.describe(),
         "optimiser": optimiser.describe(),
-        "loss": loss.name or type(loss).__name__,
+        **describe_loss(loss, y),
         "data": {"n_samples": len(x), "inputs_sha256": digest(x), "targets_sha256": digest(y)},
+        "outputs": outputs,
         "probe_sha256": None if probe is None else digest(probe),
         "initial_sha256": None if start is None else digest(*start.values()),
         "batch": batch,
@@ -78,6 +84,8 @@ def configuration_of(
         "flags": [],
         "provenance": begun("train"),
     }
+    if is_own(optimiser.learning_rate):
+        described["rates_sha256"] = sha256_of_rates(rates)
     # As JSON gives it back: tuples are lists there.
     found: dict[str, Any] = json.loads(json.dumps(described))
     return found
@@ -107,12 +115,43 @@ def require_same(
             )
 
 
+def require_layout(path: Path | None, known: Layout, wanted: Layout) -> None:
+    """Raise ArgumentError if frames of a file hold other tensors than those to come."""
+    for one, other in zip_longest(known.entries, wanted.entries):
+        if one != other:
+            raise ArgumentError(
+                f"{path} is the record of another run: its frames hold {shown(one)}, got "
+                f"{shown(other)}; give another file"
+            )
+
+
+def _require_rates(
+    path: Path, known: Mapping[str, Any], frames: Frames, rates: npt.NDArray[np.float64]
+) -> None:
+    """Raise ArgumentError if a file was recorded with other learning rates."""
+    recorded = frames.tensors()["learning_rate"][:, 0]
+    for step, rate in zip(frames.steps, recorded, strict=True):
+        if 0 < step <= len(rates) and rate != rates[step - 1]:
+            raise ArgumentError(
+                f"{path} is the record of another run: optimiser.learning_rate was {rate:.6g} at "
+                f"step {step - 1}, got {rates[step - 1]:.6g}; give the same schedule or another "
+                "file"
+            )
+    for count, text in known.get("rates_sha256", {}).items():
+        if int(count) <= len(rates) and digest(rates[: int(count)]) != text:
+            raise ArgumentError(
+                f"{path} is the record of another run: optimiser.learning_rate was another in its "
+                f"first {count} steps; give the same schedule or another file"
+            )
+
+
 def kept_frames(
     path: Path,
     configuration: Mapping[str, Any],
     times: Sequence[int],
     seed: np.random.SeedSequence,
     seeded: bool,
+    rates: npt.NDArray[np.float64],
 ) -> tuple[dict[str, Any], Frames, np.random.SeedSequence, int | None]:
     """Return what a file says, frames of it that a run goes on from, the run's seed, and a place.
 
@@ -127,6 +166,7 @@ def kept_frames(
     """
     known, frames, planned = read_frames(path)
     require_same(path, known, configuration, () if seeded else ("seed",))
+    _require_rates(path, known, frames, rates)
     if not seeded:
         if "seed" not in known:
             raise FormatError(f"{path} does not say its seed; give rng, or another file")

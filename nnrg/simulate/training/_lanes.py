@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from nnrg.activation_functions import Activation
+from nnrg.activation_functions import Activation, as_activation
 from nnrg.simulate.training._model import Array, Tape, activate, differentiate
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ class _Layer:
         self.weight, self.bias = f"layers.{at}.weight", f"layers.{at}.bias"
         self.slopes = self.activation.slopes or (0.0, 0.0)
         # What NumPy computes is none of the kernel's: functions it does not have, and no function.
-        linear, tanh = (self.activation.name == name for name in ("linear", "tanh"))
+        linear, tanh = (self.activation is as_activation(name) for name in ("linear", "tanh"))
         compiled = tanh or self.activation.slopes is not None
         self.code = self.activation.code if compiled and not linear else -1
         self._shape, used = (blocks, n_out, n_inputs, width), n_out * n_inputs * width

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from nnrg._validate import as_real, shown
 from nnrg.activation_functions import Activation, as_activation
 from nnrg.errors import ArgumentError, NonFiniteError
+from nnrg.simulate.training._fingerprint import is_named, sha256_of_activation
 
 __all__ = [
     "Array",
@@ -29,6 +30,9 @@ __all__ = [
 ]
 
 Array = npt.NDArray[Any]
+
+# Not by name: a function of a caller may be called tanh.
+_LINEAR, _RELU, _TANH = map(as_activation, ("linear", "relu", "tanh"))
 
 
 class Tape(ABC):
@@ -128,6 +132,8 @@ class Model(ABC):
         for field in fields(self):  # type: ignore[arg-type]
             value = getattr(self, field.name)
             if isinstance(value, Activation):
+                if not is_named(value):
+                    described[f"{field.name}_sha256"] = sha256_of_activation(value)
                 value = value.name
             described[field.name] = list(value) if isinstance(value, tuple) else value
         return described
@@ -203,13 +209,13 @@ def views(model: Model, flat: Array) -> dict[str, Array]:
 
 def differentiate(activation: Activation, z: Array, h: Array, delta: Array) -> None:
     """Multiply `delta` by phi'(z), where h = phi(z); `h` is overwritten."""
-    if activation.name == "linear":
+    if activation is _LINEAR:
         return
-    if activation.name == "tanh":
+    if activation is _TANH:
         np.square(h, out=h)
         np.subtract(1, h, out=h)
         delta *= h
-    elif activation.name == "relu":
+    elif activation is _RELU:
         delta *= z >= 0
     else:
         delta *= activation.first(z)
@@ -217,11 +223,11 @@ def differentiate(activation: Activation, z: Array, h: Array, delta: Array) -> N
 
 def activate(activation: Activation, z: Array, out: Array) -> None:
     """Write phi(z)."""
-    if activation.name == "linear":
+    if activation is _LINEAR:
         out[...] = z
-    elif activation.name == "tanh":
+    elif activation is _TANH:
         np.tanh(z, out=out)
-    elif activation.name == "relu" and z.dtype.kind == "f":
+    elif activation is _RELU and z.dtype.kind == "f":
         np.maximum(z, 0, out=out)
     else:
         out[...] = activation.function(z)

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nnrg.errors import AnalysisError, ArgumentError, NonFiniteError
+from nnrg.errors import AnalysisError, NonFiniteError
 from nnrg.simulate._network_weights import available_threads
 from nnrg.simulate._telling import reporter
 from nnrg.simulate.training._frames import Frames, Sink
 from nnrg.simulate.training._group import Batches, SeedGroup, seeds_a_group
-from nnrg.simulate.training._identity import ended
+from nnrg.simulate.training._identity import ended, require_layout
 from nnrg.simulate.training._layout import Layout
 from nnrg.simulate.training._model import Array, Model, views
 from nnrg.simulate.training.losses import Loss
@@ -52,12 +52,13 @@ class Run:
         seed: np.random.SeedSequence,
         dtype: str,
         n_seeds: int,
+        rates: npt.NDArray[np.float64],
     ) -> None:
         self._model, self._optimiser, self._loss = model, optimiser, loss
         self._x, self._y = _cast("inputs", x, dtype), _cast("targets", y, dtype)
         self._probe = None if probe is None else _cast("a probe", probe, dtype)
         self._recording, self._times = recording, tuple(times)
-        self._rates = optimiser.rates(self._times[-1])
+        self._rates = rates
         self._weights = np.empty((n_seeds, model.n_parameters), dtype)
         self._state = {slot: np.zeros_like(self._weights) for slot in optimiser.slots}
         self._batches = Batches(len(x), batch, seed)
@@ -134,13 +135,6 @@ class Run:
         for slot, flat in (("weights", self._weights), *self._state.items()):
             for name, view in views(self._model, flat).items():
                 view[...] = tensors[f"{slot}/{name}"][-1]
-        for step, rate in zip(kept.steps, tensors["learning_rate"][:, 0], strict=True):
-            if step and rate != self._rates[step - 1]:
-                raise ArgumentError(
-                    f"{self._recording.file} is the record of another run: "
-                    f"optimiser.learning_rate was {rate:.6g} at step {step - 1}, got "
-                    f"{self._rates[step - 1]:.6g}; give the same schedule or another file"
-                )
         return np.array(tensors["losses"][0])
 
     # -- the run -----------------------------------------------------------------------------------
@@ -157,6 +151,7 @@ class Run:
         self._judge(configuration)
         start = None
         if kept is not None and kept.steps:
+            require_layout(path, kept.layout, layout)
             first = self._restore(kept)
         else:
             kept, start = None, self._frame(0)

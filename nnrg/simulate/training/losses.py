@@ -9,9 +9,10 @@ import numpy.typing as npt
 
 from nnrg._validate import shown
 from nnrg.errors import ArgumentError
+from nnrg.simulate.training._fingerprint import digest
 from nnrg.simulate.training._model import Array, real_array
 
-__all__ = ["CrossEntropy", "Loss", "MeanSquaredError", "as_loss"]
+__all__ = ["CrossEntropy", "Loss", "MeanSquaredError", "as_loss", "describe_loss"]
 
 
 class Loss(ABC):
@@ -111,6 +112,9 @@ class CrossEntropy(Loss):
         return np.asarray(cost / samples)
 
 
+_KINDS: tuple[type[Loss], ...] = (MeanSquaredError, CrossEntropy)
+
+
 def as_loss(loss: object) -> Loss:
     """Return a cost function of a name.
 
@@ -121,10 +125,33 @@ def as_loss(loss: object) -> Loss:
     """
     if isinstance(loss, Loss):
         return loss
-    for kind in (MeanSquaredError, CrossEntropy):
+    for kind in _KINDS:
         if loss == kind.name:
             return kind()
     raise ArgumentError(f"loss must be 'mse' or 'cross_entropy', got {shown(loss)}")
+
+
+def describe_loss(loss: Loss, y: Array) -> dict[str, str | None]:
+    """Return a cost function as JSON: its name, and its values if it is a caller's own.
+
+    Parameters
+    ----------
+    loss : Loss
+    y : array of shape (P, n)
+        Targets, for which outputs from -2 to 2 are compared.
+    """
+    if type(loss) in _KINDS:
+        return {"loss": loss.name, "loss_sha256": None}
+    named = loss.name not in ("", *(kind.name for kind in _KINDS))
+    targets = np.array(y, np.float64)
+    outputs = np.linspace(-2.0, 2.0, targets.size).reshape(1, *targets.shape)
+    delta = np.empty_like(outputs)
+    with np.errstate(all="ignore"):
+        cost = np.asarray(loss.evaluate(outputs, targets, delta), np.float64)
+    return {
+        "loss": loss.name if named else type(loss).__name__,
+        "loss_sha256": digest(cost, delta),
+    }
 
 
 def _matrix(y: npt.ArrayLike, n_samples: int, n_outputs: int) -> Array:

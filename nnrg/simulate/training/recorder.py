@@ -13,7 +13,7 @@ import numpy.typing as npt
 from nnrg._validate import as_count, as_real, shown
 from nnrg.errors import ArgumentError
 from nnrg.simulate.training._frames import Sink, read_frames
-from nnrg.simulate.training._identity import begun, ended, require_same
+from nnrg.simulate.training._identity import begun, ended, require_layout, require_same
 from nnrg.simulate.training._layout import Layout
 from nnrg.simulate.training._model import Array
 from nnrg.simulate.training.record import TrainingRecord, record_of
@@ -182,6 +182,7 @@ class TrainingRecorder:
                 raise ArgumentError(
                     f"{self._path} is recorded at other steps; give the same or another file"
                 )
+            require_layout(self._path, kept.layout, self._layout)
             kept = kept if kept.steps else None
             self._last = kept.steps[-1] if kept is not None else -1
         self._sink = Sink(self._layout, self._steps, self._path, self._configuration, kept)

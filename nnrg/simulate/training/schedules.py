@@ -19,6 +19,7 @@ __all__ = [
     "Schedule",
     "StepDecay",
     "describe_schedule",
+    "is_own",
     "rates",
 ]
 
@@ -156,6 +157,11 @@ def _rate(schedule: Callable[[int], float], step: int) -> float:
     return as_real(f"the learning rate of step {step}", rate)
 
 
+def is_own(schedule: Schedule) -> bool:
+    """Return whether a schedule is a function of the caller's, which its name does not tell."""
+    return callable(schedule) and type(schedule) not in (StepDecay, ExponentialDecay, CosineDecay)
+
+
 def describe_schedule(schedule: Schedule) -> object:
     """Return a schedule as JSON: its number, or its kind and parameters.
 
@@ -163,7 +169,7 @@ def describe_schedule(schedule: Schedule) -> object:
     """
     if not callable(schedule):
         return _positive("learning_rate", schedule)
-    if isinstance(schedule, StepDecay | ExponentialDecay | CosineDecay):
-        parameters: dict[str, Any] = asdict(schedule)
+    if not is_own(schedule):
+        parameters: dict[str, Any] = asdict(schedule)  # type: ignore[call-overload]
         return {"schedule": type(schedule).__name__, **parameters}
     return {"schedule": getattr(schedule, "__name__", type(schedule).__name__)}

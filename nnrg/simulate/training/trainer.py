@@ -126,20 +126,25 @@ def train(
     seed = as_seed(rng)
     path, times = recording.file, recording.times(steps)
     start = None if initial is None else _start(model, initial, n_seeds)
+    rates = optimiser.rates(steps)
     configuration = configuration_of(
-        model, optimiser, cost, x, y, probe, start, batch, n_seeds, steps, dtype, seed
-    )
+        model, optimiser, cost, x, y, probe, start, batch, n_seeds, steps, dtype, seed,
+        rates, recording.outputs,
+    )  # fmt: skip
     kept, place = None, None
     if path is not None and path.exists():
-        known, kept, seed, place = kept_frames(path, configuration, times, seed, rng is not None)
+        known, kept, seed, place = kept_frames(
+            path, configuration, times, seed, rng is not None, rates
+        )
         # The record tells how it began; this run has not ended.
         not_yet = {"finished": configuration["provenance"]["finished"]}
         configuration |= {"seed": known["seed"], "provenance": {**known["provenance"], **not_yet}}
         if kept.steps and kept.steps[-1] >= steps:
             return record_of(kept, known, model, path)
     run = Run(
-        model, optimiser, cost, x, y, probe, recording, times, batch, start, seed, dtype, n_seeds
-    )
+        model, optimiser, cost, x, y, probe, recording, times, batch, start, seed, dtype, n_seeds,
+        rates,
+    )  # fmt: skip
     frames, configuration = run.go(configuration, kept, place, progress)
     return record_of(frames, configuration, model, path)
 

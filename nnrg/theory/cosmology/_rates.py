@@ -13,14 +13,18 @@ from nnrg.errors import AnalysisError, ArgumentError
 from nnrg.simulate.training import TrainingRecord
 from nnrg.stats import jackknife_covariance, leave_one_out
 from nnrg.stats.estimate import Estimate
+from nnrg.theory.cosmology._modes import as_record
+from nnrg.theory.cosmology.matches import MATCHES
 
 __all__ = [
     "UntoldError",
     "decay",
     "dynamics",
     "fit_window",
+    "matched",
     "pair_of_steps",
     "recursion",
+    "require_seeds",
     "seeds_estimate",
     "seeds_jackknife",
 ]
@@ -70,6 +74,33 @@ def dynamics(record: TrainingRecord) -> tuple[str, float, float]:
     if not isinstance(eta, float):
         raise ArgumentError(f"the learning rate must be constant, got {shown(eta)}")
     return str(found["optimiser"]), eta, float(found.get("momentum", 0.0))
+
+
+def matched(record: object, match: object) -> tuple[float, float]:
+    """Return learning rate and momentum of a record that a match is of, with errors over seeds.
+
+    Raises
+    ------
+    ArgumentError
+        If there is no such match, or the record is of another kind of training.
+    AnalysisError
+        If there is but one seed.
+    """
+    if match not in MATCHES:
+        raise ArgumentError(f"match must be one of {', '.join(MATCHES)}, got {shown(match)}")
+    made = as_record(record)
+    optimiser, eta, mu = dynamics(made)
+    wanted = "HeavyBall" if match == "momentum" else "GradientDescent"
+    if optimiser != wanted:
+        raise ArgumentError(f"the {match} match is of {wanted}, but the record is of {optimiser}")
+    require_seeds(made)
+    return eta, mu
+
+
+def require_seeds(record: TrainingRecord) -> None:
+    """Raise AnalysisError unless there are two seeds, which errors are over."""
+    if record.n_seeds < 2:
+        raise AnalysisError("errors are over seeds: the record needs at least two, got one")
 
 
 def pair_of_steps(window: object) -> tuple[int, int]:

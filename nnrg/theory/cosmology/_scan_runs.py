@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nnrg._validate import as_count, shown
-from nnrg.errors import AnalysisError, ArgumentError, SourceError
+from nnrg.errors import AnalysisError, ArgumentError, NonFiniteError, SourceError
 from nnrg.simulate.training import (
     MLP,
     GradientDescent,
@@ -249,6 +249,8 @@ def scan_places(
             f"data must be inputs (P, n) and targets (P, m) or (P,) with P at least 2, got "
             f"{x.shape} and {y.shape}"
         )
+    if not np.isfinite(x).all() or not np.isfinite(y).all():
+        raise NonFiniteError("inputs or targets hold values that are NaN or infinite; drop them")
     sizes = sizes or [len(x)]
     if max(sizes) > len(x):
         raise ArgumentError(f"data_sizes must be at most the {len(x)} data, got {max(sizes)}")

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from nnrg._validate import as_count, as_real, shown
+from nnrg._validate import as_count, as_real
 from nnrg.errors import AnalysisError, ArgumentError
 from nnrg.simulate.training import TrainingRecord
 from nnrg.stats.estimate import Estimate
@@ -15,16 +15,15 @@ from nnrg.theory.cosmology._modes import (
     NULL,
     Kernels,
     Modes,
-    as_record,
     kernels_of,
     modes_of,
     rank_of,
 )
-from nnrg.theory.cosmology._rates import dynamics, seeds_estimate
+from nnrg.theory.cosmology._rates import matched, seeds_estimate
 from nnrg.theory.cosmology._universe_result import SIDES, UniverseComparison
 from nnrg.theory.cosmology.background import ALIGNED, LAZY
 from nnrg.theory.cosmology.friedmann import solve_friedmann
-from nnrg.theory.cosmology.matches import MATCHES, CosmologicalMatch, cosmological_match
+from nnrg.theory.cosmology.matches import CosmologicalMatch, cosmological_match
 
 __all__ = ["compare_universe"]
 
@@ -103,14 +102,7 @@ def compare_universe(
     >>> found.verdicts("static")[1:], found.verdicts("redshifted")[1]
     (('holds', 'holds', 'holds'), 'fails')
     """
-    if match not in MATCHES:
-        raise ArgumentError(f"match must be one of {', '.join(MATCHES)}, got {shown(match)}")
-    optimiser, eta, mu = dynamics(as_record(record))
-    wanted = "HeavyBall" if match == "momentum" else "GradientDescent"
-    if optimiser != wanted:
-        raise ArgumentError(f"the {match} match is of {wanted}, but the record is of {optimiser}")
-    if record.n_seeds < 2:
-        raise AnalysisError("errors are over seeds: the record needs at least two, got one")
+    eta, mu = matched(record, match)
     within = as_real("tolerance", tolerance)
     if within <= 0:
         raise ArgumentError(f"tolerance must be positive, got {within}")

@@ -62,7 +62,7 @@ def hubble_scan(
         Neurons of hidden layers, number of these, and data used, the first so many. Each is varied
         with the others at their first value. All data by default, or 16 of the circle.
     momentum : float
-        Of the heavy ball.
+        Of the heavy ball, above 0 and below 1.
     activation : str, Activation or callable
     sigma_w, sigma_b : float
         As of `MLP`.
@@ -121,10 +121,12 @@ def hubble_scan(
         raise ArgumentError(f"match must be one of {', '.join(MATCHES)}, got {shown(match)}")
     seeds, within = as_count("n_seeds", n_seeds, 2), as_real("tolerance", tolerance)
     mu = as_real("momentum", momentum) if match == "momentum" else 0.0
-    if within <= 0 or not 0 <= mu < 1:
+    if within <= 0:
+        raise ArgumentError(f"tolerance must be positive, got {within}")
+    if match == "momentum" and not 0 < mu < 1:
         raise ArgumentError(
-            f"tolerance must be positive, and momentum at least 0 and below 1, got {within} and "
-            f"{mu}"
+            f"momentum must be above 0 and below 1, got {mu}; matches of gradient descent are "
+            "slow_roll and second_order"
         )
     if folder is not None and rng is None:
         raise ArgumentError("a folder is to go on with the same scan: give rng, too")

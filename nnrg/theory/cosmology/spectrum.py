@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from nnrg._validate import as_count
-from nnrg.errors import AnalysisError, ArgumentError
+from nnrg.errors import ArgumentError
 from nnrg.simulate.training import TrainingRecord
 from nnrg.stats.estimate import Estimate, format_value_error
 from nnrg.theory.cosmology._modes import as_record, kernels_of, rank_of, recorded_outputs
-from nnrg.theory.cosmology._rates import dynamics, pair_of_steps, seeds_estimate
+from nnrg.theory.cosmology._rates import dynamics, pair_of_steps, require_seeds, seeds_estimate
 from nnrg.theory.cosmology.background import LAZY
 
 if TYPE_CHECKING:
@@ -205,8 +205,7 @@ def perturbation_spectrum(
     optimiser, eta, _ = dynamics(as_record(record))
     if optimiser != "GradientDescent":
         raise ArgumentError(f"the record must be of GradientDescent, got {optimiser}")
-    if record.n_seeds < 2:
-        raise AnalysisError("errors are over seeds: the record needs at least two, got one")
+    require_seeds(record)
     first, last = pair_of_steps(window)
     at = [np.flatnonzero(record.steps == step) for step in (first, last)]
     if min(len(found) for found in at) == 0:

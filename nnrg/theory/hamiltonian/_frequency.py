@@ -91,6 +91,12 @@ def line_chance(times: Floats, series: npt.NDArray[np.complex128], omega: float)
     return noise_chance(1 - float(lines.max() / lines.sum()), len(lines)) if lines.any() else 1.0
 
 
-def noise_chance(left: float, lines: int) -> float:
-    """Return the chance that one of so many lines of white noise leaves so small a share."""
-    return float(min(1.0, lines * max(left, 1e-300) ** (lines - 1)))
+def noise_chance(left: float, lines: int, *, fitted: bool = False) -> float:
+    """Return the chance that one of so many lines of white noise leaves so small a share.
+
+    A frequency that was fitted has more than the lines to choose from: the upcrossings of the
+    periodogram between them are counted (R. V. Baluev 2008), sqrt(pi z / 3) to a line.
+    """
+    z = -(lines - 1) * np.log(max(left, 1e-300))
+    more = max(1.0, np.sqrt(np.pi * z / 3)) if fitted else 1.0
+    return float(min(1.0, lines * more * np.exp(-z)))

@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from nnrg._validate import shown
+from nnrg._validate import as_count, shown
 from nnrg.errors import ArgumentError
 from nnrg.theory.hamiltonian._arguments import as_positive, as_shape
 
@@ -59,7 +59,7 @@ class BrillouinPath:
 
     def between(self, points: int = 400) -> tuple[Floats, Floats]:
         """Return distances, shape (points,), and momenta, shape (d, points), for a curve."""
-        at = np.linspace(0, self.distance[-1], points)
+        at = np.linspace(0, self.distance[-1], as_count("points", points, 2))
         ends = [place for _, place in self.corners]
         turned = np.pi / self.spacing * np.array([c for _, c in _CORNERS[len(self.shape)]])
         return at, np.stack([np.interp(at, ends, axis) for axis in turned.T])

@@ -13,7 +13,7 @@ from nnrg._validate import as_count, shown
 from nnrg.errors import ArgumentError, NonFiniteError
 from nnrg.stats.estimate import Estimate
 from nnrg.stats.jackknife import jackknife_covariance
-from nnrg.theory.hamiltonian._arguments import momenta
+from nnrg.theory.hamiltonian._arguments import momenta, real_array
 from nnrg.theory.hamiltonian._frequency import fit_frequency, line_chance, noise_chance
 from nnrg.theory.hamiltonian.brillouin import as_modes
 from nnrg.theory.hamiltonian.klein_gordon import FieldHistory
@@ -180,6 +180,10 @@ def measure_dispersion(
             f"the window must hold at least {8 * groups} records for {groups} groups, got "
             f"{len(values) - start}; record more"
         )
+    if expected is not None and not callable(expected):
+        raise ArgumentError(
+            f"expected must be a function of momenta, got {shown(expected)}; try lattice.frequency"
+        )
     chosen = as_modes(modes, shape)
     # One time after the other: all modes of all times would be twice the history.
     at = (slice(None), *chosen.T)
@@ -200,7 +204,7 @@ def measure_dispersion(
         flags.append(_flag(times, series, omega[i], residual[i]))
     known = np.full(len(omega), np.nan)
     if expected is not None:
-        known = np.asarray(expected(k), dtype=np.float64)
+        known = real_array("what expected returns", "an array", expected(k))
         if known.shape != omega.shape:
             raise ArgumentError(
                 f"expected must return a frequency for each of {len(omega)} modes, got shape "
@@ -231,7 +235,7 @@ def measure_dispersion(
 def _flag(times: Floats, series: npt.NDArray[np.complex128], omega: float, residual: float) -> str:
     if not np.isfinite(omega):
         return "the mode is not excited"
-    if noise_chance(residual, len(times) // 2) > _SMALL_CHANCE:
+    if noise_chance(residual, len(times) // 2, fitted=True) > _SMALL_CHANCE:
         return "no frequency stands out of the noise"
     if abs(omega) * np.ptp(times) < 2 * np.pi * _FEWEST_PERIODS:
         return "fewer than two periods in the window"

@@ -55,7 +55,8 @@ class WeightReading:
         values. "relabelled": one of both axes, which keeps everything but the flow and the forms.
     expected : array of shape (n_scales,)
         Symmetric fraction of independent weights: for N equal blocks (N + 2) / (2 N + 2) with the
-        mean taken out, (N + 1) / 2 N without; blocks of a graph are not equal.
+        mean taken out, (N + 1) / 2 N without; of the unequal blocks of a graph the ratio of the
+        expected squares.
     mean_share : float
         Share of the sum of squares that the mean of all entries made up before it was taken out.
     flags, notes, assumptions : tuple of str

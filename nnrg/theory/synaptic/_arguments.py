@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
-from nnrg._validate import shown
+from nnrg._validate import as_real, shown
 from nnrg.errors import ArgumentError
 
-__all__ = ["as_items", "as_kind", "as_word"]
+__all__ = ["as_items", "as_kind", "as_scale", "as_word"]
 
 Kind = TypeVar("Kind")
+
+_LARGEST = 1e100
 
 
 def as_kind(name: str, value: object, kind: type[Kind]) -> Kind:
@@ -24,6 +26,22 @@ def as_kind(name: str, value: object, kind: type[Kind]) -> Kind:
     if not isinstance(value, kind):
         raise ArgumentError(f"{name} must be a {kind.__name__}, got {shown(value)}")
     return value
+
+
+def as_scale(name: str, value: object) -> float:
+    """Return a number above zero whose inverse and square are in double precision.
+
+    Raises
+    ------
+    ArgumentError
+        If it is none.
+    """
+    number = as_real(name, value)
+    if not 1 / _LARGEST <= number <= _LARGEST:
+        raise ArgumentError(
+            f"{name} must be above zero, from {1 / _LARGEST:g} to {_LARGEST:g}, got {number:g}"
+        )
+    return number
 
 
 def as_word(name: str, value: object, words: tuple[str, ...]) -> str:

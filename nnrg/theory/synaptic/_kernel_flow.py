@@ -174,8 +174,12 @@ class TrainedKernelFlow:
 
     @property
     def agrees(self) -> bool:
-        """Whether the trained field's kernel flows as the data's does, at the 1 % level."""
-        return self.p > _LEVEL
+        """Whether the trained field's kernel flows as the data's does, at the 1 % level.
+
+        By the largest deviation and by all together, each at half the level.
+        """
+        joint = self.joint()[2]
+        return min(self.p, 1.0 if np.isnan(joint) else joint) > _LEVEL / 2
 
     @property
     def quadratic(self) -> bool:
@@ -190,16 +194,20 @@ class TrainedKernelFlow:
     @property
     def verdict(self) -> str:
         """What these fields tell, at the 1 % level."""
+        chi2, n, joint = self.joint()
+        chances = f"adjusted p = {self.p:.2g}"
+        if not np.isnan(joint):
+            chances += f"; together chi^2 = {chi2:.1f} of {n} numbers, p = {joint:.2g}"
         if not self.agrees:
-            return f"does not flow as predicted from the data (adjusted p = {self.p:.2g})"
+            return f"does not flow as predicted from the data ({chances})"
         alike = [name for name in self.nulls if self.null_p(name) > _LEVEL]
         if alike:
             return (
-                f"cannot be told: agrees with the prediction (adjusted p = {self.p:.2g}), and with "
-                f"fields that are {' or '.join(alike)} too"
+                f"cannot be told: agrees with the prediction ({chances}), and with fields that are "
+                f"{' or '.join(alike)} too"
             )
         apart = f", apart from {' and '.join(self.nulls)} fields" if self.nulls else ""
-        return f"flows as predicted from the data (adjusted p = {self.p:.2g}){apart}"
+        return f"flows as predicted from the data ({chances}){apart}"
 
     def to_dataframe(self) -> pd.DataFrame:
         """Return one row for each scale and distance."""
@@ -228,14 +236,12 @@ class TrainedKernelFlow:
         return pd.DataFrame(rows)
 
     def __str__(self) -> str:
-        chi2, n, joint = self.joint()
         heat = f"temperature {self.temperature}"
         if not self.temperature.error > 0:
             same = self.temperature.value == 1
             heat = "nothing fitted" if same else f"temperature {self.temperature.value:g} given"
         lines = [
             f"kernel of {self.n_samples} trained fields, {heat}: {self.verdict}",
-            f"  all together: chi^2 = {chi2:.1f} of {n} numbers, p = {joint:.2g}",
         ]
         for b, p, m, z in zip(
             self.scales, self.predicted, self.measured, self.deviations(), strict=True

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nnrg._validate import as_real
-from nnrg.errors import ArgumentError
+from nnrg.errors import AnalysisError, ArgumentError
 from nnrg.simulate.training.losses import Loss, as_loss
 from nnrg.theory.synaptic._arguments import as_kind
 from nnrg.theory.synaptic._balance import (
@@ -26,6 +26,9 @@ from nnrg.theory.synaptic.soft_neurons import SoftNeurons, Strain, strain
 __all__ = ["depth_continuity", "step_continuity"]
 
 Array = npt.NDArray[np.float64]
+
+# Squares of velocities are energies, and those are squared for their errors.
+_FASTEST = 1e70
 
 
 def depth_continuity(
@@ -106,6 +109,11 @@ def depth_continuity(
     x, y = chain_data(chain, inputs, targets, cost)
     velocity = chain_row(chain, "velocities", velocities)
     friction = as_real("gamma", gamma)
+    if not np.abs(velocity).max(initial=0.0) * max(1.0, abs(friction)) < _FASTEST:
+        raise AnalysisError(
+            f"energies leave double precision: velocities, and gamma times them, must be below "
+            f"{_FASTEST:g}"
+        )
     moving = np.zeros_like(x)
     if input_velocities is not None:
         moving = finite("input_velocities", input_velocities)

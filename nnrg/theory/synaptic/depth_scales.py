@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from nnrg._validate import as_count, as_real
+from nnrg._validate import as_count
 from nnrg.errors import AnalysisError, ArgumentError
 from nnrg.stats.estimate import Estimate, shown_number
 from nnrg.stats.replicates import Replicates
+from nnrg.theory.synaptic._arguments import as_scale
 from nnrg.theory.synaptic._samples import averages, data_arrays
 from nnrg.theory.synaptic.feed_forward import FeedForward
 from nnrg.theory.synaptic.layer_chain import LayerChain
@@ -25,6 +26,8 @@ Array = npt.NDArray[np.float64]
 
 # Numbers of the Jacobians of all samples and layers.
 _LARGEST = 200_000_000
+# Squares of gains are averaged for their errors.
+_LARGEST_GAIN = 1e140
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -147,7 +150,8 @@ def coarse_grain_depth(
     ArgumentError
         If shapes do not fit, a number is out of range, or the depth does not allow the levels.
     AnalysisError
-        If the Jacobians are more numbers than memory should hold, or one of them vanishes.
+        If the Jacobians are more numbers than memory should hold, one of them vanishes, or gains
+        leave double precision.
 
     Notes
     -----
@@ -169,9 +173,7 @@ def coarse_grain_depth(
     >>> flow.gain.values.round(6).tolist(), flow.compliance.values.round(6).tolist()
     ([0.64, 0.4096, 0.167772], [1.0, 1.64, 2.311744])
     """
-    chain, kappa = LayerChain.of(network), as_real("stiffness", stiffness)
-    if not kappa > 0:
-        raise ArgumentError(f"stiffness must be above zero, got {kappa:g}")
+    chain, kappa = LayerChain.of(network), as_scale("stiffness", stiffness)
     x, _ = data_arrays(inputs, None)
     if x.shape[1] != chain.n_inputs:
         raise ArgumentError(
@@ -185,9 +187,15 @@ def coarse_grain_depth(
     ]
     scales, rows, flags = [], [], []
     for level in range(count):
-        if level:
-            maps, springs = _decimated(maps, springs)
-        gains = np.stack([(a * a).sum(axis=(1, 2)) / a.shape[2] for a in maps])
+        with np.errstate(over="ignore", invalid="ignore"):
+            if level:
+                maps, springs = _decimated(maps, springs)
+            gains = np.stack([(a * a).sum(axis=(1, 2)) / a.shape[2] for a in maps])
+        if not gains.max() < _LARGEST_GAIN:
+            raise AnalysisError(
+                f"gains of blocks of {1 << level} layers leave double precision; take smaller "
+                "weights or fewer levels"
+            )
         if not gains.min() > 0:
             raise AnalysisError(
                 f"a block of {1 << level} layers passes nothing on for a sample: its neurons are "
@@ -226,11 +234,12 @@ def _jacobians(chain: LayerChain, x: Array) -> list[Array]:
             "fewer inputs"
         )
     z, out = chain.start(x), []
-    for i, layer in enumerate(chain.layers):
-        h = layer.preactivations(chain.entering(i + 1, x, z))
-        matrix = layer.back(np.eye(layer.n_outputs))[:, layer.n_inputs - z.shape[1] :]
-        out.append(layer.activation.derivative(h)[:, :, None] * matrix)
-        z = np.asarray(layer.activation(h))
+    with np.errstate(over="ignore", invalid="ignore"):
+        for i, layer in enumerate(chain.layers):
+            h = layer.preactivations(chain.entering(i + 1, x, z))
+            matrix = layer.back(np.eye(layer.n_outputs))[:, layer.n_inputs - z.shape[1] :]
+            out.append(layer.activation.derivative(h)[:, :, None] * matrix)
+            z = np.asarray(layer.activation(h))
     return out
 
 

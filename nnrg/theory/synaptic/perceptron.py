@@ -22,6 +22,8 @@ __all__ = ["PerceptronVertices", "perceptron_vertices"]
 
 Array = npt.NDArray[np.float64]
 
+_LARGEST = 1e40
+
 HIGHEST = 6
 
 
@@ -90,6 +92,10 @@ def perceptron_vertices(
     else:
         x, _ = data_arrays(inputs, None)
         y = _classes(cost, targets, weights, len(x))
+    if not max(np.abs(x).max(), np.abs(y).max()) < _LARGEST:
+        raise ArgumentError(
+            f"inputs and targets must be below {_LARGEST:g}: sixth powers are taken; rescale them"
+        )
     phi = as_activation(activation)
     n = as_count("order", order, 1, HIGHEST)
     epsilon = as_real("spacing", spacing)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from nnrg.errors import AnalysisError, ArgumentError
 from nnrg.simulate.training import MLP, TrainingRecord
+from nnrg.theory.synaptic._arguments import as_kind
 from nnrg.theory.synaptic._passages import pass_through
 from nnrg.theory.synaptic._recorded import Recorded
 from nnrg.theory.synaptic.continuity import DepthContinuity
@@ -120,7 +121,7 @@ def recorded_network(
     >>> recorded_network(made).depth
     2
     """
-    model = record.model
+    model = as_kind("record", record, TrainingRecord).model
     if not isinstance(model, MLP):
         raise ArgumentError(
             f"layers of a multilayer perceptron are needed, got {type(model).__name__}; "
@@ -155,7 +156,7 @@ def recorded_chain(record: TrainingRecord, *, seed: int = 0, step: int | None = 
     >>> recorded_chain(made, step=3).names
     ('layer 1', 'layer 2')
     """
-    if record.model is None:
+    if as_kind("record", record, TrainingRecord).model is None:
         raise ArgumentError("the record does not tell its model; make a LayerChain of its tensors")
     return LayerChain.of_model(record.model, record.tensors(seed, step))
 
@@ -262,8 +263,9 @@ def record_friction(
     at = int(record.steps[-1]) if step is None else step
     moments = None
     if run.kind == "Adam":
-        beta2 = run.described["beta2"]
-        moments = run.row("second_moment", at) / (1 - beta2 ** max(at, 1))
+        if at == 0:
+            raise ArgumentError("Adam has no second moments at step 0; take a later one")
+        moments = run.row("second_moment", at) / (1 - run.described["beta2"] ** at)
     found = friction(
         run.optimiser(run.rate(at)),
         dimension=dimension,

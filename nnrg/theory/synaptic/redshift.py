@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from nnrg._validate import as_count, as_real
+from nnrg._validate import as_count, as_real, shown
 from nnrg.errors import AnalysisError, ArgumentError
+from nnrg.theory.synaptic._arguments import as_items
 from nnrg.theory.synaptic._samples import finite
 
 if TYPE_CHECKING:
@@ -163,7 +164,9 @@ def compare_modes(
             f"numbers up to {_LARGEST:g} and {_E_FOLDS:g} e-folds can be followed, got {rate:g}, "
             f"{k:g}, {m2:g}, {c2:g} and {rate * float(np.abs(t).max()):g} e-folds"
         )
-    start = np.array([as_real("initial", v) for v in initial])
+    start = np.array([as_real("initial", v) for v in as_items("initial", initial)])
+    if start.shape != (2,) or not start.any():
+        raise ArgumentError(f"initial must be two numbers, not both zero, got {shown(initial)}")
     speed = math.sqrt(c2) * k
     phase = math.hypot(speed, math.sqrt(m2)) * float(t[-1] - t[0])
     if phase > _PHASE:

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from nnrg._validate import as_real
 from nnrg.errors import AnalysisError, ArgumentError
 from nnrg.simulate.training.losses import Loss
-from nnrg.theory.synaptic._arguments import as_items
+from nnrg.theory.synaptic._arguments import as_items, as_scale
 from nnrg.theory.synaptic._passages import sample_slopes, total_gradient
 from nnrg.theory.synaptic._samples import data_arrays, finite
+from nnrg.theory.synaptic.feed_forward import FeedForward
 from nnrg.theory.synaptic.layer_chain import LayerChain
 
 __all__ = ["SoftNeurons", "Strain", "strain"]
@@ -79,23 +79,26 @@ class SoftNeurons:
                 "values and velocities must be arrays (P, n_l), one for each layer, got shapes "
                 f"{shapes[0]} and {shapes[1]}"
             )
-        kappa, m = as_real("stiffness", stiffness), as_real("mass", mass)
-        if not kappa > 0 or not m > 0:
-            raise ArgumentError(f"stiffness and mass must be above zero, got {kappa:g} and {m:g}")
+        kappa, m = as_scale("stiffness", stiffness), as_scale("mass", mass)
         for name, value in (("values", z), ("velocities", dz), ("stiffness", kappa), ("mass", m)):
             object.__setattr__(self, name, value)
 
     @classmethod
     def on(
-        cls, network: LayerChain, inputs: npt.ArrayLike, *, stiffness: float, mass: float = 1.0
+        cls,
+        network: FeedForward | LayerChain,
+        inputs: npt.ArrayLike,
+        *,
+        stiffness: float,
+        mass: float = 1.0,
     ) -> SoftNeurons:
         """Return neurons at rest where the forward pass has them."""
-        x, _ = data_arrays(inputs, None)
-        if x.shape[1] != network.n_inputs:
+        chain, (x, _) = LayerChain.of(network), data_arrays(inputs, None)
+        if x.shape[1] != chain.n_inputs:
             raise ArgumentError(
-                f"inputs must be {network.n_inputs} numbers of each sample, got {np.shape(inputs)}"
+                f"inputs must be {chain.n_inputs} numbers of each sample, got {np.shape(inputs)}"
             )
-        return cls(network.activities(x)[1:], stiffness=stiffness, mass=mass)
+        return cls(chain.activities(x)[1:], stiffness=stiffness, mass=mass)
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
