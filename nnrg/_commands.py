@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from nnrg.comparison.result import Comparison
     from nnrg.results import Run
 
-__all__ = ["completion", "inspect", "open_run", "plot", "say"]
+__all__ = ["completion", "inspect", "open_run", "plot", "refuse_record", "say"]
 
 _PATHS = ("MODEL", "RUN", "FIG", "SAMPLES")
 
@@ -27,6 +27,25 @@ def say(arguments: argparse.Namespace, text: str) -> None:
     """Write a line of words to stderr, unless they are not wanted."""
     if not arguments.quiet:
         sys.stderr.write(f"nnrg: {text}\n")
+
+
+def refuse_record(path: str) -> None:
+    """Raise FormatError if a file is a recorded training: its frames are no tensors of a model."""
+    from nnrg.simulate.training._header import read_header
+
+    if not Path(path).is_file():  # what is not there, or is no file, is told by who reads models
+        return
+    try:
+        configuration, _, steps, _ = read_header(Path(path))
+    except (FormatError, SourceError):
+        return
+    seeds = configuration.get("n_seeds", 1)
+    raise FormatError(
+        f"{path}: a recorded training ({seeds} seed{'s' * (seeds != 1)}, {len(steps)} steps to "
+        f"{steps[-1]}), not one model: nnrg.simulate.training.open_record(FILE).network(seed, "
+        "step) is one; nnrg theory synaptic --record FILE, nnrg theory cosmology --record FILE "
+        "and nnrg theory hamiltonian FILE read it"
+    )
 
 
 def completion(arguments: argparse.Namespace) -> int:
@@ -54,6 +73,7 @@ def inspect(arguments: argparse.Namespace) -> int:
     path = Path(arguments.model)
     if path.suffix == ".nc" or (path / "flow.nc").is_file():
         return _inspect_results(arguments)
+    refuse_record(arguments.model)
     from nnrg.networks.load import load
 
     net = load(

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from nnrg._commands import say
+from nnrg._commands import refuse_record, say
 from nnrg._drawings import DRAWING, Drawing, draw, drawings_of, file_stem
 from nnrg._interrupts import interruptible
 from nnrg._json import as_json, run_to_dict
@@ -34,6 +34,9 @@ _PARTS = ".nnrg-parts"
 def flow(arguments: argparse.Namespace) -> int:
     """Measure, print and draw the flow of each model."""
     models = arguments.model or [None]
+    for model in models:
+        if model is not None:
+            refuse_record(model)
     targets = _targets(writable_folder(arguments.out), models)
     options = _options(arguments)
     runs = []

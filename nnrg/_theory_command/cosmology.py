@@ -31,7 +31,7 @@ _TRAINING: dict[str, Any] = {
     "sigma_w": 1.0,
     "sigma_b": 0.5,
     "momentum": 0.9,
-    "networks": 8,
+    "seeds": 8,
     "steps": None,
     "records": None,
 }
@@ -79,7 +79,7 @@ def cosmology(arguments: argparse.Namespace) -> Outcome:
         sigma_w=given["sigma_w"],
         sigma_b=given["sigma_b"],
         mode=mode,
-        n_seeds=given["networks"],
+        n_seeds=given["seeds"],
         steps=given["steps"],
         tolerance=arguments.tolerance,
         folder=given["records"],

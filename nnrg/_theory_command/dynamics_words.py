@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from nnrg._theory_command.learning_rate import LEARNING_RATE, SCHEDULE
+
 if TYPE_CHECKING:
     from argparse import ArgumentParser
     from collections.abc import Callable
@@ -41,7 +43,7 @@ def _cosmology(one: ArgumentParser) -> None:
     one.add_argument("--sigma-w", type=float, metavar="W", help="weights times sqrt(fan_in) (1)")
     one.add_argument("--sigma-b", type=float, metavar="B", help="biases at the start (0.5)")
     one.add_argument("--momentum", type=float, metavar="M", help="of the heavy ball (0.9)")
-    one.add_argument("--networks", type=int, metavar="S", help="of each kind (8)")
+    one.add_argument("--seeds", type=int, metavar="S", help="independent starts of each kind (8)")
     one.add_argument("--steps", type=int, metavar="T", help="of each training")
     one.add_argument(
         "--mode", default="0", metavar="K", help="mean, or a mode of the tangent kernel (0)"
@@ -64,7 +66,7 @@ def _hamiltonian(one: ArgumentParser) -> None:
         help="a model's file or folder, or a recorded training, to be read",
     )
     one.add_argument(
-        "--network", type=int, metavar="N", help="of a recorded training: which start (0)"
+        "--network", type=int, metavar="N", help="of a recorded training: which of its seeds (0)"
     )
     one.add_argument(
         "--lattice", type=str.lower, choices=("kg", "dirac"), help="Klein-Gordon (default) or Dirac"
@@ -100,7 +102,7 @@ def _hamiltonian(one: ArgumentParser) -> None:
 
 def _synaptic(one: ArgumentParser) -> None:
     one.add_argument("--record", metavar="FILE", help="a recorded training to read")
-    one.add_argument("--network", type=int, metavar="N", help="of --record: which start (0)")
+    one.add_argument("--network", type=int, metavar="N", help="of --record: which of its seeds (0)")
     one.add_argument(
         "--data",
         metavar="FILE",
@@ -125,14 +127,11 @@ def _synaptic(one: ArgumentParser) -> None:
         choices=("gradient-descent", "heavy-ball", "nesterov", "adam"),
         help="its friction and Hubble rate; of data heavy-ball if not said",
     )
-    one.add_argument("--learning-rate", type=float, metavar="E", help="eta at the start (0.01)")
-    one.add_argument("--momentum", type=float, metavar="M", help="mu (0.9)")
     one.add_argument(
-        "--schedule",
-        choices=("constant", "cosine", "exponential", "step"),
-        help="of the learning rate (constant)",
+        "--learning-rate", type=float, metavar="E", help=f"at the start ({LEARNING_RATE})"
     )
-    one.add_argument("--final", type=float, metavar="E", help="eta at the end (a hundredth)")
+    one.add_argument("--momentum", type=float, metavar="M", help="mu (0.9)")
+    one.add_argument("--schedule", metavar="HOW", help=SCHEDULE)
     one.add_argument("--steps", type=int, metavar="T", help="of training (400)")
     one.add_argument(
         "--dimension", type=int, default=1, metavar="D", help="index directions of the field (1)"

@@ -113,7 +113,14 @@ def _lattice(arguments: argparse.Namespace) -> Outcome:
     lines += [f"assumed: {line}" for line in notes]
     body["assumptions"] = notes
     pages = {"": panels, "-conservation": last}
-    return Outcome("\n".join(lines), body, found.to_dataframe(), pages, assumed(notes))
+    small = f"{' x '.join(['4'] * lattice.dimension)} sites, mass, spacing and dt as asked for"
+    return Outcome(
+        "\n".join(lines),
+        body,
+        found.to_dataframe(),
+        pages,
+        notes={"": assumed(notes), "-conservation": small},
+    )
 
 
 def _title(lattice: KleinGordonLattice | DiracLattice, method: str, noise: float) -> str:
@@ -189,6 +196,9 @@ def _network(arguments: argparse.Namespace) -> Outcome:
             rng=arguments.seed,
             progress=bar,
         )
+    except AnalysisError as error:
+        # Weights out of a record do not know which file they are from.
+        raise AnalysisError(str(error).replace(net.name, name)) from None
     finally:
         bar.close()
     found = replace(found, network=name)

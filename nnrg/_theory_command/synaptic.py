@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nnrg._theory_command.learning_rate import LEARNING_RATE, schedule_of
 from nnrg._theory_command.outcome import Outcome, assumed
 from nnrg._theory_command.record import record
 from nnrg._theory_command.training_data import trained_on
@@ -25,7 +26,7 @@ __all__ = ["optimiser_of", "steps_of", "synaptic"]
 
 Panel = Callable[..., object]
 
-_OF_OPTIMISER = ("learning_rate", "momentum", "schedule", "final", "steps")
+_OF_OPTIMISER = ("learning_rate", "momentum", "schedule", "steps")
 _OF_DATA = (
     "covariance", "sites", "periodic", "samples", "activation", "reach", "staggered", "loss",
 )  # fmt: skip
@@ -76,22 +77,8 @@ def optimiser_of(arguments: argparse.Namespace, kind: str | None = None) -> Opti
     from nnrg.simulate import training
 
     name = kind or arguments.optimiser
-    eta = 0.01 if arguments.learning_rate is None else arguments.learning_rate
-    steps = steps_of(arguments)
-    schedule = arguments.schedule or "constant"
-    if schedule == "constant" and arguments.final is not None:
-        raise ArgumentError("--final is of a --schedule; give one, or leave it out")
-    final = eta / 100 if arguments.final is None else arguments.final
-    rate: Any = eta
-    if schedule == "cosine":
-        rate = training.CosineDecay(eta, steps, final)
-    elif schedule != "constant":
-        if not eta > 0 or not final > 0:
-            raise ArgumentError(f"--learning-rate and --final: above zero, got {eta:g}, {final:g}")
-        if schedule == "exponential":
-            rate = training.ExponentialDecay(eta, float(np.log(eta / final)) / steps)
-        else:
-            rate = training.StepDecay(eta, float(np.sqrt(final / eta)), max(1, -(-steps // 3)))
+    eta = LEARNING_RATE if arguments.learning_rate is None else arguments.learning_rate
+    rate = schedule_of(arguments.schedule, eta, steps_of(arguments))
     if name == "gradient-descent":
         if arguments.momentum is not None:
             raise ArgumentError("gradient-descent has no --momentum; take heavy-ball")
@@ -103,11 +90,10 @@ def optimiser_of(arguments: argparse.Namespace, kind: str | None = None) -> Opti
 
 
 def _history(arguments: argparse.Namespace) -> Outcome:
-    from nnrg import plot
-    from nnrg.theory.synaptic import compare_modes, cosmic_history, friction
-
     made, d = optimiser_of(arguments), arguments.dimension
     steps = steps_of(arguments)
+    from nnrg.theory.synaptic import compare_modes, cosmic_history, friction
+
     frictions = []
     for name in _MAPS:
         if name == "exponential" and not getattr(made, "momentum", 0):
@@ -116,6 +102,8 @@ def _history(arguments: argparse.Namespace) -> Outcome:
     history = cosmic_history(made, steps, dimension=d)
     hubble = frictions[0].hubble
     pair = compare_modes(np.linspace(0, 6 / hubble, 401), 20 * hubble, hubble=hubble, dimension=d)
+    from nnrg import plot  # heavy, after all that may be refused
+
     lines = [*map(str, frictions), "", str(history), "", str(pair)]
     body = {
         "optimiser": made.describe(),
@@ -133,14 +121,16 @@ def _history(arguments: argparse.Namespace) -> Outcome:
 
 
 def _recorded(arguments: argparse.Namespace) -> Outcome:
-    from nnrg import plot
     from nnrg.simulate.training import open_record
-    from nnrg.theory import synaptic as theory
 
     made = open_record(arguments.record)
     member, d = arguments.network or 0, arguments.dimension
     if not 0 <= member < made.n_seeds:
         raise ArgumentError(f"--network: expected 0 to {made.n_seeds - 1}, got {member}")
+    given = None if arguments.data is None else (made, *trained_on(made, arguments.data))
+    from nnrg import plot  # heavy, after all that may be refused
+    from nnrg.theory import synaptic as theory
+
     lines, body = [str(made), ""], {"training": _summary(made)}
     pages: dict[str, list[Panel]] = {}
     kind = made.configuration.get("optimiser", {}).get("optimiser", "an unknown optimiser")
@@ -161,12 +151,11 @@ def _recorded(arguments: argparse.Namespace) -> Outcome:
     )
     if history is not None:
         first.append(partial(_drawn, plot.expansion_history, history))
-    if arguments.data is None:
+    if given is None:
         lines.append("action, energy and continuity need what it was trained on: give --data FILE")
         if first:
             pages[""] = first
         return Outcome("\n".join(lines), body, table, pages, note)
-    given = (made, *trained_on(made, arguments.data))
     modes = _tried(
         lines,
         body,
@@ -175,8 +164,13 @@ def _recorded(arguments: argparse.Namespace) -> Outcome:
         _of_modes,
     )
     action = _tried(lines, body, "action", lambda: theory.record_action(*given, seed=member))
+    notes = {}
     if modes is not None:
         first.insert(0, partial(_drawn, plot.training_modes, modes))
+        if modes.flags:
+            notes[""] = (
+                f"(a) {'; '.join(modes.flags)}; curves that are off by a tenth are left out."
+            )
     if action is not None:
         table = action.to_dataframe()
         first += [partial(_drawn, f, action) for f in (plot.energy_law, plot.action_residual)]
@@ -185,10 +179,16 @@ def _recorded(arguments: argparse.Namespace) -> Outcome:
     depth = _depth(arguments, given, member, lines, body)
     if depth:
         pages["-depth"] = depth
-    sources = _tried(lines, body, "sources", lambda: theory.record_sources(*given, seed=member))
+    sources = _tried(
+        lines,
+        body,
+        "sources",
+        lambda: theory.record_sources(*given, seed=member),
+        lambda found: record(found, "static"),
+    )
     if sources is not None:
         pages.setdefault("-depth", []).append(partial(_drawn, plot.source_strengths, sources))
-    return Outcome("\n".join(lines), body, table, pages, note)
+    return Outcome("\n".join(lines), body, table, pages, note, notes)
 
 
 def _depth(

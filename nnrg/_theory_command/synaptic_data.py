@@ -27,7 +27,16 @@ _ORDER = 4
 
 def data_sources(arguments: argparse.Namespace) -> Outcome:
     """Work out what data make of the action of weights."""
-    from nnrg import plot
+    data, sites, what = inputs_of(arguments)
+    x = data.inputs.reshape(len(data.inputs), -1)
+    loss = arguments.loss or "mse"
+    targets = data.targets
+    made = optimiser_of(arguments, arguments.optimiser or "heavy-ball")
+    steps = steps_of(arguments)
+    if loss == "cross_entropy":
+        if targets is None:
+            raise ArgumentError("--loss cross_entropy: targets are needed, classes for example")
+        targets = as_classes(targets)
     from nnrg.theory.synaptic import (
         friction,
         gradient_expansion,
@@ -36,14 +45,6 @@ def data_sources(arguments: argparse.Namespace) -> Outcome:
         ring_toy,
     )
 
-    data, sites, what = inputs_of(arguments)
-    x = data.inputs.reshape(len(data.inputs), -1)
-    loss = arguments.loss or "mse"
-    targets = data.targets
-    if loss == "cross_entropy":
-        if targets is None:
-            raise ArgumentError("--loss cross_entropy: targets are needed, classes for example")
-        targets = as_classes(targets)
     vertices = perceptron_vertices(
         x,
         targets,
@@ -52,9 +53,7 @@ def data_sources(arguments: argparse.Namespace) -> Outcome:
         loss=loss,
         sites=sites,
     )
-    made = optimiser_of(arguments, arguments.optimiser or "heavy-ball")
     found = friction(made, dimension=arguments.dimension)
-    steps = steps_of(arguments)
     closes = not any(c and n % 2 for n, c in zip(sites.shape, sites.periodic, strict=True))
     expansions = [
         gradient_expansion(vertices, reach=arguments.reach, staggered=staggered)
@@ -84,6 +83,8 @@ def data_sources(arguments: argparse.Namespace) -> Outcome:
                 "tail": one.tail()[2],
             }
         )
+    from nnrg import plot  # heavy, after all that may be refused
+
     panels: list[Callable[..., object]] = [
         lambda ax, one=one: plot.data_kernel(one, ax=ax) for one in expansions
     ]

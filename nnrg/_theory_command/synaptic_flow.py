@@ -42,13 +42,7 @@ def kernel_flow(arguments: argparse.Namespace) -> Outcome:
         raise ArgumentError("--flow needs data: give --data FILE or --covariance exponential:4")
     if arguments.staggered:
         raise ArgumentError("--flow takes the field as it is; leave --staggered out")
-    from nnrg import plot
     from nnrg.activation_functions import as_activation
-    from nnrg.simulate.training import Recording, perceptron, train
-    from nnrg.theory.synaptic.coarse_graining import coarse_grain_vertices
-    from nnrg.theory.synaptic.perceptron import perceptron_vertices
-    from nnrg.theory.synaptic.trained_flow import compare_kernel_flow
-    from nnrg.theory.synaptic.trained_law import training_law
 
     data, sites, what = inputs_of(arguments)
     x = data.inputs.reshape(len(data.inputs), -1)
@@ -59,6 +53,14 @@ def kernel_flow(arguments: argparse.Namespace) -> Outcome:
     fields = max(_FEWEST, _FIELDS * x.shape[1])
     phi = as_activation(arguments.activation or "linear")
     exact, y, noise = _task(phi, x, data.targets, rng)
+    # Heavy, after all that may be refused.
+    from nnrg import plot
+    from nnrg.simulate.training import Recording, perceptron, train
+    from nnrg.theory.synaptic.coarse_graining import coarse_grain_vertices
+    from nnrg.theory.synaptic.perceptron import perceptron_vertices
+    from nnrg.theory.synaptic.trained_flow import compare_kernel_flow
+    from nnrg.theory.synaptic.trained_law import training_law
+
     sigma_w = noise
     start = exact + sigma_w / np.sqrt(x.shape[1]) * rng.normal(size=(fields, x.shape[1]))
     made = train(

@@ -5,16 +5,14 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from nnrg._theory_command.learning_rate import schedule_of
 from nnrg._theory_command.outcome import numbers
 from nnrg.errors import ArgumentError
 from nnrg.simulate.training import (
     Adam,
-    CosineDecay,
-    ExponentialDecay,
     GradientDescent,
     HeavyBall,
     Nesterov,
-    StepDecay,
     logarithmic_steps,
 )
 
@@ -34,7 +32,7 @@ def steps_of(arguments: argparse.Namespace) -> Any:
 
 def optimiser_of(arguments: argparse.Namespace) -> Any:
     """Return the optimiser with its schedule."""
-    rate = _schedule(arguments)
+    rate = schedule_of(arguments.schedule, arguments.learning_rate, arguments.steps)
     momentum = () if arguments.momentum is None else (arguments.momentum,)
     kinds = {
         "gradient-descent": GradientDescent,
@@ -47,23 +45,3 @@ def optimiser_of(arguments: argparse.Namespace) -> Any:
             f"--momentum is of heavy-ball and nesterov, not of {arguments.optimiser}; leave it out"
         )
     return kinds[arguments.optimiser](rate, *momentum)
-
-
-def _schedule(arguments: argparse.Namespace) -> Any:
-    rate, text = arguments.learning_rate, arguments.schedule
-    if text is None:
-        return rate
-    name, *words = text.split(":")
-    try:
-        found = [float(word) for word in words]
-    except ValueError:
-        found = []
-    if name == "cosine" and not words:
-        return CosineDecay(rate, arguments.steps)
-    if name == "exponential" and len(found) == 1:
-        return ExponentialDecay(rate, found[0])
-    if name == "step" and len(found) == 2 and found[1] == int(found[1]):
-        return StepDecay(rate, found[0], int(found[1]))
-    raise ArgumentError(
-        f"--schedule: expected cosine, exponential:RATE or step:FACTOR:EVERY, got {text!r}"
-    )

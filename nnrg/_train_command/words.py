@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from nnrg._theory_command.learning_rate import LEARNING_RATE, SCHEDULE
+
 if TYPE_CHECKING:
     from argparse import ArgumentParser, _SubParsersAction
 
@@ -127,13 +129,12 @@ def _add_optimiser(train: ArgumentParser) -> None:
         help="makes the steps (heavy-ball)",
     )
     train.add_argument(
-        "--learning-rate", type=float, default=0.02, metavar="E", help="at the start (0.02)"
+        "--learning-rate",
+        type=float,
+        default=LEARNING_RATE,
+        metavar="E",
+        help=f"at the start ({LEARNING_RATE})",
     )
     train.add_argument("--momentum", type=float, metavar="M", help="heavy-ball, nesterov (0.9)")
-    train.add_argument(
-        "--schedule",
-        metavar="HOW",
-        help="of the learning rate: cosine (to zero at the last step), exponential:RATE a step, "
-        "step:FACTOR:EVERY (default: constant)",
-    )
+    train.add_argument("--schedule", metavar="HOW", help=SCHEDULE)
     train.add_argument("--batch", type=int, metavar="B", help="samples of a step (default: all)")

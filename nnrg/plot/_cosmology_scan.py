@@ -41,8 +41,9 @@ def hubble_rates(scan: HubbleScan, *, ax: Axes | None = None) -> Axes:
     Returns
     -------
     Axes
-        Black: the match. Grey: the power law fitted to the first network. Points with one standard
-        deviation over seeds, open where the duality does not hold.
+        Black: the match. Grey: the power law fitted to the first network, dotted and with a
+        question mark where the fit refuses it or cannot tell. Points with one standard deviation
+        over seeds, open where the duality does not hold.
 
     Raises
     ------
@@ -74,9 +75,11 @@ def hubble_rates(scan: HubbleScan, *, ax: Axes | None = None) -> Axes:
     )  # fmt: skip
     law = scan.laws.get(scan.places[0])
     if law is not None:
+        straight = law.verdict == "power law"
         ax.plot(
             1 / ends, law.amplitude.value * ends**law.exponent.value, color="0.55", lw=2.0,
-            marker="", zorder=1, label=f"fit, $\\eta^{{{law.exponent.value:.3f}}}$",
+            ls="-" if straight else (0, (1.5, 1)), marker="", zorder=1,
+            label=rf"fit, $\eta^{{{law.exponent}}}${'' if straight else '?'}",
         )  # fmt: skip
     for i, place in enumerate(_few(scan)):
         mine = [row for row in rows if row.place == place]

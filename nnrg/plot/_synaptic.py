@@ -26,6 +26,8 @@ _MARKS = 28
 _HISTORIES = {"hubble": r"$H$ (units of $1/\sqrt{\eta}$)", "log_scale_factor": r"$\ln a$"}
 _TIME = r"time $t=\sum\sqrt{\eta}$"
 _ROUNDING = 2.0**-52
+# Theory is drawn where it is so near to the record, in largest amplitudes.
+_NEAR = 0.1
 
 
 def training_modes(modes: TrainingModes, *, ax: Axes | None = None) -> Axes:
@@ -36,7 +38,9 @@ def training_modes(modes: TrainingModes, *, ax: Axes | None = None) -> Axes:
     modes : TrainingModes
         Recorded amplitudes are points, each over its largest; without statistical errors, for a
         trajectory has none. Solid: the damped field in continuous time from the same start; dashed:
-        the optimiser's own recursion, where the two can be told apart.
+        the optimiser's own recursion, where the two can be told apart. Both are of a quadratic
+        cost: a curve that is off by more than a tenth of the largest amplitude is left out, and
+        the mode has a star in the legend.
     ax : Axes, optional
         Drawn into; by default those of a new figure.
 
@@ -61,22 +65,29 @@ def training_modes(modes: TrainingModes, *, ax: Axes | None = None) -> Axes:
     size = np.where(size > 0, size, 1.0)
     stride = max(1, len(modes.steps) // _MARKS)
     times = modes.hubble_times
+    smooth, steps = modes.continuum_deviation(), modes.deviation()
+    curves = (
+        (modes.continuous, smooth <= _NEAR, "continuous time", "-", 1.0),
+        (modes.discrete, (steps <= _NEAR) & ~(smooth <= 0.01), "discrete steps", (0, (3, 2)), 0.8),
+    )
+    off = ~((smooth <= _NEAR) & (steps <= _NEAR))
     for i in range(modes.n_modes):
         seen = look(i)
-        ax.plot(times, modes.continuous[:, i] / size[i], color=seen["color"], marker="", lw=1)
-        if modes.continuum_deviation()[i] > 0.01:
-            ax.plot(
-                times, modes.discrete[:, i] / size[i], color=seen["color"], marker="",
-                ls=(0, (3, 2)), lw=0.8,
-            )  # fmt: skip
+        for values, drawn, _, line, lw in curves:
+            if drawn[i]:
+                ax.plot(
+                    times, values[:, i] / size[i], color=seen["color"], marker="", ls=line, lw=lw
+                )
+        star = "^*" if off[i] else ""
         ax.plot(
             times[::stride], modes.fields[::stride, i] / size[i], ls="", ms=3, mfc="white",
-            label=rf"$m^2/H^2={modes.weights.invariant[i]:.3g}$", **seen,
+            label=rf"$m^2/H^2={modes.weights.invariant[i]:.3g}{star}$", **seen,
         )  # fmt: skip
-    for name, line, lw in (("continuous time", "-", 1), ("steps", (0, (3, 2)), 0.8)):
-        if name == "steps" and modes.continuum_deviation().max() <= 0.01:
-            continue
-        ax.plot([], [], color="black", marker="", ls=line, lw=lw, label=name)
+    for _, drawn, name, line, lw in curves:
+        if drawn.any():
+            ax.plot([], [], color="black", marker="", ls=line, lw=lw, label=name)
+    if off.any():
+        ax.plot([], [], color="black", ls="", marker="", label=r"$^*$theory not drawn")
     ax.axhline(0, color="0.6", lw=0.6, zorder=0)
     ax.set_xlabel(r"$Ht$")
     ax.set_ylabel(r"field $\phi/\max|\phi|$")

@@ -12,7 +12,7 @@ from nnrg.plot._theory_panels import legend, look, new_axes, points
 from nnrg.theory.synaptic.expansion import KernelExpansion
 from nnrg.theory.synaptic.lorentz import LorentzReport
 from nnrg.theory.synaptic.rings import RingToy
-from nnrg.theory.synaptic.sources import SourceHistory
+from nnrg.theory.synaptic.source_histories import SourceHistory
 from nnrg.theory.synaptic.two_layers import TwoLayerToy
 
 if TYPE_CHECKING:
@@ -182,7 +182,9 @@ def source_strengths(history: SourceHistory, *, ax: Axes | None = None) -> Axes:
     Returns
     -------
     Axes
-        Each order with one standard deviation of the data sample, joined by steps.
+        Each order with one standard deviation of the data sample. Dashed, where the point of the
+        expansion moves: about that of the first stage, what data and step size alone make; of the
+        same data its errors are those of the first point, times eta / eta_0.
     """
     ax = new_axes(ax)
     values = np.array([stage.values for stage in history.stages])
@@ -191,8 +193,17 @@ def source_strengths(history: SourceHistory, *, ax: Axes | None = None) -> Axes:
         seen = look(n)
         ax.plot(history.times, values[:, n], color=seen["color"], marker="", lw=0.7)
         points(ax, history.times, values[:, n], errors[:, n], seen, name=rf"$V_{n + 1}$")
+        if history.point_moves:
+            fixed = np.array([stage.values[n] for stage in history.at_first_point])
+            spread = np.array([stage.errors()[n] for stage in history.at_first_point])
+            ax.errorbar(
+                history.times, fixed, None if history.same_data else spread,
+                color=seen["color"], marker="", lw=0.8, ls=(0, (4, 2)),
+            )  # fmt: skip
+    if history.point_moves:
+        ax.plot([], [], color="black", marker="", lw=0.8, ls=(0, (4, 2)), label="first point")
     ax.axhline(0, color="0.6", lw=0.6, zorder=0)
     ax.set_xlabel("time of the stage")
     ax.set_ylabel(r"$V_n[\phi,\ldots,\phi]$, $|\phi|=1$")
-    legend(ax, 4)
+    legend(ax, 5)
     return ax

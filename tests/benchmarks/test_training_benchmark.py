@@ -29,11 +29,27 @@ def run(model, data, **options):
     return train(model, data, optimiser=HeavyBall(0.01, 0.9), **quiet, **options)
 
 
-@pytest.mark.parametrize("widths", [(8, 16, 1), (8, 32, 1), (8, 32, 32, 1)])
-def test_sixteen_seeds_together(widths):
-    """A whole run of 16 seeds takes no longer than four of one."""
-    model, steps = MLP(widths), 500
-    data = problem(model, 32)
+@pytest.mark.parametrize(
+    ("widths", "n_inputs", "steps", "most"),
+    [
+        ((8, 16, 1), 32, 500, 4),
+        ((8, 32, 1), 32, 500, 4),
+        ((8, 32, 32, 1), 32, 500, 4),
+        ((8, 32, 32, 1), 64, 300, 16),
+        ((8, 32, 32, 1), 128, 200, 16),
+        ((16, 64, 64, 1), 128, 60, 16),
+    ],
+)
+def test_sixteen_seeds_together(widths, n_inputs, steps, most):
+    """A whole run of 16 seeds takes no longer than four of one, if networks are small.
+
+    Small are MLPs with a hidden layer, at most 4096 parameters and at most 50 000 products of
+    parameters and samples of a step: their seeds lie side by side in the registers. Beyond, one
+    seed alone is trained by matrix products near the speed of the machine, and the ratio comes near
+    16; a run of many seeds is only never slower than one by one.
+    """
+    model = MLP(widths)
+    data = problem(model, n_inputs)
     times = np.min(
         [
             [seconds(lambda n=n: run(model, data, steps=steps, n_seeds=n)) for n in (1, 16)]
@@ -43,11 +59,11 @@ def test_sixteen_seeds_together(widths):
     )
     alone, together = times
     print(
-        f"16 seeds of an MLP {widths}, 32 samples, {steps} steps: as long as "
+        f"16 seeds of an MLP {widths}, {n_inputs} samples, {steps} steps: as long as "
         f"{together / alone:.2f} one by one ({alone / steps * 1e6:.0f} us a step of one, "
         f"{together / steps * 1e6:.0f} of sixteen)"
     )
-    assert together / alone < 4
+    assert together / alone < most
 
 
 @pytest.mark.parametrize(

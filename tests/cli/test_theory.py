@@ -355,7 +355,7 @@ def trained(tmp_path):
 
 
 def test_training_as_a_universe(trained, tmp_path, capsys):
-    words = ["cosmology", "--width", "64", "--networks", 3, "--steps", 40, "--data-size", 8]
+    words = ["cosmology", "--width", "64", "--seeds", 3, "--steps", 40, "--data-size", 8]
     words += ["--seed", 5, "--learning-rate", "1e-5,1e-4,1e-3"]
     assert theory(*words, "--records", tmp_path / "runs", "-o", tmp_path / "o") == 0
     out, err = capsys.readouterr()
@@ -408,7 +408,7 @@ def test_universes_that_cannot_be_are_one_line(trained, tmp_path, capsys):
         (2, "--momentum is of", ("--match", "slow_roll", "--momentum", 0.5)),
         (2, "positive numbers", ("--learning-rate", -1)),
         (2, "activation must be", ("-a", "swish")),
-        (2, "at least 2", ("--networks", 1)),
+        (2, "at least 2", ("--seeds", 1)),
         (5, "diverged at step", ("--learning-rate", 1e9, "--width", 4)),
     ):
         assert theory("cosmology", *words, "--quiet") == code, words

@@ -137,5 +137,8 @@ def test_a_recorded_training_is_read_at_its_end(capsys, tmp_path):
     row = next(r for r in body["rows"] if r["quantity"] == "symmetric" and r["scale"] == 1)
     assert row["value"] == pytest.approx(np.sum((w + w.T) ** 2) / 4 / np.sum(w**2))
     assert body["network"] == "run.safetensors, start 1, step 5"
+    assert hamiltonian(path, "--network", 1, "--tensors", "rnn.weight_ih*") == 5
+    error = capsys.readouterr().err
+    assert "no matrix of run.safetensors, start 1, step 5 leads" in error
     assert hamiltonian(path, "--network", 2) == 2
     assert "--network: expected 0 to 1" in capsys.readouterr().err

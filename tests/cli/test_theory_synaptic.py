@@ -1,6 +1,8 @@
 """`nnrg theory synaptic`: records, optimisers and data, and what is refused."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from cli.test_theory import run, theory
 from safetensors.numpy import save_file
 
 from nnrg import cli
+from nnrg._theory_command.synaptic import synaptic
 from nnrg.simulate.training import MLP, Adam, ConvNet, HeavyBall, Recording, train
 
 
@@ -45,6 +48,7 @@ def test_a_record_is_read(recorded, tmp_path, capsys):
     assert max(body["continuity"]["relative_residual"]) < 1e-10
     assert len(body["modes"]["weights"]) == 3 and body["modes"]["hubble_times"][-1] > 3
     assert body["depth"]["scales"] == [1, 2] and len(body["sources"]["rows"]) == 8 * 4
+    assert body["sources"]["static"] and body["sources"]["point_moves"]
     assert body["training"]["provenance"]["nnrg_version"]
     files = {p.name for p in tmp_path.iterdir()}
     figures = {f"synaptic{page}.{kind}" for page in ("", "-depth") for kind in ("pdf", "png")}
@@ -62,7 +66,7 @@ def test_what_a_record_does_not_have_is_said(recorded, capsys):
     assert body["friction"]["spread"] > 1
 
 
-@pytest.mark.parametrize("schedule", ["constant", "cosine", "exponential", "step"])
+@pytest.mark.parametrize("schedule", ["constant", "cosine:1e-4", "exponential:0.08", "step:0.1:20"])
 def test_an_optimiser_has_a_history(schedule, capsys):
     words = ["--optimiser", "heavy-ball", "--schedule", schedule, "--steps", 60, "--dimension", 2]
     body = run(capsys, "synaptic", *words)
@@ -74,9 +78,9 @@ def test_an_optimiser_has_a_history(schedule, capsys):
     hubble = [row["hubble"] for row in body["history"]["rows"]]
     assert len(hubble) == 60
     assert hubble[-1] > 1.5 * hubble[0] or schedule == "constant"
-    if schedule in ("constant", "step"):
+    if schedule in ("constant", "step:0.1:20"):
         # Far from a change of the rate H is (1 - mu) / (d sqrt(eta)).
-        known = {"constant": 0.01, "step": 0.0001}[schedule]
+        known = {"constant": 0.01, "step:0.1:20": 0.0001}[schedule]
         assert hubble[-1] == pytest.approx(0.05 / np.sqrt(known), rel=1e-6)
 
 
@@ -151,7 +155,7 @@ def test_what_does_not_exist_is_left_out_and_assumptions_are_said(recorded, caps
             ["--record", "{}/ball.safetensors", "--data", "{}/other.safetensors"],
             "targets must be those of the record",
         ),
-        (["--optimiser", "heavy-ball", "--schedule", "exponential", "--steps", "0"], "--steps"),
+        (["--optimiser", "heavy-ball", "--schedule", "exponential:1", "--steps", "0"], "--steps"),
         (["--covariance", "white", "--sites", "5", "--staggered"], "even length"),
         (["--covariance", "patches:2.5"], "an integer after patches:"),
         (["--network", "1"], "of --record"),
@@ -163,7 +167,10 @@ def test_what_does_not_exist_is_left_out_and_assumptions_are_said(recorded, caps
         (["--optimiser", "adam"], "give --record"),
         (["--optimiser", "heavy-ball", "--sites", "4"], "--sites does not go with --optimiser"),
         (["--optimiser", "gradient-descent", "--momentum", "0.5"], "no --momentum"),
-        (["--optimiser", "heavy-ball", "--final", "0.1"], "--final is of a --schedule"),
+        (
+            ["--optimiser", "heavy-ball", "--schedule", "exponential"],
+            "--schedule: expected constant",
+        ),
         (["--optimiser", "heavy-ball", "--learning-rate", "-1"], "positive"),
         (["--data", "{}/data.safetensors", "--covariance", "white"], "to be drawn"),
         (["--data", "{}/data.safetensors", "--sites", "3"], "axes of 4 sites"),
@@ -179,6 +186,41 @@ def test_bad_words_are_one_line(words, match, recorded, capsys):
     assert theory("synaptic", *[w.format(recorded) for w in words]) == code
     printed = capsys.readouterr()
     assert printed.out == "" and match in printed.err and printed.err.count("\n") == 1
+
+
+def test_bad_input_is_told_before_anything_heavy_is_imported(recorded):
+    words = [
+        ["--covariance", "gaussian:2"],
+        ["--covariance", "white", "--loss", "cross_entropy"],
+        ["--covariance", "white", "--samples", "50", "--learning-rate", "-1"],
+        ["--optimiser", "heavy-ball", "--momentum", "2"],
+        ["--record", f"{recorded}/none.safetensors"],
+        ["--record", f"{recorded}/ball.safetensors", "--data", f"{recorded}/other.safetensors"],
+        ["--flow", "--covariance", "white", "--sites", "5"],
+    ]
+    code = (
+        "import sys\n"
+        "from nnrg.cli import main\n"
+        f"codes = [main(['theory', 'synaptic', *one]) for one in {words!r}]\n"
+        "print(*codes)\n"
+        "print(*sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    codes, loaded = (line.split() for line in done.stdout.splitlines())
+    assert codes == ["2", "2", "2", "2", "3", "2", "2"] and done.stderr.count("\n") == 7
+    assert not set(loaded) & {"matplotlib", "nnrg.plot", "nnrg.comparison", "nnrg.rg.flow"}
+    assert not set(loaded) & {"numba", "pandas"}
+
+
+def test_the_note_of_the_figure_says_where_theory_does_not_hold(recorded):
+    words = ["--record", f"{recorded}/ball.safetensors", "--data", f"{recorded}/data.safetensors"]
+    found = synaptic(cli.parser().parse_args(["theory", "synaptic", *words]))
+    flags = found.record["modes"]["flags"]
+    assert any("not quadratic" in flag for flag in flags)
+    assert all(flag in found.notes[""] for flag in flags)
+    assert "left out" in found.notes[""]
 
 
 def test_words_are_explained(capsys):

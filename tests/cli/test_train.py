@@ -62,7 +62,7 @@ def test_everything_is_written_and_is_the_record_of_the_library(tmp_path, capsys
     again = train(
         made.model,
         (data["inputs"], data["targets"]),
-        optimiser=HeavyBall(0.02, 0.9),
+        optimiser=HeavyBall(0.01, 0.9),
         steps=40,
         n_seeds=2,
         rng=np.random.SeedSequence(entropy, spawn_key=key),
@@ -168,7 +168,7 @@ def test_another_run_is_refused(tmp_path, capsys):
     capsys.readouterr()
     for words, says in [
         (("--seed", "4"), "its seed was 3, got 4"),
-        (("--learning-rate", "0.03"), "optimiser.learning_rate was 0.02, got 0.03"),
+        (("--learning-rate", "0.03"), "optimiser.learning_rate was 0.01, got 0.03"),
         (("--samples", "21"), "data.n_samples was 20, got 21"),
         (("--noise", "0.1"), "data.targets_sha256"),
     ]:
@@ -220,7 +220,7 @@ def test_divergence_is_told_and_the_record_kept(tmp_path, capsys):
         (("--model", "perceptron", "-a", "relu"), 2, "--activation is of --model mlp or conv"),
         (("--data", "{data}", "--sites", "4"), 2, "are for --model conv alone"),
         (("--momentum", "1"), 2, "momentum must be at least 0 and below 1"),
-        (("--schedule", "step:0.5"), 2, "--schedule: expected cosine"),
+        (("--schedule", "step:0.5"), 2, "--schedule: expected constant"),
         (("--learning-rate", "nan"), 2, "learning_rate must be a finite real number"),
         (("--activation", "foo"), 2, "activation must be one of linear"),
         (("--batch", "500"), 2, "batch must be an integer from 1 to 256"),
@@ -256,3 +256,17 @@ def test_inputs_that_are_drawn(kind, covariance, tmp_path):
     assert run("-o", tmp_path, "--covariance", kind, "--sites", 8, "--steps", 1) == 0
     found = load_file(tmp_path / "data.safetensors")["covariance"]
     np.testing.assert_allclose(found, covariance, rtol=0, atol=1e-15)
+
+
+@pytest.mark.parametrize("command", ["inspect", "flow"])
+def test_a_record_is_not_taken_for_a_model(command, tmp_path, capsys):
+    assert run("-o", tmp_path, *SMALL) == 0
+    path = tmp_path / "training.safetensors"
+    capsys.readouterr()
+    more = ("-o", str(tmp_path / "flow")) if command == "flow" else ()
+    assert cli.main([command, str(path), *more]) == 4
+    printed, said = capsys.readouterr()
+    assert printed == "" and said.count("\n") == 1 and not (tmp_path / "flow").exists()
+    assert f"{path}: a recorded training (2 seeds, 41 steps to 40), not one model" in said
+    # The data beside it are no record.
+    assert cli.main(["inspect", str(tmp_path / "data.safetensors")]) == 0

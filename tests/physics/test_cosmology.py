@@ -184,7 +184,7 @@ def test_the_mean_is_a_mode_only_if_the_kernel_says_so():
     # A circulant kernel has the constant vector as an eigenvector.
     row = np.array([2.0, 0.5, 0.1, 0.5])
     ring = np.stack([np.roll(row, k) for k in range(4)])
-    made, x, y = run(GradientDescent(0.05), 60, data=(ring, np.array([1.0, -1, 2, 0.5])))
+    made, x, y = run(GradientDescent(0.01), 60, data=(ring, np.array([1.0, -1, 2, 0.5])))
     fit = fit_background(made, x, y, match="slow_roll", mode="mean")
     assert fit.eigenvalue.value == pytest.approx(row.sum() ** 2 / 4)
     assert fit.flags == () and fit.misalignment.value < 1e-7

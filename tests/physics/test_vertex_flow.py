@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import nnrg
+from nnrg.errors import AnalysisError
 from nnrg.lattice import Lattice
 from nnrg.simulate.training import (
     CosineDecay,
@@ -27,6 +28,7 @@ from nnrg.theory.synaptic._label_noise import beyond_quadratic
 from nnrg.theory.synaptic._tree import loop_couplings, series_powers, tree_couplings
 from nnrg.theory.synaptic.coarse_graining import coarse_grain_vertices
 from nnrg.theory.synaptic.perceptron import perceptron_vertices
+from nnrg.theory.synaptic.support_law import relaxed_law
 from nnrg.theory.synaptic.trained_flow import compare_kernel_flow
 from nnrg.theory.synaptic.trained_law import training_law
 
@@ -288,6 +290,82 @@ def test_vertices_in_the_law_of_noisy_labels(checked):
     np.testing.assert_allclose(found, expected, rtol=1e-3)
     checked(LAW, "shift of a weight by V_3", expected[0], found[0], rtol=1e-3)
     checked(LAW, "variance of a weight by V_3 and V_4", expected[2], found[2], rtol=1e-3)
+
+
+def test_fourth_cumulant_of_noisy_labels(checked):
+    """One block of two weights of a tanh neuron: noise of four labels by quadrature."""
+    rng = np.random.default_rng(18)
+    x, exact = rng.normal(size=(4, 2)), np.array([0.4, -0.7])
+    clean = np.tanh(x @ exact)
+    nodes, weights = np.polynomial.hermite_e.hermegauss(9)
+    noise = np.array(list(product(nodes, repeat=4)))
+    chance = np.array(list(product(weights / weights.sum(), repeat=4))).prod(axis=1)
+
+    def excess(sigma):
+        w = np.tile(exact, (len(noise), 1))
+        for _ in range(12):
+            f = np.tanh(w @ x.T)
+            slope, rest = 1 - f**2, f - clean - sigma * noise
+            gradient = (rest * slope) @ x / 4
+            curvature = np.einsum("ga,ai,aj->gij", slope**2 - 2 * rest * f * slope, x, x) / 4
+            w = w - np.linalg.solve(curvature, gradient[:, :, None])[:, :, 0]
+        w = w - chance @ w
+        square = chance @ w**2
+        return ((chance @ w**4 / square**2 - 3) / sigma**2).mean()
+
+    found = (4 * excess(0.01) - excess(0.02)) / 3
+    vertices = perceptron_vertices(x, clean, weights=exact, order=4)
+    options = {"optimiser": HeavyBall(0.5, 0.9), "steps": 4000, "label_noise": 0.01}
+    law = training_law(vertices, **options)
+    expected = law.fourth() / 0.01**2
+    assert found == pytest.approx(expected, rel=1e-3)
+    checked(LAW, "kappa_4 / kappa_2^2 of a weight by V_3 and V_4", expected, found, rtol=1e-3)
+    # Of one sample w = artanh(y): (24 f''^2 - 4 f' f''') / f'^4.
+    one = perceptron_vertices(np.ones((2, 2)) * [[1, 0], [0, 1]], np.tanh([0.3, 0.3]),
+                              weights=[0.3, 0.3], order=4)  # fmt: skip
+    t = np.tanh(0.3)
+    s = 1 - t**2
+    known = 1e-4 * (24 * (2 * t * s) ** 2 - 4 * s * (-2 * s * (1 - 3 * t**2))) / s**4
+    assert training_law(one, **options).fourth() == pytest.approx(known, rel=1e-12)
+    assert training_law(linear(x), **options).fourth() == 0.0
+    alone = perceptron_vertices(x, clean, weights=exact, order=2)
+    assert np.isnan(training_law(alone, **options).fourth())
+
+
+def test_fields_of_a_singular_kernel_are_compared_on_its_support():
+    """Patches without their mean: least squares on noise of the modes that the data have."""
+    sites, rng = Lattice((8, 8)), np.random.default_rng(31)
+    x = rng.normal(size=(400, 64)) @ np.linalg.cholesky(
+        np.exp(-np.abs(np.subtract.outer(np.arange(64), np.arange(64))) / 9)
+    )
+    x -= x.mean(axis=1, keepdims=True)
+    vertices = linear(x, sites=sites)
+    with pytest.raises(AnalysisError, match="cannot be eliminated"):
+        coarse_grain_vertices(vertices, levels=2)
+    w = np.linalg.lstsq(x, rng.normal(size=(400, 600)))[0].T
+    w += rng.normal(size=(600, 1))  # what no data of mean zero can know of
+    law = relaxed_law(vertices)
+    found = compare_kernel_flow(law, w, levels=2, permutations=8, rng=32)
+    assert law.support.shape == (64, 63)
+    assert found.agrees and found.null_p("permuted") < 1e-4
+    assert abs(found.temperature.value * 400 - 1) < 4 * 400 * found.temperature.error
+    # The mean is in no kernel: all displacements together, of all blocks, are zero.
+    for b in (1, 2):
+        modes = block_modes(sites, b)
+        covariance = modes @ law.covariance @ modes.T
+        kernel = np.linalg.pinv(covariance, hermitian=True)
+        got = law.kernel(b, reach=8 // b - 1)
+        shape = got.displacements
+        np.testing.assert_allclose(
+            got.profile.values, shape.of_matrix(kernel), rtol=1e-7, atol=1e-9
+        )
+    # Half of the modes, by a cut: the others may be anything.
+    cut = float(np.sqrt(law.curvatures[31] * law.curvatures[32]))
+    half = relaxed_law(vertices, least_curvature=cut)
+    assert half.support.shape == (64, 32)
+    free = w + rng.normal(size=w.shape) @ (np.eye(64) - half.support @ half.support.T)
+    assert compare_kernel_flow(half, free, levels=2).agrees
+    assert not compare_kernel_flow(law, free, levels=2).agrees
 
 
 def test_trained_neurons_that_are_not_linear_know_of_v3_and_v4():

@@ -633,9 +633,25 @@ def test_the_chance_of_a_frequency_in_noise_counts_those_between_lines():
         (lambda h: measure_dispersion(h, expected=3), "a function of momenta"),
         (lambda h: measure_dispersion(h, expected=lambda k: "a"), "what expected returns"),
         (lambda h: brillouin_path(8).between(0), "points must be"),
+        (lambda h: GaugeLinks.free(4).electric_plaquettes(GaugeLinks.free(5)), "links must be"),
+        (lambda h: GaugeLinks.from_tensors(h), "must be GaugeTensors"),
+        (lambda h: symplectic_check(h, [1.0], [1.0], dt=0.1), "must be a HamiltonianNet"),
+        (lambda h: read_network(recurrent(), joins=3), "joins must be"),
+        (lambda h: read_network(recurrent(), graphs={"fc": None}), "rnn.l0:hidden"),
     ],
 )
 def test_what_is_no_formula_and_no_path_is_named(call, match):
     history = KleinGordonLattice(8).evolve(np.ones(8), np.ones(8), records=100)
     with pytest.raises(ArgumentError, match=match):
         call(history)
+
+
+def recurrent():
+    return nnrg.load({"rnn.weight_hh_l0": some_weights(), "rnn.weight_ih_l0": np.ones((32, 2))})
+
+
+@pytest.mark.parametrize("unit", [1e200, 1e-200])
+def test_units_of_a_field_do_not_matter(unit):
+    history = KleinGordonLattice(8, dt=0.2).evolve(*np.eye(8)[:2], records=100)
+    found = measure_dispersion(FieldHistory(unit * history.values, history.interval))
+    np.testing.assert_allclose(found.omega, measure_dispersion(history).omega, rtol=1e-9)

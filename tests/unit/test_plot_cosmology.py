@@ -72,6 +72,8 @@ def test_every_hubble_rate_is_drawn_with_its_error_over_the_match():
     law = scan().laws[scan().places[0]]
     fit = next(line for line in ax.lines if line.get_label().startswith("fit"))
     np.testing.assert_allclose(fit.get_ydata(), law.amplitude.value * x**-law.exponent.value)
+    assert str(law.exponent) in fit.get_label() and law.verdict != "power law"
+    assert fit.get_label().endswith("?") and fit.get_linestyle() == "--"
     for container, place in zip(errorbars(ax), scan().places, strict=True):
         rows = [row for row in scan().at(place) if row.fit is not None]
         at, error = bars(container)

@@ -158,11 +158,17 @@ def panels():
             lambda ax: plot.toy_dispersion(*toys()[:2], ax=ax),
         ),
         "one": (lambda ax: plot.training_modes(linear(), ax=ax),),
+        "curved": (
+            lambda ax: plot.training_modes(curved(), ax=ax),
+            lambda ax: plot.energy_law(action, ax=ax),
+        ),
     }
 
 
 @pytest.mark.parametrize("style", ["aps", "nature"])
-@pytest.mark.parametrize("name", ["training", "histories", "depth", "along", "data", "toys", "one"])
+@pytest.mark.parametrize(
+    "name", ["training", "histories", "depth", "along", "data", "toys", "one", "curved"]
+)
 def test_no_text_overlaps_or_is_cut_off(name, style):
     fig = plot.page(*panels()[name], note="assumed: samples independent", style_name=style)
     with plot.style(style):
@@ -193,7 +199,41 @@ def test_modes_are_drawn_against_hubble_time_over_their_solution():
         ax.lines[0].get_ydata(), modes.continuous[:, 0] / np.abs(modes.fields[:, 0]).max()
     )
     said = [text.get_text() for text in ax.get_legend().get_texts()]
-    assert said[4:] == ["continuous time", "steps"]
+    assert said[4:] == ["continuous time", "discrete steps"]
+
+
+@cache
+def curved():
+    """A tanh neuron that begins so far from its minimum that two of four modes feel V_3 and V_4."""
+    rng = np.random.default_rng(SEED)
+    x = rng.normal(size=(60, 5)) * [1.5, 1.2, 0.9, 0.6, 0.3]
+    w = rng.normal(size=(1, 5))
+    y = np.tanh(x @ w[0])
+    made = train(
+        perceptron(5, 1, "tanh"), (x, y), optimiser=HeavyBall(0.05, 0.9), steps=150, record=1,
+        initial={"layers.0.weight": w + 0.2}, rng=1,
+    )  # fmt: skip
+    return synaptic.record_modes(made, x, y, count=4)
+
+
+def test_theory_of_a_cost_that_is_not_quadratic_is_left_out_and_said():
+    modes = curved()
+    off = modes.deviation() > 0.1
+    assert off.sum() == 2 and any("of their largest amplitude" in flag for flag in modes.flags)
+    ax = plot.training_modes(modes)
+    marks = [line for line in ax.lines if line.get_label().startswith("$m^2")]
+    assert [line.get_label().endswith("^*$") for line in marks] == [
+        bool(a or b) for a, b in zip(off, modes.continuum_deviation() > 0.1, strict=True)
+    ]
+    size = np.abs(modes.fields).max(axis=0)
+    for i, mark in enumerate(marks):
+        ours = [x for x in ax.lines if x.get_color() == mark.get_color() and x is not mark]
+        for line in ours:
+            gap = np.abs(line.get_ydata() - modes.fields[:, i] / size[i]).max()
+            assert gap <= 0.1 + 1e-12
+        assert len(ours) <= 2 and (len(ours) > 0) == (not off[i])
+    assert "not drawn" in ax.get_legend().get_texts()[-1].get_text()
+    assert not linear().flags
 
 
 def test_energy_is_what_friction_took_and_what_is_left():
@@ -251,6 +291,11 @@ def test_vertices_are_drawn_stage_by_stage():
         at, error = bars(drawn[rf"$V_{n + 1}$"])
         np.testing.assert_allclose(at[:, 1], [s.values[n] for s in history.stages])
         np.testing.assert_allclose(error, [s.errors()[n] for s in history.stages])
+    dashed = [line for line in plot.source_strengths(history).lines if line.get_ls() == "--"]
+    assert dashed[-1].get_label() == "first point"
+    for n in range(4):
+        known = [s.values[n] for s in history.at_first_point]
+        np.testing.assert_allclose(dashed[n].get_ydata(), known)
 
 
 def test_what_cannot_be_drawn_is_refused():

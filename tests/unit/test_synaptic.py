@@ -627,6 +627,42 @@ def test_static_sources_are_called_static():
             bad()
 
 
+def test_a_point_that_moves_is_no_source(data):
+    """The sources of training are data and step size: weights that learn are told apart."""
+    x, y = data
+
+    def history(rate, **more):
+        model, optimiser = MLP((8, 4, 1)), HeavyBall(rate, 0.9)
+        made = train(model, (x, y), optimiser=optimiser, steps=40, record=1, rng=1, **more)
+        return made, synaptic.record_sources(made, x, y, steps=[0, 20, 40], order=2)
+
+    made, constant = history(0.02)
+    assert constant.static and constant.point_moves
+    # The point has moved: the forces are those of other weights.
+    assert (
+        np.abs(constant.changes()).max() > 4
+        and not np.isfinite(constant.changes(sources=True)).any()
+    )
+    text = str(constant)
+    assert "data and step size alone: static" in text and "they change with it" in text
+    _, falling = history(CosineDecay(0.02, 40, 1e-4), batch=10)
+    first = falling.at_first_point
+    for scale, now in zip(falling.scales, first, strict=True):
+        np.testing.assert_allclose(now.values, scale * first[0].values, rtol=1e-12)
+    assert not falling.static and "eta / eta_0 from 0.005 to 1" in str(falling)
+    assert any("mini-batches" in a for a in falling.assumptions) and not constant.assumptions
+    # Other data at other weights: about the first, what the other data alone make.
+    early, late = (synaptic.recorded_network(made, step=step) for step in (0, 40))
+    stages = [synaptic.network_vertices(early, x, y), synaptic.network_vertices(late, -x, y + 1)]
+    found = synaptic.source_history([0, 1], stages, order=3)
+    alone = synaptic.network_vertices(early, -x, y + 1).strengths(found.field, 3)
+    np.testing.assert_allclose(found.at_first_point[1].values, alone.values, rtol=1e-12)
+    assert found.stages[1].values[0] != pytest.approx(alone.values[0], rel=0.01)
+    frame = found.to_dataframe()
+    np.testing.assert_allclose(frame["at_first_point"][3:], alone.values)
+    np.testing.assert_allclose(frame["at_first_point_error"][3:], alone.errors())
+
+
 def test_flow_of_vertices_prints_and_refuses(data):
     found = synaptic.perceptron_vertices(*data, order=4)
     flow = synaptic.coarse_grain_vertices(found, levels=2, weight_decay=0.5, temperature=10.0)

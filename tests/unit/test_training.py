@@ -32,6 +32,7 @@ from nnrg.simulate.training import (
     TrainingRecorder,
     _frames,
     _group,
+    _header,
     _run,
     cost_gradient,
     dense,
@@ -400,9 +401,16 @@ def test_frames_of_other_tensors_are_not_gone_on_with(tmp_path):
     # A header that says what the frames do not hold.
     damaged = path.read_bytes().replace(b'\\"outputs\\": true', b'\\"outputs\\":false')
     path.write_bytes(damaged)
-    with pytest.raises(ArgumentError, match="its frames hold .*outputs"):
+    with pytest.raises(ArgumentError, match=r"its frames hold .*outputs"):
         short_run(60, Recording(10, path=path, outputs=False))
     assert path.read_bytes() == damaged
+
+
+def test_a_file_of_a_header_alone_is_begun_again(tmp_path):
+    path = tmp_path / "run.safetensors"
+    short_run(record=Recording(10, path=path))
+    path.write_bytes(path.read_bytes()[: _header.read_header(path)[3] + 5])
+    same(short_run(record=Recording(10, path=path)), short_run())
 
 
 class Shifted(MeanSquaredError):

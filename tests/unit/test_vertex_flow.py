@@ -17,6 +17,7 @@ from nnrg.simulate.training import Adam, GradientDescent, HeavyBall, exponential
 from nnrg.theory.synaptic._elimination import Elimination, block_modes, eliminate, inverse_kernel
 from nnrg.theory.synaptic.coarse_graining import coarse_grain_vertices
 from nnrg.theory.synaptic.perceptron import perceptron_vertices
+from nnrg.theory.synaptic.support_law import relaxed_law
 from nnrg.theory.synaptic.trained_flow import compare_kernel_flow
 from nnrg.theory.synaptic.trained_law import training_law
 from nnrg.theory.synaptic.vertex_flow import VertexFlow
@@ -161,6 +162,47 @@ def test_laws_of_other_trainings_are_refused(vertices, options, error, match):
         training_law(vertices(), **{"optimiser": GradientDescent(0.1), "steps": 10, **options})
 
 
+@pytest.mark.parametrize(
+    ("call", "error", "match"),
+    [
+        (lambda: relaxed_law("x"), ArgumentError, "PerceptronVertices"),
+        (lambda: relaxed_law(linear(), least_curvature=-1.0), ArgumentError, "negative"),
+        (lambda: relaxed_law(linear(), least_curvature=np.nan), ArgumentError, "least_curvature"),
+        (lambda: relaxed_law(linear(), least_curvature=99.0), ArgumentError, "take less"),
+        (lambda: relaxed_law(linear(), output=1), ArgumentError, "output"),
+        (lambda: relaxed_law(linear(np.zeros((9, 4)))), AnalysisError, "no positive curvature"),
+        (
+            lambda: relaxed_law(perceptron_vertices(inputs(), activation="linear", order=1)),
+            AnalysisError,
+            "V_2",
+        ),
+        (
+            lambda: compare_kernel_flow(relaxed_law(linear()), weights(), temperature=0.0),
+            ArgumentError,
+            "above zero",
+        ),
+    ],
+)
+def test_laws_of_no_support_are_refused(call, error, match):
+    with pytest.raises(error, match=match):
+        call()
+
+
+def test_the_law_of_all_modes_is_the_kernel_of_the_data():
+    """Without a cut it is the eliminated flow, with the same fitted temperature."""
+    _, found = compared()
+    whole = relaxed_law(linear(sites=Lattice(16, periodic=True)))
+    same = compare_kernel_flow(whole, weights(), levels=2)
+    np.testing.assert_allclose(same.deviations(), found.deviations(), rtol=1e-6, atol=1e-9)
+    assert same.temperature.value == pytest.approx(found.temperature.value, rel=1e-10)
+    assert "at the end of training" in str(whole) and "16 of 16 modes" in str(whole)
+    given = compare_kernel_flow(whole, weights(), levels=2, temperature=0.01)
+    assert "temperature 0.01 given" in str(given)
+    bent = perceptron_vertices(inputs(), order=2, sites=Lattice(16, periodic=True))
+    unknown = compare_kernel_flow(coarse_grain_vertices(bent, levels=2), weights())
+    assert np.isnan(unknown.fourth_deviations()).all() and "not predicted" in str(unknown)
+
+
 def test_a_law_without_noise_has_no_kernel():
     sure = training_law(linear(), optimiser=HeavyBall(0.1, 0.8), steps=20)
     with pytest.raises(AnalysisError, match="sigma_w or label_noise"):
@@ -216,9 +258,24 @@ def test_verdicts():
     white_law = training_law(linear(x), optimiser=HeavyBall(0.3, 0.8), steps=200, label_noise=1.0)
     told = compare_kernel_flow(white_law, white, permutations=8, rng=11)
     assert told.verdict.startswith("cannot be told: agrees") and "permuted" in told.verdict
+    # No number is far off by itself, all together are: along what they hardly vary in.
+    numbers = found.measured[0].derived(
+        np.concatenate([m.values for m in found.measured]),
+        np.hstack([m.replicates for m in found.measured]),
+    )
+    values, directions = np.linalg.eigh(numbers.covariance())
+    off = np.split(8 * values[0] ** 0.5 * directions[:, 0], 2)
+    shifted = tuple(
+        m.map(lambda row, by=by: row + by) for m, by in zip(found.measured, off, strict=True)
+    )
+    bent = replace(found, predicted=shifted)
+    assert bent.p > 0.01 and bent.joint()[2] < 1e-4 and bent.joint()[0] == pytest.approx(64)
+    assert bent.verdict.startswith("does not flow") and "; together chi^2" in bent.verdict
     # Fields that are not Gaussian.
     heavy = np.random.default_rng(12).standard_t(3, size=(320, 8))
-    assert not compare_kernel_flow(white_law, heavy / 4000**0.5).quadratic
+    heavy = compare_kernel_flow(white_law, heavy / 4000**0.5)
+    assert not heavy.quadratic and heavy.fourth_deviations().max() > 3
+    assert not heavy.fourth_predicted.any() and "by scale: 0 | " in str(heavy)
 
 
 def test_results_print_tabulate_and_tell_their_source():

@@ -129,7 +129,7 @@ def _require_rates(
     path: Path, known: Mapping[str, Any], frames: Frames, rates: npt.NDArray[np.float64]
 ) -> None:
     """Raise ArgumentError if a file was recorded with other learning rates."""
-    recorded = frames.tensors()["learning_rate"][:, 0]
+    recorded = frames.tensors()["learning_rate"][:, 0] if frames.steps else ()
     for step, rate in zip(frames.steps, recorded, strict=True):
         if 0 < step <= len(rates) and rate != rates[step - 1]:
             raise ArgumentError(

@@ -52,9 +52,14 @@ class BackgroundFit:
     window : (int, int)
         First and last step of the fit.
     replicates : mapping of str to array of shape (S,)
-        ``"hubble"``, ``"mass2"`` and ``"eigenvalue"`` of each seed.
+        ``"hubble"``, ``"mass2"``, ``"eigenvalue"``, ``"discrete_hubble"`` and
+        ``"discrete_mass2"`` of each seed.
     predicted_hubble, predicted_mass2 : float
         What the match says of the learning rate and the mean eigenvalue.
+    discrete_hubble, discrete_mass2 : Estimate
+        What the same fit gives for discrete training with a constant kernel of the eigenvalue of
+        each seed: the match and what steps that are not small do to it. Of the heavy ball it is the
+        match; NaN if a step overshoots in a seed.
     n_samples : int
         Seeds.
     flags : tuple of str
@@ -79,6 +84,8 @@ class BackgroundFit:
     replicates: Mapping[str, Array]
     predicted_hubble: float
     predicted_mass2: float
+    discrete_hubble: Estimate
+    discrete_mass2: Estimate
     n_samples: int
     flags: tuple[str, ...]
     provenance: Mapping[str, Any]
@@ -104,6 +111,20 @@ class BackgroundFit:
         apart = self.replicates["mass2"] - share * self.replicates["eigenvalue"]
         return self._sigmas(apart, self.mass2.value)
 
+    @property
+    def discrete_hubble_sigmas(self) -> float:
+        """By how many errors H differs from that of discrete steps alone, seed by seed."""
+        return self._beside_discrete("hubble")
+
+    @property
+    def discrete_mass2_sigmas(self) -> float:
+        """By how many errors m^2 differs from that of discrete steps alone, seed by seed."""
+        return self._beside_discrete("mass2")
+
+    def _beside_discrete(self, name: str) -> float:
+        apart = self.replicates[name] - self.replicates[f"discrete_{name}"]
+        return self._sigmas(apart, getattr(self, name).value)
+
     @staticmethod
     def _sigmas(apart: Array, scale: float) -> float:
         found = seeds_estimate(apart)
@@ -111,7 +132,10 @@ class BackgroundFit:
         return found.value / found.error if spread else math.nan
 
     def to_dataframe(self) -> pd.DataFrame:
-        """Return one row for each quantity: ``quantity, value, error, predicted, sigmas``."""
+        """Return one row for each quantity, beside the match and what discrete steps alone give.
+
+        Columns: ``quantity, value, error, predicted, sigmas, discrete, discrete_sigmas``.
+        """
         import pandas as pd
 
         said = {
@@ -120,12 +144,22 @@ class BackgroundFit:
             "cosmological_constant": (3 * self.predicted_hubble**2, math.nan),
             "invariant": (self.predicted_mass2 / self.predicted_hubble**2, math.nan),
         }
+        hubble, mass2 = self.discrete_hubble.value, self.discrete_mass2.value
+        steps = {
+            "hubble": (hubble, self.discrete_hubble_sigmas),
+            "mass2": (mass2, self.discrete_mass2_sigmas),
+            "cosmological_constant": (3 * hubble**2, math.nan),
+            "invariant": (mass2 / hubble**2, math.nan),
+        }
+        nothing = (math.nan, math.nan)
         names = (*said, "rate", "eigenvalue", "drift", "kernel_drift", "misalignment")
         rows = []
         for name in names:
-            found, (predicted, sigmas) = getattr(self, name), said.get(name, (math.nan, math.nan))
+            found = getattr(self, name)
             row = {"quantity": name, "value": found.value, "error": found.error}
-            rows.append({**row, "predicted": predicted, "sigmas": sigmas})
+            row["predicted"], row["sigmas"] = said.get(name, nothing)
+            row["discrete"], row["discrete_sigmas"] = steps.get(name, nothing)
+            rows.append(row)
         return pd.DataFrame(rows)
 
     def __str__(self) -> str:
@@ -133,15 +167,23 @@ class BackgroundFit:
             f"{self.mode} mode, {self.match} match, steps {self.window[0]} to {self.window[1]}, "
             f"{self.n_samples} seeds, time in {self.time_unit}",
             f"  H          {self.hubble}   from the match {self.predicted_hubble:.6g}"
-            f"{_in_sigmas(self.hubble_sigmas)}",
+            f"{_in_sigmas(self.hubble_sigmas)}{self._steps_alone('hubble')}",
             f"  m^2        {self.mass2}   from the match {self.predicted_mass2:.6g}"
-            f"{_in_sigmas(self.mass2_sigmas)}",
+            f"{_in_sigmas(self.mass2_sigmas)}{self._steps_alone('mass2')}",
             f"  Lambda     {self.cosmological_constant}",
             f"  m^2/H^2    {self.invariant}",
             f"  theta      {self.eigenvalue}, drift of the rate {self.drift}, of the kernel "
             f"{self.kernel_drift}, misalignment {self.misalignment}",
         ]
         return "\n".join([*rows, *(f"! {flag}" for flag in self.flags)])
+
+    def _steps_alone(self, name: str) -> str:
+        """Say what discrete steps give, where that is not what the match says."""
+        found, said = getattr(self, f"discrete_{name}"), getattr(self, f"predicted_{name}")
+        if not abs(found.value - said) > _ROUNDING * abs(said):  # NaN is flagged
+            return ""
+        sigmas = _in_sigmas(self._beside_discrete(name))
+        return f", from discrete steps alone {found.value:.6g}{sigmas}"
 
 
 def _in_sigmas(number: float) -> str:

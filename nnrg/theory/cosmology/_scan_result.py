@@ -140,7 +140,8 @@ class HubbleScan:
             else:
                 said += (
                     f"H ~ eta^x, x {law.exponent} (match {law.predicted_exponent:g}), chi2/dof "
-                    f"{law.chi2_per_dof:.2g}, eta {law.window[0]:.2g} to {law.window[1]:.2g}"
+                    f"{law.chi2_per_dof:.2g}, p {law.p:.2g}, eta {law.window[0]:.2g} to "
+                    f"{law.window[1]:.2g}: {law.verdict}{law.widened}"
                 )
             lines.append(said)
             if len(self.places) > 1:

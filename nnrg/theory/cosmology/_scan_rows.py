@@ -9,12 +9,13 @@ import numpy as np
 
 from nnrg.stats.estimate import Estimate
 from nnrg.theory.cosmology._background_result import BackgroundFit
+from nnrg.theory.cosmology._discrete import discrete_hubble
 from nnrg.theory.cosmology._rates import seeds_estimate, seeds_jackknife
 from nnrg.theory.cosmology._verdicts import verdict_of_all
 from nnrg.theory.cosmology.background import ALIGNED, LAZY
 from nnrg.theory.cosmology.matches import cosmological_match
 
-__all__ = ["ScanPlace", "ScanRow", "discrete_hubble", "judged"]
+__all__ = ["ScanPlace", "ScanRow", "judged"]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -85,21 +86,6 @@ _ROUNDING = 1e-12
 _UNKNOWN = Estimate(math.nan, math.nan, 0)
 
 
-def discrete_hubble(match: str, eta: float, theta: float, mu: float) -> float:
-    """Return H that a fit finds in discrete training with a constant kernel, NaN if none."""
-    if match == "momentum":
-        return (1 - mu) / (3 * math.sqrt(eta))
-    share = eta * theta
-    if share >= 1:
-        return math.nan
-    rate = -math.log1p(-share)
-    if match == "slow_roll":
-        return share / (3 * rate * eta)
-    # What the rate exceeds eta theta by; of small steps as a series, which loses no digits.
-    excess = rate - share if share > 1e-3 else share**2 * (1 / 2 + share / 3 + share**2 / 4)
-    return rate**2 / (3 * excess * eta)
-
-
 def judged(
     place: ScanPlace,
     eta: float,
@@ -122,7 +108,7 @@ def judged(
         rate_times_eigenvalue=eta * theta,
         fit=fit,
         predicted_hubble=said.hubble,
-        discrete_hubble=discrete_hubble(match, eta, theta, momentum),
+        discrete_hubble=float(discrete_hubble(match, eta, theta, momentum)),
         kernel_drift=kernel_drift,
         deviation=_UNKNOWN,
         beyond=n_seeds,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +23,9 @@ __all__ = ["HubbleLaw", "hubble_law"]
 
 # A bend that is not worth a word, and how many errors a larger one is told from zero by.
 _STRAIGHT, _SIGMAS = 1e-3, 4.0
+_REFUSED = "no power law at this precision"
+# A line that leaves so much is refused; one of twenty that are straight is, too.
+_SURE = 0.05
 # A spread of ln H over seeds below this is rounding.
 _ROUNDING = 1e-9
 
@@ -38,13 +41,19 @@ class HubbleLaw:
         Slope of ln H against ln eta; of Lambda it is twice that.
     amplitude : Estimate
         H at eta = 1.
+    error_factor : float
+        By which errors of both are larger than their spread over seeds says: the root of
+        chi2_per_dof where that is above one.
     curvature : Estimate
         Second-order coefficient of ln H against ln eta: zero for a power law.
     predicted_exponent : float
         Of the match: -1, or -1/2 for the heavy ball.
     chi2_per_dof, p : float
         Of the line, by Hotelling's T^2 of what seeds leave over together, whose mean is one; NaN
-        without a spread over seeds, or with fewer seeds than learning rates.
+        without a spread over seeds, or without more seeds than learning rates.
+    verdict : {"power law", "no power law at this precision", "cannot be told"}
+        Refused if p is below 0.05, or ln H bends by four errors; not told of less than two decades,
+        or without chi2_per_dof of seeds that differ.
     window : (float, float)
         Least and largest learning rate.
     fits : tuple of BackgroundFit
@@ -55,10 +64,12 @@ class HubbleLaw:
     time_unit: str
     exponent: Estimate
     amplitude: Estimate
+    error_factor: float
     curvature: Estimate
     predicted_exponent: float
     chi2_per_dof: float
     p: float
+    verdict: str
     window: tuple[float, float]
     fits: tuple[BackgroundFit, ...]
     flags: tuple[str, ...]
@@ -74,6 +85,11 @@ class HubbleLaw:
         error = self.exponent.error
         apart = self.exponent.value - self.predicted_exponent
         return apart / error if error > _ROUNDING else math.nan
+
+    @property
+    def widened(self) -> str:
+        """Words about errors that hold a factor, or none."""
+        return f", errors widened by {self.error_factor:.2g}" if self.error_factor > 1 else ""
 
     def to_dataframe(self) -> pd.DataFrame:
         """Return one row for each run."""
@@ -97,8 +113,9 @@ class HubbleLaw:
         rows = [
             f"H ~ eta^x, {self.match} match, time in {self.time_unit}: x {self.exponent}, from the "
             f"match {self.predicted_exponent:g}, H at eta = 1 {self.amplitude}, chi2/dof "
-            f"{self.chi2_per_dof:.3g}, curvature "
-            f"{self.curvature}, eta {self.window[0]:g} to {self.window[1]:g}"
+            f"{self.chi2_per_dof:.3g}, p {self.p:.2g}, curvature "
+            f"{self.curvature}, eta {self.window[0]:g} to {self.window[1]:g}: {self.verdict}"
+            f"{self.widened}"
         ]
         rows += [f"  {fit.learning_rate:10.4g}  H {fit.hubble}" for fit in self.fits]
         return "\n".join([*rows, *(f"! {flag}" for flag in self.flags)])
@@ -115,7 +132,8 @@ def hubble_law(fits: Sequence[BackgroundFit]) -> HubbleLaw:
     Returns
     -------
     HubbleLaw
-        Fitted for each seed; errors over seeds.
+        Fitted for each seed; errors over seeds, times the root of chi2/dof where a straight line
+        leaves more than seeds do.
 
     Raises
     ------
@@ -131,6 +149,9 @@ def hubble_law(fits: Sequence[BackgroundFit]) -> HubbleLaw:
     only m^2 / H^2 is not. In the units of the first two it is -1 for any training that follows
     the gradient, whether its outputs are a field in an expanding universe or not: what tests the
     duality is the amplitude, not the exponent.
+
+    Runs that hold within the tolerance of a scan may still refuse a power law: with common starts
+    seeds tell far smaller departures from a straight line than those from the match.
 
     Examples
     --------
@@ -169,12 +190,28 @@ def hubble_law(fits: Sequence[BackgroundFit]) -> HubbleLaw:
     window = (runs[0].learning_rate, runs[-1].learning_rate)
     flags = [f"eta = {fit.learning_rate:g}: {flag}" for fit in runs for flag in fit.flags]
     bend = seeds_estimate(curvature)
-    if abs(bend.value) > max(_STRAIGHT, _SIGMAS * bend.error):
+    short = window[1] < 100 * window[0] * (1 - 1e-9)
+    untold = math.isnan(p) and float(logs.std(axis=1).min()) > _ROUNDING
+    verdict = "cannot be told" if short or untold else "power law"
+    factor = math.sqrt(chi2_per_dof) if chi2_per_dof > 1 else 1.0
+    if untold:
         flags.append(
-            f"no power law within the errors: ln H bends by {bend} per ln(eta)^2; learning rates "
+            f"whether it is a power law is not told: chi2/dof of {len(runs)} runs needs "
+            f"{len(runs) + 1} seeds at least, got {logs.shape[1]}"
+        )
+    if p < _SURE:
+        verdict = _REFUSED
+        flags.append(
+            f"{_REFUSED}: chi2/dof {chi2_per_dof:.2g}, p {p:.2g}; the exponent is one of this "
+            f"window, and its error holds a factor of {factor:.2g}"
+        )
+    if abs(bend.value) > max(_STRAIGHT, _SIGMAS * bend.error):
+        verdict = _REFUSED
+        flags.append(
+            f"{_REFUSED}: ln H bends by {bend} per ln(eta)^2; learning rates "
             "are not small beside the inverse eigenvalue, or features are learned"
         )
-    if window[1] < 100 * window[0] * (1 - 1e-9):
+    if short:
         flags.append(
             f"{math.log10(window[1] / window[0]):.1f} decades of learning rate: fewer than two do "
             "not tell an exponent"
@@ -182,16 +219,23 @@ def hubble_law(fits: Sequence[BackgroundFit]) -> HubbleLaw:
     return HubbleLaw(
         match=runs[0].match,
         time_unit=runs[0].time_unit,
-        exponent=seeds_estimate(slope),
-        amplitude=seeds_estimate(np.exp(offset)),
+        exponent=_widened(slope, factor),
+        amplitude=_widened(np.exp(offset), factor),
+        error_factor=factor,
         curvature=bend,
         predicted_exponent=_exponent(runs[0]),
         chi2_per_dof=chi2_per_dof,
         p=p,
+        verdict=verdict,
         window=window,
         fits=tuple(runs),
         flags=tuple(flags),
     )
+
+
+def _widened(values: npt.NDArray[np.float64], factor: float) -> Estimate:
+    found = seeds_estimate(values)
+    return replace(found, error=factor * found.error)
 
 
 def _exponent(fit: BackgroundFit) -> float:

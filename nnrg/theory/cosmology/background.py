@@ -11,6 +11,7 @@ from nnrg.errors import AnalysisError, ArgumentError
 from nnrg.simulate.training import TrainingRecord
 from nnrg.stats.estimate import Estimate
 from nnrg.theory.cosmology._background_result import BackgroundFit
+from nnrg.theory.cosmology._discrete import discrete_hubble
 from nnrg.theory.cosmology._modes import Modes, kernels_of, modes_of
 from nnrg.theory.cosmology._rates import (
     UntoldError,
@@ -29,6 +30,8 @@ Array = npt.NDArray[np.float64]
 
 # A kernel that changes by more, relative to itself, learns features.
 LAZY = 0.05
+# Steps that alone change H by more, relative to the match, are not small.
+_SMALL_STEPS = 0.05
 # The mean is a mode of its own if the kernel turns it by no more.
 ALIGNED = 0.05
 _SIGMAS = 4.0
@@ -148,8 +151,15 @@ def fit_background(
     hubble = friction / 3
     drift = seeds_estimate(rates[2] / rates[1] - 1)
     moved = kernels.drift(chosen.stop - 1)
-    flags += [*_flags(fields, drift, moved), *record.flags]
     said = cosmological_match(eta, float(theta.mean()), match=match, momentum=mu)
+    steps = discrete_hubble(match, eta, theta, mu)
+    steps_mass2 = 3 * steps * theta if match == "second_order" else np.array(theta)
+    discrete = seeds_estimate(steps)
+    flags += [
+        *_flags(fields, drift, moved),
+        *_small(discrete.value / said.hubble - 1, eta * said.eigenvalue),
+        *record.flags,
+    ]
     return BackgroundFit(
         match=match,
         mode=str(mode),
@@ -165,9 +175,17 @@ def fit_background(
         kernel_drift=seeds_estimate(moved),
         misalignment=seeds_estimate(fields.misalignment),
         window=(int(record.steps[chosen.start]), int(record.steps[chosen.stop - 1])),
-        replicates={"hubble": hubble, "mass2": np.array(mass2), "eigenvalue": np.array(theta)},
+        replicates={
+            "hubble": hubble,
+            "mass2": np.array(mass2),
+            "eigenvalue": np.array(theta),
+            "discrete_hubble": steps,
+            "discrete_mass2": steps_mass2,
+        },
         predicted_hubble=said.hubble,
         predicted_mass2=said.mass2,
+        discrete_hubble=discrete,
+        discrete_mass2=seeds_estimate(steps_mass2),
         n_samples=record.n_seeds,
         flags=tuple(flags),
         provenance=record.provenance,
@@ -183,6 +201,18 @@ def _require_frequent(share: float, mu: float, stride: int) -> None:
             f"the mode turns by {turn:.2g} in a step: frames every {stride} steps do not tell its "
             "frequency; record=1"
         )
+
+
+def _small(change: float, share: float) -> list[str]:
+    """Flag steps that are not small; a change of NaN is of a mode that they turn round."""
+    if math.isnan(change):
+        return ["eta theta is one or more in a seed: with a constant kernel its steps have no H"]
+    if abs(change) <= _SMALL_STEPS:
+        return []
+    return [
+        f"steps are not small, eta theta = {share:.2g}: with a constant kernel they alone put H at "
+        f"{1 + change:.3g} times the match"
+    ]
 
 
 def _flags(fields: Modes, drift: Estimate, moved: Array) -> list[str]:

@@ -130,7 +130,7 @@ def hubble_scan(
         )
     if folder is not None and rng is None:
         raise ArgumentError("a folder is to go on with the same scan: give rng, too")
-    if folder is not None and not isinstance(folder, str | PathLike):
+    if folder is not None and (not isinstance(folder, str | PathLike) or not str(folder)):
         raise ArgumentError(f"folder must be a path, got {shown(folder)}")
     places, x, y = scan_places(data, widths, depths, data_sizes)
     runs = ScanRuns(

@@ -64,6 +64,8 @@ _COLUMNS = (
     "exact", "excess", "excess_errors",
 )  # fmt: skip
 _ROWS = 20
+# Below this share of the largest distance from the targets a mode is rounding.
+_NOISE = 1e-12
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -90,6 +92,7 @@ class PerturbationSpectrum:
     n_samples : int
         Seeds.
     flags : tuple of str
+        Where modes have no rate, the longest window from the same start in which they do.
     provenance : mapping
         Of the record.
     """
@@ -217,19 +220,21 @@ def perturbation_spectrum(
     values, vectors = kernels.eigen()
     count = min(count, rank_of(values))
     theta = values[:, :count]
-    start, stop = (
-        np.einsum("si,sik->sk", left[:, int(found[0])], vectors[:, :, :count]) for found in at
-    )
+    begin, end = (int(found[0]) for found in at)
+    amplitudes = left[:, begin : end + 1] @ vectors[:, :, :count]
+    floor = _NOISE * np.abs(left).max(axis=(1, 2))[:, None, None]
+    # A mode that turns round at every step has its sign again after two.
+    same = (amplitudes * amplitudes[:, :1] > 0) & (np.abs(amplitudes) >= floor)
+    told = np.logical_and.accumulate(same, axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        factor = stop / start
-        noise = np.abs(stop) < 1e-12 * np.abs(left).max(axis=(1, 2))[:, None]
+        factor = amplitudes[:, -1] / amplitudes[:, 0]
         decay = -np.log(np.abs(factor)) / ((last - first) * eta)
-        rate = np.where((factor > 0) & ~noise, decay, math.nan)
+        rate = np.where(told[:, -1], decay, math.nan)
         apart = rate + np.log1p(-eta * theta) / eta
         mean = theta.mean(axis=0)
         second = (1 - np.sqrt(1 - 2 * eta * mean)) / eta
         exact = -np.log1p(-eta * mean) / eta
-    drift = seeds_estimate(kernels.drift(int(at[1][0])))
+    drift = seeds_estimate(kernels.drift(end))
     flags = list(record.flags)
     if drift.value > LAZY:
         flags.append(
@@ -238,7 +243,10 @@ def perturbation_spectrum(
         )
     silent = int(np.isnan(rate).any(axis=0).sum())
     if silent:
-        flags.append(f"{silent} of {count} modes have no rate: they change sign or are rounding")
+        flags.append(
+            f"{silent} of {count} modes have no rate: they change sign or are rounding; "
+            f"{_shorter(record.steps[begin : end + 1], told)}"
+        )
     root = math.sqrt(record.n_seeds)
     return PerturbationSpectrum(
         learning_rate=eta,
@@ -257,3 +265,14 @@ def perturbation_spectrum(
         flags=tuple(flags),
         provenance=record.provenance,
     )
+
+
+def _shorter(steps: npt.NDArray[np.int64], told: npt.NDArray[np.bool_]) -> str:
+    """Say in which window from the same first step more modes have a rate, of told (S, T, K)."""
+    lasting = told.all(axis=0).sum(axis=0)
+    ever = lasting > 1
+    last = int(lasting[ever].min(initial=len(steps))) - 1
+    if last == len(steps) - 1:
+        return "from the first frame on; record more of the start, or train in smaller steps"
+    who = "all" if ever.all() else str(int(ever.sum()))
+    return f"in window=({int(steps[0])}, {int(steps[last])}) {who} have one"

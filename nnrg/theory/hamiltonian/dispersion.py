@@ -189,6 +189,9 @@ def measure_dispersion(
     at = (slice(None), *chosen.T)
     axes = range(1, values.ndim - 1)
     picked = np.stack([np.fft.fftn(field, axes=axes)[at] for field in values[start:]])
+    # In units of the largest of each mode, whose squares neither overflow nor vanish.
+    top = np.abs(picked).max(axis=(0, 1))
+    picked /= np.where(top > 0, top, 1.0)
     k = momenta(shape, history.spacing)[(slice(None), *chosen.T)]
     times = history.interval * np.arange(len(picked), dtype=np.float64)
     edges = [len(times) * g // groups for g in range(groups + 1)]

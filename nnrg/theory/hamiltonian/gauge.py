@@ -185,7 +185,7 @@ class GaugeLinks:
 
         `following` holds the links of space of the next step, by default the same.
         """
-        after = self.space if following is None else following.space
+        after = self.space if following is None else as_links(following, self.shape).space
         time = cast(Phases, self.time)
         return np.stack(
             [
@@ -208,6 +208,8 @@ class GaugeLinks:
     @classmethod
     def from_tensors(cls, tensors: GaugeTensors) -> GaugeLinks:
         """Return the links that weight and bias tensors of a labelling stand for."""
+        if not isinstance(tensors, GaugeTensors):
+            raise ArgumentError(f"tensors must be GaugeTensors, got {shown(tensors)}")
         if _labelling(tensors.labelling) == "lattice":
             return cls(tensors.weight, tensors.bias)
         return cls(tensors.bias, tensors.weight)

@@ -117,6 +117,8 @@ def square_matrices(
     unknown = [name for name in wanted if name not in network.specs]
     if unknown:
         raise ArgumentError(f"no trained tensor {shown(unknown[0])}; print(network) lists them")
+    if not isinstance(joins, Iterable):
+        raise ArgumentError(f"joins must be a list of pairs of ends, got {shown(joins)}")
     topology = network.topology(joins=joins, heads=heads)
     found: list[SquareMatrix] = []
     refused: list[Refused] = []

@@ -189,6 +189,13 @@ def read_network(
             f"no matrix of {network.name} leads from a population to itself, so none has a "
             f"symmetric part{why}"
         )
+    there = sorted({matrix.population for matrix in matrices})
+    for population in graphs or {}:
+        if population not in there:
+            raise ArgumentError(
+                f"graphs: no matrix leads from {shown(population)} to itself; there are "
+                f"{', '.join(there)}"
+            )
     started, seed_of_all = utc_now(), as_seed(rng)
     seeds = seed_of_all.spawn(len(matrices))
     readings, small = [], []

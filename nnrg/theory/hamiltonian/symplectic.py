@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from nnrg._validate import shown
+from nnrg.errors import ArgumentError
 from nnrg.theory.hamiltonian._arguments import as_field, as_positive
 from nnrg.theory.hamiltonian.dynamics import HamiltonianNet, as_scheme
 
@@ -81,6 +83,8 @@ def symplectic_check(
     """
     dt, h = as_positive("dt", dt), as_positive("difference", difference)
     scheme = as_scheme(scheme)
+    if not isinstance(net, HamiltonianNet):
+        raise ArgumentError(f"net must be a HamiltonianNet, got {shown(net)}")
     n = np.size(phi)
     point = np.concatenate([as_field("phi", phi, (n,)), as_field("beta", beta, (n,))])
 

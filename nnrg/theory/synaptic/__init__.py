@@ -52,9 +52,10 @@ if TYPE_CHECKING:
     from nnrg.theory.synaptic.rings import RingToy as RingToy
     from nnrg.theory.synaptic.rings import ring_toy as ring_toy
     from nnrg.theory.synaptic.soft_neurons import SoftNeurons as SoftNeurons
-    from nnrg.theory.synaptic.sources import SourceHistory as SourceHistory
+    from nnrg.theory.synaptic.source_histories import SourceHistory as SourceHistory
     from nnrg.theory.synaptic.sources import record_sources as record_sources
     from nnrg.theory.synaptic.sources import source_history as source_history
+    from nnrg.theory.synaptic.support_law import relaxed_law as relaxed_law
     from nnrg.theory.synaptic.trained_flow import NullKernels as NullKernels
     from nnrg.theory.synaptic.trained_flow import TrainedKernelFlow as TrainedKernelFlow
     from nnrg.theory.synaptic.trained_flow import compare_kernel_flow as compare_kernel_flow
@@ -87,7 +88,7 @@ _HOMES = {
     "PerceptronVertices": "vertices",
     "RingToy": "rings",
     "SoftNeurons": "soft_neurons",
-    "SourceHistory": "sources",
+    "SourceHistory": "source_histories",
     "NullKernels": "trained_flow",
     "TrainedKernelFlow": "trained_flow",
     "TrainedLaw": "trained_law",
@@ -117,6 +118,7 @@ _HOMES = {
     "record_history": "records",
     "recorded_chain": "records",
     "recorded_network": "records",
+    "relaxed_law": "support_law",
     "ring_toy": "rings",
     "source_history": "sources",
     "step_continuity": "currents",

@@ -10,12 +10,14 @@ import numpy.typing as npt
 from nnrg.errors import AnalysisError
 from nnrg.lattice import Lattice
 
-__all__ = ["Elimination", "block_modes", "eliminate", "inverse_kernel"]
+__all__ = ["Elimination", "block_modes", "block_support", "eliminate", "inverse_kernel"]
 
 Array = npt.NDArray[np.float64]
 
 # Beyond this the inverse holds fewer than four digits.
 _WORST = 1e12
+# A mode of blocks is one of the support if more than this share of its square is there.
+_INSIDE = 0.5
 # Numbers of a table of pairs of sites that is held at once.
 _AT_ONCE = 1 << 21
 
@@ -90,6 +92,17 @@ def block_modes(sites: Lattice, factor: int) -> Array:
     out = np.zeros((count, sites.n_sites))
     out[labels.ravel(), np.arange(sites.n_sites)] = factor ** (-sites.dimension / 2)
     return out
+
+
+def block_support(modes: Array, support: Array | None) -> Array:
+    """Return orthonormal modes of block fields that lie in the support, shape (n, m).
+
+    Those of which more than half is in the span of the support, (N, m'); all of them for none.
+    """
+    if support is None:
+        return np.eye(len(modes))
+    directions, shares, _ = np.linalg.svd(modes @ support, full_matrices=False)
+    return np.asarray(directions[:, shares**2 > _INSIDE])
 
 
 def inverse_kernel(kernel: Array) -> Array:

@@ -82,6 +82,8 @@ class TrainedKernelFlow:
     fourth : Replicates of n_scales numbers
         :math:`\kappa_4 / \kappa_2^2` of the block fields, each site by its own variance; zero if
         the action is quadratic.
+    fourth_predicted : array of shape (n_scales,)
+        The same from the data; NaN where it is not predicted, as from V_2 alone.
     nulls : mapping of str to NullKernels
     provenance : mapping
     """
@@ -96,6 +98,7 @@ class TrainedKernelFlow:
     predicted_kernels: tuple[KernelExpansion, ...]
     measured_kernels: tuple[KernelExpansion, ...]
     fourth: Replicates
+    fourth_predicted: Array
     nulls: Mapping[str, NullKernels] = field(default_factory=lambda: MappingProxyType({}))
     provenance: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 
@@ -106,6 +109,10 @@ class TrainedKernelFlow:
             spread = m.errors() if self.same_inputs else np.hypot(m.errors(), p.errors())
             rows.append((m.values - p.values) / spread)
         return np.array(rows)
+
+    def fourth_deviations(self) -> Array:
+        """Return (measured - predicted) / error of `fourth`; NaN where it is not predicted."""
+        return np.asarray((self.fourth.values - self.fourth_predicted) / self.fourth.errors())
 
     def null_deviations(self, null: str) -> Array:
         """Return (measured - null) / error, shape (n_scales, n_r).
@@ -252,11 +259,17 @@ class TrainedKernelFlow:
                 for i, r in enumerate(self.distances[:_SHOWN])
             )
             lines.append(f"  b = {b}: {text}")
+        known = np.isfinite(self.fourth_predicted).all()
         fourth = "  ".join(
-            f"{shown_number(v, e)}"
-            for v, e in zip(self.fourth.values, self.fourth.errors(), strict=True)
+            f"{p:.3g} | {shown_number(v, e)} [{z:+.1f}]" if known else shown_number(v, e)
+            for p, v, e, z in zip(
+                self.fourth_predicted, self.fourth.values, self.fourth.errors(),
+                self.fourth_deviations(), strict=True,
+            )
+        )  # fmt: skip
+        lines.append(
+            f"  kappa_4 / kappa_2^2 by scale{'' if known else ', not predicted'}: {fourth}"
         )
-        lines.append(f"  kappa_4 / kappa_2^2 by scale: {fourth}")
         for name in self.nulls:
             z = self.null_deviations(name)
             lines.append(

@@ -32,12 +32,18 @@ class KernelMeasurement:
         The temperature is fitted so that this is the kernel of the fields in the mean.
     temperature : float
         Where there is no kernel.
+    supports : tuple of arrays of shape (n, m)
+        Modes of the block fields, at each scale, that kernels are measured on.
+    rank : int
+        Modes of the kernel that are not zero.
     """
 
     modes: tuple[Array, ...]
     shapes: tuple[Displacements, ...]
     kernel: Array | None
     temperature: float
+    supports: tuple[Array, ...]
+    rank: int
 
     def row(self, fields: Array) -> Array:
         """Return the temperature, and the kernel by displacement of all scales, one after another.
@@ -52,11 +58,14 @@ class KernelMeasurement:
     def _kernels(self, covariance: Array, n: int) -> Array:
         heat = self.temperature
         if self.kernel is not None:
-            heat = float((self.kernel * covariance).sum() / len(covariance))
+            heat = float((self.kernel * covariance).sum() / self.rank)
         row = [np.array([heat])]
-        for block, shape in zip(self.modes, self.shapes, strict=True):
-            inverse = np.linalg.inv(block @ covariance @ block.T)
-            scaled = np.asarray(heat * (n - len(block) - 1) / n * inverse, dtype=np.float64)
+        for block, kept, shape in zip(self.modes, self.supports, self.shapes, strict=True):
+            seen = kept.T @ block if kept.shape[1] < len(kept) else block
+            inverse = np.linalg.inv(seen @ covariance @ seen.T)
+            if seen is not block:
+                inverse = kept @ inverse @ kept.T
+            scaled = np.asarray(heat * (n - len(seen) - 1) / n * inverse, dtype=np.float64)
             row.append(shape.of_matrix(scaled))
         return np.concatenate(row)
 
@@ -68,12 +77,12 @@ class KernelMeasurement:
         AnalysisError
             If there are too few fields to invert their covariance.
         """
-        size = fields.shape[1]
+        size = max(kept.shape[1] for kept in self.supports)
         group = sample_groups(len(fields), _GROUPS) if len(fields) > 1 else np.zeros(1, np.intp)
         sizes = np.bincount(group, minlength=1).astype(np.float64)
         if len(fields) - sizes.max(initial=0) < size + 3:
             raise AnalysisError(
-                f"{len(fields)} fields are too few to invert the covariance of {size} sites; give "
+                f"{len(fields)} fields are too few to invert the covariance of {size} modes; give "
                 f"more than {size + 3 + int(sizes.max(initial=0))}"
             )
         # About the mean of all, so that sums of squares hold their digits.

@@ -87,7 +87,11 @@ class KernelExpansion:
         return tuple(found[1 + self.dimension + a] for a in range(self.dimension))
 
     def correlation_length(self) -> Estimate:
-        """Return the range sqrt(sum |u|^2 K / (2 d sum K)); NaN if either is negative."""
+        """Return the range sqrt(sum |u|^2 K / (2 d sum K)); NaN if either is negative.
+
+        The second-moment length: xi of a kernel 1 / (1 + xi^2 k^2), sqrt(rho) / (1 - rho) sites of
+        rho^|u| on a chain.
+        """
         square = ((self.displacements.vectors * self.spacing) ** 2).sum(axis=1)
 
         def length(row: Array) -> Array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,6 +28,8 @@ Array = npt.NDArray[np.float64]
 _STEP = 1e-3
 _VECTORS = 8
 _DENSE = 400
+# A curvature, or a curve over its amplitude, that is another by so much is flagged.
+_FAR = 0.1
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -205,7 +207,7 @@ def record_modes(
     start = np.array([v @ _curved(run, first, v) for v in vectors])
     drift = start / curvatures
     flags = list(run.flags)
-    if np.abs(drift - 1).max() > 0.1:
+    if np.abs(drift - 1).max() > _FAR:
         flags.append(
             "the curvature of a mode changes by more than a tenth in training: the cost is not "
             "quadratic here"
@@ -213,7 +215,7 @@ def record_modes(
     low = curvatures <= 1e-8 * np.abs(curvatures).max()
     if low.any():
         flags.append(f"{int(low.sum())} modes have no restoring force: no minimum along them")
-    return TrainingModes(
+    found = TrainingModes(
         steps=steps,
         hubble_times=times * weights.hubble,
         fields=fields,
@@ -226,6 +228,13 @@ def record_modes(
         flags=tuple(flags),
         provenance=run.provenance,
     )
+    far = ~(found.deviation() <= _FAR)
+    if far.any():
+        flags.append(
+            f"{int(far.sum())} of {many} modes leave the recursion of a quadratic cost by up to "
+            f"{found.deviation().max():.2g} of their largest amplitude"
+        )
+    return replace(found, flags=tuple(flags))
 
 
 def _gradient(run: Recorded, chain: LayerChain) -> Array:

@@ -156,9 +156,10 @@ def recorded_chain(record: TrainingRecord, *, seed: int = 0, step: int | None = 
     >>> recorded_chain(made, step=3).names
     ('layer 1', 'layer 2')
     """
-    if as_kind("record", record, TrainingRecord).model is None:
+    model = as_kind("record", record, TrainingRecord).model
+    if model is None:
         raise ArgumentError("the record does not tell its model; make a LayerChain of its tensors")
-    return LayerChain.of_model(record.model, record.tensors(seed, step))
+    return LayerChain.of_model(model, record.tensors(seed, step))
 
 
 def record_continuity(

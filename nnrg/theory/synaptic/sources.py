@@ -2,140 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from dataclasses import field as field_of
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from nnrg._validate import as_count, shown
 from nnrg.errors import ArgumentError
-from nnrg.stats.estimate import shown_number
+from nnrg.simulate.training._identity import digest
 from nnrg.stats.replicates import Replicates
 from nnrg.theory.synaptic._arguments import as_items
 from nnrg.theory.synaptic._samples import finite
 from nnrg.theory.synaptic.deep import NetworkVertices, network_vertices
+from nnrg.theory.synaptic.source_histories import SourceHistory
 from nnrg.theory.synaptic.vertices import PerceptronVertices
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from nnrg.simulate.training import TrainingRecord
 
-__all__ = ["SourceHistory", "record_sources", "source_history"]
+__all__ = ["record_sources", "source_history"]
 
 Array = npt.NDArray[np.float64]
 
-_LEVEL = 0.01
-_ROWS = 16
 _STAGES = 8
-
-
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class SourceHistory:
-    r"""Vertices along one fixed field at each stage of training, V_n(t).
-
-    Attributes
-    ----------
-    times : array of shape (S,)
-        Beginning of each stage.
-    stages : tuple of Replicates of n numbers
-        V_1 .. V_n contracted with copies of the field, times eta / eta_0 of the stage: the
-        forces in the time unit of the first stage.
-    field : array of shape (n_out, n_in) or (n_parameters,)
-        Of norm one.
-    scales : array of shape (S,)
-        eta / eta_0.
-    same_data : bool
-        Whether all stages have the same data, so that their errors have much in common.
-    n_samples : int
-        Of the first stage.
-    provenance : mapping
-        Of the record that it is from, if it is from one.
-    """
-
-    times: Array
-    stages: tuple[Replicates, ...]
-    field: Array
-    scales: Array
-    same_data: bool
-    n_samples: int
-    provenance: Mapping[str, Any] = field_of(default_factory=lambda: MappingProxyType({}))
-
-    def __post_init__(self) -> None:
-        for array in (self.times, self.field, self.scales):
-            array.flags.writeable = False
-
-    @property
-    def order(self) -> int:
-        """Highest n."""
-        return int(self.stages[0].values.size)
-
-    def changes(self) -> Array:
-        """Return the change of each vertex from stage to stage in its errors, (S - 1, n).
-
-        Other data are taken as independent, of the same data the common part of the errors cancels;
-        NaN where neither stage has an error.
-        """
-        out = np.full((len(self.stages) - 1, self.order), np.nan)
-        for i in range(len(out)):
-            before, after = self.stages[i], self.stages[i + 1]
-            change = after.values - before.values
-            if self.same_data:
-                rows = after.replicates - before.replicates
-                spread = Replicates.from_jackknife(change, rows, before.sizes).errors()
-            else:
-                spread = np.hypot(before.errors(), after.errors())
-            np.divide(change, spread, out=out[i], where=spread > 0)
-        return out
-
-    @property
-    def static(self) -> bool:
-        """Whether no vertex changes at the 1 % level, Holm's correction over all."""
-        from scipy.stats import t
-
-        from nnrg.stats.multiple_testing import adjust_p_values
-
-        z = self.changes().ravel()
-        z = z[np.isfinite(z)]
-        p = 2 * t.sf(np.abs(z), min(stage.dof for stage in self.stages))
-        return bool(p.size == 0 or np.min(adjust_p_values(p, "holm")) > _LEVEL)
-
-    def to_dataframe(self) -> pd.DataFrame:
-        """Return one row for each stage and order."""
-        import pandas as pd
-
-        rows = [
-            {
-                "time": t,
-                "order": n + 1,
-                "strength": v,
-                "error": e,
-                "scale": s,
-                "n_samples": self.n_samples,
-            }
-            for t, stage, s in zip(self.times, self.stages, self.scales, strict=True)
-            for n, (v, e) in enumerate(zip(stage.values, stage.errors(), strict=True))
-        ]
-        return pd.DataFrame(rows)
-
-    def __str__(self) -> str:
-        kind = "static" if self.static else "time-dependent"
-        lines = [
-            f"sources of {len(self.stages)} stages, V_n along one field of norm 1 in "
-            f"{self.field.size} weights, times eta / eta_0: {kind}"
-        ]
-        for t, stage in list(zip(self.times, self.stages, strict=True))[:_ROWS]:
-            numbers = zip(stage.values, stage.errors(), strict=True)
-            text = "  ".join(f"V_{n + 1} {shown_number(v, e)}" for n, (v, e) in enumerate(numbers))
-            lines.append(f"  t = {t:g}: {text}")
-        if len(self.stages) > _ROWS:
-            lines.append(f"  and {len(self.stages) - _ROWS} more; see to_dataframe")
-        return "\n".join(lines)
 
 
 def source_history(
@@ -174,7 +66,9 @@ def source_history(
     -----
     w'' + gamma w' + (eta(t) / eta_0) dC_t / dw = 0 where h_0^2 = eta_0 sets the unit of time; the
     other reading, a unit of time that follows eta, is `cosmic_history`. The energy law is dE/dt =
-    -gamma w'^2 + dC_t/dt at fixed w: what changing data bring.
+    -gamma w'^2 + dC_t/dt at fixed w: what changing data bring. A deep network's stages about
+    different weights are expanded about those of the first as well: that tells sources that change
+    from a point that moves.
 
     Examples
     --------
@@ -212,20 +106,23 @@ def source_history(
             "give one"
         )
     phi = phi / norm
-    found = []
-    for one, scale in zip(stages, scales, strict=True):
-        if isinstance(one, PerceptronVertices):
-            numbers = one.strengths(phi).select(np.arange(last))
-        else:
-            numbers = one.strengths(phi, last)
-        found.append(numbers.map(partial(np.multiply, float(scale))))
+    found = _scaled([_strengths(one, phi, last) for one in stages], scales)
+    still = _about_the_first(stages)
+    # Of data that come again once.
+    known = {key: _strengths(one, phi, last) for key, one in still}
+    fixed = _scaled([known[key] for key, _ in still], scales) if still else found
+    # A perceptron's vertices do not keep the weights that they are expanded about.
+    points = sorted({one.assumptions[0] for one in stages if isinstance(one, PerceptronVertices)})
     return SourceHistory(
         times=t,
-        stages=tuple(found),
+        stages=found,
+        at_first_point=fixed,
+        point_moves=bool(still),
         field=phi,
         scales=scales,
         same_data=all(np.array_equal(stages[0].inputs, one.inputs) for one in stages[1:]),
         n_samples=stages[0].n_samples,
+        assumptions=tuple(f"{point}, taken as one point of all stages" for point in points),
     )
 
 
@@ -239,6 +136,9 @@ def record_sources(
     order: int = 4,
 ) -> SourceHistory:
     """Return the vertices about recorded weights, along the way from the first to the last.
+
+    The data are all of them at every step: what changes the sources is the learning rate, all else
+    is the point of the expansion, which moves.
 
     Parameters
     ----------
@@ -270,8 +170,9 @@ def record_sources(
     >>> x = np.random.default_rng(1).standard_normal((50, 4))
     >>> made = train(MLP((4, 5, 1)), (x, x[:, 0]), optimiser=HeavyBall(0.01, 0.9), steps=20,
     ...              record=1, rng=1)
-    >>> record_sources(made, x, x[:, 0], steps=[0, 20]).static
-    False
+    >>> found = record_sources(made, x, x[:, 0], steps=[0, 20])
+    >>> found.static, found.point_moves
+    (True, True)
     """
     from nnrg.theory.synaptic._recorded import Recorded
     from nnrg.theory.synaptic.records import recorded_network
@@ -292,7 +193,38 @@ def record_sources(
         field=way,
         order=order,
     )
-    return replace(found, provenance=run.provenance)
+    assumptions = found.assumptions
+    if record.configuration.get("batch") is not None:
+        assumptions += ("of all data: those of mini-batches scatter about them",)
+    return replace(found, assumptions=assumptions, provenance=run.provenance)
+
+
+def _strengths(one: PerceptronVertices | NetworkVertices, phi: Array, order: int) -> Replicates:
+    """Return V_1 .. V_n along a field."""
+    if isinstance(one, PerceptronVertices):
+        return one.strengths(phi).select(np.arange(order))
+    return one.strengths(phi, order)
+
+
+def _scaled(strengths: Sequence[Replicates], scales: Array) -> tuple[Replicates, ...]:
+    pairs = zip(strengths, scales, strict=True)
+    return tuple(one.map(partial(np.multiply, float(scale))) for one, scale in pairs)
+
+
+def _about_the_first(
+    stages: Sequence[PerceptronVertices | NetworkVertices],
+) -> list[tuple[tuple[str, str], NetworkVertices]]:
+    """Return the data of deep stages about the first's weights; nothing if all stand there."""
+    deep = [one for one in stages if isinstance(one, NetworkVertices)]
+    if not deep or all(np.array_equal(one.network.row(), deep[0].network.row()) for one in deep):
+        return []
+    return [
+        (
+            (digest(one.inputs), digest(one.targets)),
+            NetworkVertices(deep[0].network, one.inputs, one.targets, one.loss),
+        )
+        for one in deep
+    ]
 
 
 def _shape(one: PerceptronVertices | NetworkVertices) -> tuple[tuple[int, ...], int]:

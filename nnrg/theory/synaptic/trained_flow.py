@@ -16,7 +16,7 @@ from nnrg.lattice import Lattice
 from nnrg.simulate.training._identity import digest
 from nnrg.stats.replicates import Replicates
 from nnrg.theory.synaptic._displacements import Displacements
-from nnrg.theory.synaptic._elimination import block_modes
+from nnrg.theory.synaptic._elimination import block_modes, block_support
 from nnrg.theory.synaptic._kernel_flow import NullKernels, TrainedKernelFlow
 from nnrg.theory.synaptic._kernel_measurement import KernelMeasurement
 from nnrg.theory.synaptic._samples import finite
@@ -55,6 +55,7 @@ def compare_kernel_flow(
         weights after so many steps, which leaves nothing to fit.
     fields : array of shape (S, N), SynapticField or Flow
         Weights of independently trained neurons; more than N + 2 of them. Of a `Flow` its field.
+        Of a law on a support its part there.
     levels : int, optional
         Scales b = 1, 2, .. 2^(levels - 1); those of `flow`, or 3 for a law.
     distances : int
@@ -63,7 +64,7 @@ def compare_kernel_flow(
         Largest displacement that k_0, range and tail of a law are taken from, in sites at b = 1.
     temperature : float, optional
         Of the trained fields about their mean; fitted at b = 1 from the trace of K times their
-        covariance if left out. Not for a law, which has it.
+        covariance if left out. Not for a law of training, which has it.
     same_inputs : bool
         Whether all fields were trained on the inputs of `flow`, with other noise.
     permutations : int
@@ -115,21 +116,26 @@ def compare_kernel_flow(
         raise ArgumentError(f"flow must be a VertexFlow or a TrainedLaw, got {shown(flow)}")
     law = flow if isinstance(flow, TrainedLaw) else None
     given = None if temperature is None else as_real("temperature", temperature)
-    if given is not None and (law is not None or not given > 0):
+    fitted = law is None or law.temperature_free
+    if given is not None and not (fitted and given > 0):
         raise ArgumentError(
-            f"temperature must be above zero, and is not asked for with a law, got {given:g}"
+            "temperature must be above zero, and is not asked for with a law of training, got "
+            f"{given:g}"
         )
     scales, kernels = _predictions(flow, levels, reach)
     sites = kernels[0].displacements.sites
     w = _weights("fields", fields, sites)
-    fit = None
-    if isinstance(flow, VertexFlow) and given is None:
-        fit = flow.scales[0].eliminated_vertices.kernel()
-        fit[np.diag_indices_from(fit)] += flow.weight_decay
+    fit = _fitted_kernel(flow) if fitted and given is None else None
     shapes = [one.displacements for one in kernels]
+    modes = tuple(block_modes(sites, b) for b in scales)
+    support = None if law is None else law.support
+    if support is not None:
+        w = w @ support @ support.T
     how = KernelMeasurement(
-        tuple(block_modes(sites, b) for b in scales), tuple(shapes), fit, given or 1.0
-    )
+        modes, tuple(shapes), fit, given or 1.0,
+        tuple(block_support(one, support) for one in modes),
+        sites.n_sites if support is None else support.shape[1],
+    )  # fmt: skip
     found, fourth = how.measure(w)
     lines = [shape.along(0) for shape in shapes]
     count = min(as_count("distances", distances), *(len(line) for line in lines))
@@ -146,7 +152,8 @@ def compare_kernel_flow(
             kernels=_expansions(rows, shapes, spacings), distances=steps, draws=draws
         )
     if untrained is not None:
-        before, _ = how.measure(_weights("untrained", untrained, sites))
+        first = _weights("untrained", untrained, sites)
+        before, _ = how.measure(first if support is None else first @ support @ support.T)
         nulls["untrained"] = NullKernels(
             kernels=_expansions(before, shapes, spacings), distances=steps, draws=0
         )
@@ -165,6 +172,7 @@ def compare_kernel_flow(
         predicted_kernels=kernels,
         measured_kernels=measured,
         fourth=fourth,
+        fourth_predicted=np.array([_fourth(flow, b) for b in scales]),
         nulls=MappingProxyType(nulls),
         provenance=MappingProxyType(
             {**flow.provenance, "fields_sha256": digest(w), "seed": str(seed.entropy)}
@@ -184,6 +192,24 @@ def _predictions(
     count = len(flow.scales) if levels is None else as_count("levels", levels, 1, len(flow.scales))
     chosen = flow.scales[:count]
     return tuple(one.scale for one in chosen), tuple(one.eliminated for one in chosen)
+
+
+def _fitted_kernel(flow: VertexFlow | TrainedLaw) -> Array:
+    """Return the kernel that the temperature is fitted to."""
+    if isinstance(flow, TrainedLaw):
+        return np.linalg.pinv(flow.covariance, hermitian=True)
+    fit = flow.scales[0].eliminated_vertices.kernel()
+    fit[np.diag_indices_from(fit)] += flow.weight_decay
+    return fit
+
+
+def _fourth(flow: VertexFlow | TrainedLaw, scale: int) -> float:
+    """Return the fourth cumulant over the square of the second; NaN where it is not known."""
+    if isinstance(flow, TrainedLaw):
+        return flow.fourth(scale)
+    vertices = flow.scales[0].eliminated_vertices
+    linear = vertices.loss.name == "mse" and vertices.activation.name == "linear"
+    return 0.0 if linear else float("nan")
 
 
 def _weights(name: str, fields: npt.ArrayLike | SynapticField | Flow, sites: Lattice) -> Array:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from nnrg._validate import as_count, as_real, shown
 from nnrg.errors import AnalysisError, ArgumentError
-from nnrg.theory.synaptic._label_noise import beyond_quadratic
+from nnrg.theory.synaptic._label_noise import FourthCumulant, beyond_quadratic
 from nnrg.theory.synaptic._mode_response import batch_noise, batch_weights, mode_response
 from nnrg.theory.synaptic._trained_law import TrainedLaw
 from nnrg.theory.synaptic.vertices import PerceptronVertices
@@ -90,7 +90,7 @@ def training_law(
     so that the field's own kernel 1 / G is that of its start in modes not yet learned and, with
     noisy labels, that of the data, :math:`P \lambda / \sigma^2`, in those that are. Where a neuron
     is not linear V_3 and V_4 add the next order in :math:`\sigma^2` to mean and covariance of the
-    minimum; so do they to its fourth cumulant, which is left out. Mini-batches
+    minimum, and make its fourth cumulant. Mini-batches
     draw the mean gradient with the covariance of single gradients, r^2 x x; of independent batches
     at a small rate they make a field without correlation, :math:`\eta r^2 / 2 B`, and batches
     without replacement leave modes slower than an epoch with less.
@@ -158,6 +158,7 @@ def training_law(
     covariance = (modes * sum(spectra.values())) @ modes.T
     parts = {name: float(values.mean()) for name, values in spectra.items()}
     assumptions, flags = ["the cost quadratic about the expansion point"], []
+    noisy = None
     if not linear and vertices.order >= _QUARTIC and float(np.abs(left).max()) < _ENDED:
         kernel = (modes * curvatures) @ modes.T
         shift, more = (
@@ -166,6 +167,8 @@ def training_law(
         )
         mean, covariance = mean + shift, covariance + more
         parts["vertices"] = float(np.trace(more) / size)
+        if labels > 0:
+            noisy = FourthCumulant.of(x, factors, kernel, labels)
         assumptions = ["noise of the labels to second order, by V_3 and V_4"]
         if parts["vertices"] > _LARGE * parts["labels"]:
             flags.append(
@@ -208,6 +211,8 @@ def training_law(
         n_samples=n_samples,
         steps=count,
         assumptions=tuple(assumptions),
+        gaussian=linear and b == n_samples,
+        _labels=noisy,
         flags=tuple(flags),
         provenance=MappingProxyType(
             {**vertices.provenance, "optimiser": optimiser.describe(), "batch": batch, **spreads}
