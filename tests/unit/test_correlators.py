@@ -609,3 +609,13 @@ def test_no_shift_is_no_change():
 def test_what_is_no_network_or_sample_is_named(call):
     with pytest.raises(ArgumentError):
         call()
+
+
+def test_a_function_that_has_the_name_of_another_is_itself():
+    def sin(z):
+        return np.sin(2 * z)
+
+    covariance, pairs = np.array([[1.0, 0.3], [0.3, 0.5]]), np.array([[0, 1]])
+    value, _, _ = product_averages(as_activation(sin), covariance, pairs, Quadrature())
+    # <sin 2x sin 2y> = exp(-2 (v_x + v_y)) sinh(4 c) of Gaussians of variances v, covariance c.
+    np.testing.assert_allclose(value, np.exp(-2 * 1.5) * np.sinh(4 * 0.3), rtol=1e-8)

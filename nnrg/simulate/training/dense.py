@@ -170,7 +170,7 @@ class _Dense(Tape):
         self._z = [np.empty(shape, dtype) for shape in shapes]
         # A linear layer is its own activation.
         self._h = [
-            z if a.name == "linear" else np.empty_like(z)
+            z if a is as_activation("linear") else np.empty_like(z)
             for z, a in zip(self._z, self._activations, strict=True)
         ]
         self._delta = [np.empty(shape, dtype) for shape in shapes[:-1]]

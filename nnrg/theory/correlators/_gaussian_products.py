@@ -50,13 +50,14 @@ def product_averages(
         Errors are bounds by refinement, or one standard deviation where quasi-random.
     method : str
     """
-    if activation.name == "linear":
+    known = activation.name if activation.code >= 0 else ""  # a callable may have any name
+    if known == "linear":
         return (*_pairings(covariance, tuples), "closed form")
-    if activation.name in ("sin", "cos"):
-        return (*_waves(covariance, tuples, activation.name == "sin"), "closed form")
+    if known in ("sin", "cos"):
+        return (*_waves(covariance, tuples, known == "sin"), "closed form")
     rows = _factor(covariance)
     rank = rows.shape[1]
-    if activation.name == "erf" and (rank > 2 or tuples.shape[1] == 2):
+    if known == "erf" and (rank > 2 or tuples.shape[1] == 2):
         values, errors = erf_products(covariance, tuples, quadrature.tolerance)
         if tuples.shape[1] == 2:
             return values, errors, "closed form"

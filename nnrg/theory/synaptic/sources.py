@@ -109,8 +109,8 @@ def source_history(
     found = _scaled([_strengths(one, phi, last) for one in stages], scales)
     still = _about_the_first(stages)
     # Of data that come again once.
-    known = {key: _strengths(one, phi, last) for key, one in still}
-    fixed = _scaled([known[key] for key, _ in still], scales) if still else found
+    of_data = {key: _strengths(one, phi, last) for key, one in dict(still).items()}
+    fixed = _scaled([of_data[key] for key, _ in still], scales) if still else found
     # A perceptron's vertices do not keep the weights that they are expanded about.
     points = sorted({one.assumptions[0] for one in stages if isinstance(one, PerceptronVertices)})
     return SourceHistory(
@@ -213,14 +213,14 @@ def _scaled(strengths: Sequence[Replicates], scales: Array) -> tuple[Replicates,
 
 def _about_the_first(
     stages: Sequence[PerceptronVertices | NetworkVertices],
-) -> list[tuple[tuple[str, str], NetworkVertices]]:
+) -> list[tuple[tuple[str, ...], NetworkVertices]]:
     """Return the data of deep stages about the first's weights; nothing if all stand there."""
     deep = [one for one in stages if isinstance(one, NetworkVertices)]
     if not deep or all(np.array_equal(one.network.row(), deep[0].network.row()) for one in deep):
         return []
     return [
         (
-            (digest(one.inputs), digest(one.targets)),
+            (digest(one.inputs), digest(one.targets), one.loss.name),
             NetworkVertices(deep[0].network, one.inputs, one.targets, one.loss),
         )
         for one in deep

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nnrg._validate import as_count, as_real, shown
+from nnrg.activation_functions import as_activation
 from nnrg.errors import AnalysisError, ArgumentError
 from nnrg.theory.synaptic._label_noise import FourthCumulant, beyond_quadratic
 from nnrg.theory.synaptic._mode_response import batch_noise, batch_weights, mode_response
@@ -131,7 +132,7 @@ def training_law(
         )
     x, factors = vertices.inputs, vertices.factors[:, :, o]
     square = isinstance(vertices.loss, MeanSquaredError)
-    linear = square and vertices.activation.name == "linear"
+    linear = square and vertices.activation is as_activation("linear")
     other = batch is not None or taught > 0 or not _exact_fit(factors)
     if not square or (not linear and other):
         raise AnalysisError(
