@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nnrg._validate import as_count, shown
-from nnrg.activation_functions import Activation
+from nnrg.activation_functions import Activation, as_activation
 from nnrg.errors import ArgumentError
 from nnrg.simulate.training._lanes import LaneTape, is_small
 from nnrg.simulate.training._model import (
