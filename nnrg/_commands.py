@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from nnrg.comparison.result import Comparison
+    from nnrg.networks.network import Network
     from nnrg.results import Run
 
-__all__ = ["completion", "inspect", "open_run", "plot", "refuse_record", "say"]
+__all__ = ["completion", "inspect", "load_model", "open_run", "plot", "refuse_record", "say"]
 
 _PATHS = ("MODEL", "RUN", "FIG", "SAMPLES")
 
@@ -48,6 +49,18 @@ def refuse_record(path: str) -> None:
     )
 
 
+def load_model(arguments: argparse.Namespace) -> Network:
+    """Return the network that the words of a command name, read as they say."""
+    from nnrg.networks.load import load
+
+    return load(
+        arguments.model,
+        key=arguments.key,
+        allow_nonfinite=arguments.allow_nonfinite,
+        buffers=tuple(arguments.buffers),
+    )
+
+
 def completion(arguments: argparse.Namespace) -> int:
     """Print the completion script of a shell."""
     import shtab
@@ -74,14 +87,7 @@ def inspect(arguments: argparse.Namespace) -> int:
     if path.suffix == ".nc" or (path / "flow.nc").is_file():
         return _inspect_results(arguments)
     refuse_record(arguments.model)
-    from nnrg.networks.load import load
-
-    net = load(
-        arguments.model,
-        key=arguments.key,
-        allow_nonfinite=arguments.allow_nonfinite,
-        buffers=tuple(arguments.buffers),
-    )
+    net = load_model(arguments)
     if arguments.json:
         sys.stdout.write(as_json(net.to_dict()) + "\n")
     else:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from fnmatch import fnmatchcase
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nnrg._commands import load_model
+from nnrg._selection import choose
 from nnrg._theory_command.outcome import Outcome, assumed, numbers, told
 from nnrg._theory_command.record import record
 from nnrg.errors import AnalysisError, ArgumentError
@@ -218,24 +219,11 @@ def _placed(arguments: argparse.Namespace) -> Outcome:
             "which activation follows the layers is not in a file of weights: give --activation, "
             "for example relu"
         )
-    import nnrg
     from nnrg.progress import Progress
     from nnrg.theory.placement import place_network
 
-    net = nnrg.load(
-        arguments.model,
-        key=arguments.key,
-        allow_nonfinite=arguments.allow_nonfinite,
-        buffers=tuple(arguments.buffers),
-    )
-    names = None
-    if arguments.tensors:
-        names = [n for n in net.specs if any(fnmatchcase(n, p) for p in arguments.tensors)]
-        if not names:
-            raise ArgumentError(
-                f"no tensor matches {' or '.join(arguments.tensors)}; nnrg inspect "
-                f"{arguments.model} lists them"
-            )
+    net = load_model(arguments)
+    names = choose(net, tuple(arguments.tensors)) if arguments.tensors else None
     bar = Progress(enabled=False if arguments.quiet or arguments.no_progress else None)
     try:
         placed = place_network(

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nnrg._commands import say
+from nnrg._commands import load_model, say
 from nnrg._theory_command.outcome import Outcome, assumed, numbers, told
 from nnrg._theory_command.record import record
 from nnrg.errors import AnalysisError, ArgumentError, FormatError
@@ -107,14 +107,7 @@ def edgeworth(arguments: argparse.Namespace) -> Outcome:
 
 def _samples(arguments: argparse.Namespace) -> Any:
     """Read an array of samples through the readers of networks, which trust no file."""
-    import nnrg
-
-    net = nnrg.load(
-        arguments.model,
-        key=arguments.key,
-        allow_nonfinite=arguments.allow_nonfinite,
-        buffers=tuple(arguments.buffers),
-    )
+    net = load_model(arguments)
     names = list(net.tensors)
     if arguments.tensor is None and len(names) != 1:
         raise ArgumentError(

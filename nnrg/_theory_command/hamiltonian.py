@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from dataclasses import replace
-from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nnrg._commands import load_model
+from nnrg._selection import choose
 from nnrg._theory_command._conserved import conserved
 from nnrg._theory_command.outcome import Outcome, assumed, numbers
 from nnrg._theory_command.record import record
@@ -176,14 +177,7 @@ def _network(arguments: argparse.Namespace) -> Outcome:
     from nnrg.theory.hamiltonian import read_network
 
     net, name = _loaded(arguments)
-    names = None
-    if arguments.tensors:
-        names = [n for n in net.specs if any(fnmatchcase(n, p) for p in arguments.tensors)]
-        if not names:
-            raise ArgumentError(
-                f"no tensor matches {' or '.join(arguments.tensors)}; nnrg inspect "
-                f"{arguments.model} lists them"
-            )
+    names = choose(net, tuple(arguments.tensors)) if arguments.tensors else None
     bar = Progress(enabled=False if arguments.quiet or arguments.no_progress else None)
     try:
         found = read_network(
@@ -217,7 +211,6 @@ def _network(arguments: argparse.Namespace) -> Outcome:
 
 def _loaded(arguments: argparse.Namespace) -> tuple[Network, str]:
     """Return a model, or the network that a recorded training ended with, and its name."""
-    import nnrg
     from nnrg.simulate.training import open_record
     from nnrg.simulate.training._header import read_header
 
@@ -226,12 +219,7 @@ def _loaded(arguments: argparse.Namespace) -> tuple[Network, str]:
     except (FormatError, SourceError):
         if arguments.network is not None:
             raise ArgumentError("--network is of a recorded training; leave it out") from None
-        net = nnrg.load(
-            arguments.model,
-            key=arguments.key,
-            allow_nonfinite=arguments.allow_nonfinite,
-            buffers=tuple(arguments.buffers),
-        )
+        net = load_model(arguments)
         return net, net.name
     made, member = open_record(arguments.model), arguments.network or 0
     if not 0 <= member < made.n_seeds:

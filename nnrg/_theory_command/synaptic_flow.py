@@ -60,6 +60,7 @@ def kernel_flow(arguments: argparse.Namespace) -> Outcome:
     from nnrg.simulate.training import Recording, perceptron, train
     from nnrg.theory.synaptic.coarse_graining import coarse_grain_vertices
     from nnrg.theory.synaptic.perceptron import perceptron_vertices
+    from nnrg.theory.synaptic.support_law import relaxed_law
     from nnrg.theory.synaptic.trained_flow import compare_kernel_flow
     from nnrg.theory.synaptic.trained_law import training_law
 

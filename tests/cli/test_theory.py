@@ -293,7 +293,7 @@ def test_bad_input_is_one_line_and_a_code(model, samples, tmp_path, capsys):
         (4, "no known format", ("criticality", text, "-a", "tanh")),
         (2, "give --activation", ("criticality", model)),
         (2, "are measured", ("criticality", model, "-a", "tanh", "--sigma-w", 1)),
-        (2, "no tensor matches", ("criticality", model, "-a", "tanh", "-t", "x*")),
+        (2, "no trained tensor matches", ("criticality", model, "-a", "tanh", "-t", "x*")),
         (2, "from 2 to", ("loops", "--width", 1)),
         (2, "numbers by commas", ("loops", "--width", "a")),
         (2, "from 2 to", ("loops", "--depth", 1)),

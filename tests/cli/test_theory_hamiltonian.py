@@ -109,7 +109,7 @@ def test_matrices_of_a_model_are_read_and_others_named(capsys, model, tmp_path):
         (["--noise", "-1"], "--noise: expected"),
         (["--draws", "5"], "--draws is of a MODEL"),
         (["MODEL", "--mass", "1"], "--mass is of a lattice"),
-        (["MODEL", "-t", "nothing*"], "no tensor matches"),
+        (["MODEL", "-t", "nothing*"], "no trained tensor matches"),
         (["MODEL", "-t", "fc*"], "two populations"),
         (["MODEL", "--draws", "1"], "draws must be"),
         (["MODEL", "--levels", "9"], "levels must be"),

@@ -406,6 +406,16 @@ def test_command_trains_and_compares(tmp_path, capsys):
     assert written == {f"synaptic.{e}" for e in ("json", "csv", "pdf", "png")}
 
 
+def test_command_compares_what_a_singular_kernel_has(capsys):
+    """Fewer samples than sites: on the modes that the data have."""
+    words = ["theory", "synaptic", "--flow", "--covariance", "exponential:2", "--sites", "16"]
+    words += ["--samples", "12", "--learning-rate", "0.1", "--steps", "300", "--seed", "1"]
+    assert cli.main([*words, "--json", "--quiet"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["vertices"] is None and printed["against_data"]["agrees"]
+    assert printed["against_data"]["null_p"]["untrained"] < 0.01
+
+
 @pytest.mark.parametrize(
     ("words", "match"),
     [
