@@ -73,11 +73,6 @@ class Found:
     against_quadratic: TrainedKernelFlow | None = None
     support: TrainedLaw | None = None
 
-    @property
-    def plain(self) -> bool:
-        """Whether it is a linear neuron on a ring, of which ensembles are quickly drawn."""
-        return self.experiment.activation == "linear" and self.experiment.sites.dimension == 1
-
 
 def say(one: Found) -> list[str]:
     """Write what was found in one experiment."""

@@ -197,7 +197,7 @@ def _predictions(
 def _fitted_kernel(flow: VertexFlow | TrainedLaw) -> Array:
     """Return the kernel that the temperature is fitted to."""
     if isinstance(flow, TrainedLaw):
-        return np.linalg.pinv(flow.covariance, hermitian=True)
+        return np.asarray(np.linalg.pinv(flow.covariance, hermitian=True), np.float64)
     fit = flow.scales[0].eliminated_vertices.kernel()
     fit[np.diag_indices_from(fit)] += flow.weight_decay
     return fit
