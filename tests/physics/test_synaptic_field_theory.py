@@ -421,7 +421,7 @@ def test_range_of_a_kernel_that_is_known(rhos, n, rtol, checked):
     np.testing.assert_allclose(found.moments().values, [mass2, *second, *(-second / 2)], rtol=rtol)
     known = spacing * sqrt((rho / (1 - rho) ** 2).mean())
     got = found.correlation_length().value
-    checked(VERTICES, f"range of a kernel rho^|u| in d = {d}", known, got, rtol=rtol)
+    checked(VERTICES, f"range of a kernel rho^abs(u) in d = {d}", known, got, rtol=rtol)
 
 
 def test_truncation_is_unstable_where_the_kernel_is_not():
