@@ -99,13 +99,15 @@ def one_network(
                 z += step.spread * generator.standard_normal((n, m))
             tangent = step.keep * tangent + moved[:, m:]
             size = np.sqrt((tangent * tangent).sum(axis=0))
-            if not size.all():
+            if size.all():
+                tangent /= size
+            else:
                 # A perturbation that nothing answers any more: all derivatives are zero.
-                return _correlation(states, lags), -math.inf
-            tangent /= size
+                growth = -math.inf
             if t >= burn_in:
                 states[t - burn_in] = z.ravel()
-                growth += float(np.log(size).mean())
+                if growth > -math.inf:
+                    growth += float(np.log(size).mean())
         return _correlation(states, lags), growth / duration
 
 

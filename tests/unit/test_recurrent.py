@@ -234,6 +234,10 @@ def test_ensemble_is_a_plain_loop(method):
 def test_networks_that_forget_everything():
     run = recurrent_networks(lambda z: 0 * z, 1.0, method="discrete", noise=1.0, rng=1, **SMALL)
     assert (run.exponents == -math.inf).all()
+    # What is left is the noise: variance one, 5 sigma.
+    count = run.correlation.shape[0] * SMALL["width"] * SMALL["duration"]
+    assert abs(run.correlation[:, 0].mean() - 1) < 5 * math.sqrt(2 / count)
+    assert np.abs(run.correlation[:, 1:].mean(axis=0)).max() < 5 * 2 / math.sqrt(count)
 
 
 @pytest.mark.parametrize(
