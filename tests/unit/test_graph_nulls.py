@@ -272,7 +272,7 @@ def test_verdict_speaks_of_the_topology(regular):
 
 def test_a_free_field_on_a_graph_has_no_interactions(regular):
     graph, _ = regular
-    basis, said = nnrg.Basis(("phi2", "phi4")), []
+    basis, said = nnrg.Basis(("phi2", "phi4", "grad2")), []
     for seed in range(6):
         flow = flow_of(graph_free_field(graph, 60, mass2=0.3, rng=20 + seed), graph, levels=2)
         options = {"nulls": ("permutation", "phase"), "rng": seed}
