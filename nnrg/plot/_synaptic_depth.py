@@ -11,7 +11,7 @@ import numpy.typing as npt
 from nnrg.errors import ArgumentError
 from nnrg.plot._theory_panels import legend, look, new_axes, points
 from nnrg.theory.synaptic.continuity import DepthContinuity
-from nnrg.theory.synaptic.depth_scales import DepthFlow
+from nnrg.theory.synaptic.depth_scales import DepthScales
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -113,12 +113,12 @@ def continuity_residual(
     return ax
 
 
-def depth_flow(flow: DepthFlow, *, ax: Axes | None = None) -> Axes:
+def depth_flow(flow: DepthScales, *, ax: Axes | None = None) -> Axes:
     r"""Plot the chain along depth at each scale: growth of fluctuations, and softness of blocks.
 
     Parameters
     ----------
-    flow : DepthFlow
+    flow : DepthScales
     ax : Axes, optional
         Drawn into; by default those of a new figure.
 

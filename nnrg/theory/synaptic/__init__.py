@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from nnrg.theory.synaptic.damping import de_sitter_weights as de_sitter_weights
     from nnrg.theory.synaptic.deep import NetworkVertices as NetworkVertices
     from nnrg.theory.synaptic.deep import network_vertices as network_vertices
-    from nnrg.theory.synaptic.depth_scales import DepthFlow as DepthFlow
+    from nnrg.theory.synaptic.depth_scales import DepthScales as DepthScales
     from nnrg.theory.synaptic.depth_scales import coarse_grain_depth as coarse_grain_depth
     from nnrg.theory.synaptic.expansion import KernelExpansion as KernelExpansion
     from nnrg.theory.synaptic.expansion import gradient_expansion as gradient_expansion
@@ -76,7 +76,7 @@ _HOMES = {
     "DeSitterWeights": "damping",
     "DenseLayer": "layers",
     "DepthContinuity": "continuity",
-    "DepthFlow": "depth_scales",
+    "DepthScales": "depth_scales",
     "FeedForward": "feed_forward",
     "FrictionMap": "friction_maps",
     "HigherVertices": "vertex_flow",

@@ -78,7 +78,7 @@ def depth_continuity(
 
     Notes
     -----
-    L = exp(gamma t) {sum_l |w_l'|^2 / 2 - sum_l lambda_l (z_l - f_l(w_l, z_{l-1}))} is the bulk,
+    L = exp(gamma t) {sum_l w_l'^2 / 2 - sum_l lambda_l (z_l - f_l(w_l, z_{l-1}))} is the bulk,
     which knows nothing of the data, -exp(gamma t) l(z_L, y) with z_0 = x(t) the boundary. Variation
     with respect to z is back-propagation, lambda_{l-1} = (d f_l / d z)^T lambda_l, lambda_L =
     -dl/dz_L, and
@@ -197,7 +197,7 @@ def step_continuity(
     Notes
     -----
     With v' = mu v - eta g and the mean velocity (v + v') / 2, along which the currents are taken,
-    (|v'|^2 - |v|^2) / 2 eta = -(1 - mu) v (v + v') / (2 eta) - g (v + v') / 2 exactly: the
+    (v'^2 - v^2) / 2 eta = -(1 - mu) v (v + v') / (2 eta) - g (v + v') / 2 exactly: the
     continuity equation holds at any step, however long, to rounding; g may be taken ahead, and eta
     and mu may differ between weights. Gradient descent is first order: no kinetic energy, and the
     power -g v of the currents is lost to friction at once.

@@ -20,7 +20,7 @@ from nnrg.theory.synaptic.layer_chain import LayerChain
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["DepthFlow", "coarse_grain_depth"]
+__all__ = ["DepthScales", "coarse_grain_depth"]
 
 Array = npt.NDArray[np.float64]
 
@@ -31,7 +31,7 @@ _LARGEST_GAIN = 1e140
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class DepthFlow:
+class DepthScales:
     r"""The chain of soft neurons along depth at scales b = 1, 2, 4 .. layers.
 
     Attributes
@@ -128,7 +128,7 @@ def coarse_grain_depth(
     *,
     stiffness: float = 1.0,
     levels: int | None = None,
-) -> DepthFlow:
+) -> DepthScales:
     r"""Integrate out the neurons inside blocks of contiguous layers, exactly to second order.
 
     Parameters
@@ -143,7 +143,7 @@ def coarse_grain_depth(
 
     Returns
     -------
-    DepthFlow
+    DepthScales
 
     Raises
     ------
@@ -209,7 +209,7 @@ def coarse_grain_depth(
         flags.append(f"blocks of {scales[-1]} layers leave out the last {left} of {chain.depth}")
     found = averages(np.concatenate(np.array(rows).swapaxes(0, 1)).T)
     at = np.arange(count)
-    return DepthFlow(
+    return DepthScales(
         scales=tuple(scales),
         gain=found.select(at),
         log_gain=found.select(count + at),

@@ -32,10 +32,10 @@ class TrajectoryAction:
     action : float
         S, with the factor exp(int gamma dt) equal to 1 in the last interval.
     kinetic : array of shape (T - 1,)
-        |w'|^2 / 2 of each interval between steps.
+        w'^2 / 2 of each interval between steps.
     cost : array of shape (T,)
     stationarity : array of shape (T - 2,)
-        |dS/dw_n| over the largest of its three terms: zero on solutions.
+        Size of dS/dw_n over the largest of its three terms: zero on solutions.
     dissipated, work : array of shape (T - 2,)
         What friction takes, and the cost's gradient, at each inner step.
     energy_residual : array of shape (T - 2,)
@@ -68,7 +68,7 @@ class TrajectoryAction:
 
     @property
     def energy(self) -> Array:
-        """E = |w'|^2 / 2 + C at inner steps, kinetic energy averaged over both sides, (T - 2,)."""
+        """E = w'^2 / 2 + C at inner steps, kinetic energy averaged over both sides, (T - 2,)."""
         return np.asarray((self.kinetic[1:] + self.kinetic[:-1]) / 2 + self.cost[1:-1])
 
     @property
