@@ -54,16 +54,8 @@ def decide(
         return Decision(UNTOLD, [problem])
     strongest = order.numbers[0]
     if "permutation" not in beaten:
-        if order.p <= alpha:  # the law of the numbers is broad: few draws do not tell how broad
-            return Decision(
-                UNTOLD,
-                [
-                    f"{_short(strongest)}, but among {order.draws} draws some stand out as much "
-                    f"(rank p = {order.rank_p:.2g}): take more draws"
-                ],
-            )
-        if order.rank_p <= alpha:  # samples are too few to say how sure their numbers are
-            return Decision(UNTOLD, [_stands_out(order), _largest(order)])
+        if doubt := _doubt(order, alpha):
+            return Decision(UNTOLD, [doubt])
         return Decision(INDISTINGUISHABLE, [_largest(order), *_limit(order, alpha)])
     for null, meaning in _LOCALITY.items():
         if null in by_name and by_name[null].numbers and null not in beaten:
@@ -112,9 +104,9 @@ def _interactions(
         return False, "interactions not tested: null model 'phase' was not run"
     if problem := _problem(results, test, alpha):
         return False, f"interactions cannot be told: {problem}"
-    if not beaten and test.rank_p <= alpha:
-        return False, f"interactions cannot be told: {_stands_out(test)}; {_largest(test)}"
     if not beaten:
+        if doubt := _doubt(test, alpha):
+            return False, f"interactions cannot be told: {doubt}"
         return False, f"no interactions beyond Gaussian: {_largest(test)}"
     couplings = next((r for r in results if r.kind == "couplings"), None)
     if couplings is None:
@@ -191,11 +183,19 @@ def _largest(test: NullTest) -> str:
     )
 
 
-def _stands_out(test: NullTest) -> str:
-    return (
-        f"the field stands out among {test.draws} draws of {test.null} (rank p = "
-        f"{test.rank_p:.2g}), but no number of it does beyond its own error"
-    )
+def _doubt(test: NullTest, alpha: float) -> str:
+    """Say what speaks against a null model where only one of the two tests does."""
+    if test.p <= alpha:  # the law of the numbers is broad: few draws do not tell how broad
+        return (
+            f"{_short(test.numbers[0])}, but among {test.draws} draws some stand out as much "
+            f"(rank p = {test.rank_p:.2g}): take more draws"
+        )
+    if test.rank_p <= alpha:  # samples are too few to say how sure their numbers are
+        return (
+            f"the field stands out among {test.draws} draws of {test.null} (rank p = "
+            f"{test.rank_p:.2g}), but no number of it does beyond its own error; {_largest(test)}"
+        )
+    return ""
 
 
 def _short(e: Evidence) -> str:

@@ -141,6 +141,17 @@ def test_a_field_that_stands_out_less_than_its_own_errors_is_not_called_permuted
     assert v.statement == "indistinguishable from permuted"
 
 
+def test_interactions_that_a_draw_shows_as_much_are_not_denied():
+    odd = []
+    for r in pair(SUB_GAUSSIAN):
+        phase = r.nulls["phase"].copy()
+        phase[3] += [100.0 if n in ("phi4", "ratio_3") else 0.0 for n in r.names]
+        odd.append(replace(r, nulls={**r.nulls, "phase": phase}))
+    v = verdict(*odd)
+    assert v.statement == "local structure"
+    assert re.search("interactions cannot be told: ratio_4 .* some stand out as much", v.line)
+
+
 @pytest.mark.parametrize("flag", ["poor fit: p = 1e-9", "ill-conditioned: 1e+09", "unstable: none"])
 def test_flagged_couplings_are_no_evidence(flag):
     couplings, _ = pair({**STRUCTURE, "phase": {"phi4": 30.0}}, flag=flag)
