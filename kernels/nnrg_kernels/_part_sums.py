@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +11,7 @@ from nnrg_kernels._jit import borrowing_kernel, inlined_kernel
 from nnrg_kernels._parts import Parts
 from nnrg_kernels._row_products import fill_powers, multiply_rows, weigh_rows
 from nnrg_kernels._stencil import Stencil, derivative_rows, load_line
+from nnrg_kernels.aligned import aligned_empty
 
 __all__ = ["Scratch", "allocate", "sum_parts"]
 
@@ -54,27 +54,19 @@ class Scratch(NamedTuple):
 def allocate(stencil: Stencil, power: int, channels: int) -> Scratch:
     """Allocate the lines of sites, what each of them holds, and the rows."""
     planes, slots = len(stencil.planes), 2 * stencil.reach + 1
-    lines = _aligned(planes + 1, slots, WIDTH + 2 * stencil.origin)
+    lines = aligned_empty((planes + 1, slots, WIDTH + 2 * stencil.origin))
     lines[planes] = 0.0
     # A cache line more than needed, so that rows do not compete for the same places in the cache.
-    weighted = _aligned(3 + channels, WIDTH + CACHE_LINE)
+    weighted = aligned_empty((3 + channels, WIDTH + CACHE_LINE))
     weighted[-2], weighted[-1] = 1.0, 0.0
     return Scratch(
         lines=lines,
         held=np.empty((planes, slots), np.int64),
         slot=np.empty(slots, np.int64),
-        rows=_aligned(power + channels, WIDTH + CACHE_LINE),
-        slope=_aligned(WIDTH),
+        rows=aligned_empty((power + channels, WIDTH + CACHE_LINE)),
+        slope=aligned_empty(WIDTH),
         weighted=weighted,
     )
-
-
-def _aligned(*shape: int) -> Floats:
-    """Return an empty array that starts on a cache line: vector loads across two cost double."""
-    size = math.prod(shape)
-    buffer = np.empty(size + CACHE_LINE)
-    start = -buffer.ctypes.data // buffer.itemsize % CACHE_LINE
-    return buffer[start : start + size].reshape(shape)
 
 
 @borrowing_kernel

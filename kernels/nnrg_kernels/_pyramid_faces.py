@@ -25,7 +25,7 @@ from nnrg_kernels._pyramid_table import (
     Reals,
 )
 
-__all__ = ["place_box", "save_faces", "save_raw_faces", "stitch"]
+__all__ = ["join_runs", "place_box", "save_faces", "save_raw_faces", "stitch"]
 
 
 @borrowing_kernel
@@ -170,3 +170,15 @@ def stitch(geometry: Geometry, buffers: Buffers, first: int, last: int, work: In
     for i in range(geometry.chunks[first], geometry.chunks[last]):
         place_box(geometry, geometry.boxes[i], work)
         _stitch(geometry, buffers.faces, buffers.sums[geometry.segments[i]], work)
+
+
+@borrowing_kernel
+def join_runs(lower: Floats, ends: Ints, upper: Floats, other_ends: Ints, bonds: Floats) -> None:
+    """Add the bonds from the last planes of a run to the first planes of the next, for each level.
+
+    A row of `ends` is where faces hold the first and the last plane, and their sites.
+    """
+    for k in range(bonds.size):
+        size = min(ends[k, 2], other_ends[k, 2])
+        first, last = other_ends[k, 0], ends[k, 1]
+        bonds[k] += squared_distance(lower[last : last + size], upper[first : first + size])

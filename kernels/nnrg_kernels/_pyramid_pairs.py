@@ -1,7 +1,8 @@
 """Boxes of a matrix of bfloat16 numbers in blocks of two by two: the first level in row pairs.
 
-The first level, four fifths of the work, is done without a converted copy, and the second in
-float32, which its numbers already are. From the third level on, boxes are swept as all others.
+The first level, nine tenths of the work, is done without a converted copy. Up to order 4, boxes
+of whole blocks are done in float32 at all levels; others are swept from the second level on as
+those of any matrix.
 """
 
 from __future__ import annotations
@@ -13,20 +14,17 @@ from nnrg_kernels._jit import borrowing_kernel
 from nnrg_kernels._load import BFLOAT16
 from nnrg_kernels._pyramid_boxes import sweep_bands, sweep_level
 from nnrg_kernels._pyramid_faces import place_box, save_raw_faces
+from nnrg_kernels._pyramid_plan import Round
 from nnrg_kernels._pyramid_rows import copy_run
-from nnrg_kernels._pyramid_table import (
-    BOX,
-    EXTENTS,
-    FIELD_AT,
-    SHAPE,
-    Buffers,
-    Floats,
-    Geometry,
-    Ints,
+from nnrg_kernels._pyramid_singles import (
+    goes_in_singles,
+    keep_row,
+    sweep_singles,
 )
-from nnrg_kernels._pyramid_words import SPARE, Singles, Words, pair_rows
+from nnrg_kernels._pyramid_table import BOX, EXTENTS, SHAPE, Buffers, Floats, Geometry, Ints
+from nnrg_kernels._pyramid_words import Singles, pair_rows
 
-__all__ = ["SPARE", "goes_in_pairs", "sweep_pairs"]
+__all__ = ["goes_in_pairs", "sweep_pairs"]
 
 # Sums of squares, and up to order 4 of fourth powers, of the numbers as they are must stay float32.
 LEAST_SCALE, MOST_SCALE = 1e-12, 1e6
@@ -34,35 +32,19 @@ LEAST_SCALE_OF_FOURTH_POWERS = 1e-8
 
 
 def goes_in_pairs(
-    raw: npt.NDArray[np.uint8], code: int, scale: float, order: int, geometry: Geometry
+    raw: npt.NDArray[np.uint8], code: int, scale: float, order: int, plan: Round
 ) -> bool:
     """Return whether the first level can be done in pairs of rows."""
-    if code != BFLOAT16:
+    if code != BFLOAT16 or not plan.in_squares:
         return False
-    shape = geometry.table[0, SHAPE : SHAPE + 4].tolist()
+    geometry = plan.geometry
     return (
-        geometry.factors.tolist() == [2, 1, 1, 2]
-        and shape[1:3] == [1, 1]
-        and shape[0] % 2 == 0
-        and shape[3] % 2 == 0
+        geometry.table[0, SHAPE] % 2 == 0
+        and geometry.table[0, SHAPE + 3] % 2 == 0
         and 1 < geometry.levels
         and (LEAST_SCALE_OF_FOURTH_POWERS if order <= 4 else LEAST_SCALE) < scale < MOST_SCALE
-        and raw.__array_interface__["data"][0] % 4 == 0
+        and raw.ctypes.data % 4 == 0
     )
-
-
-@borrowing_kernel
-def _keep(buffers: Buffers, level: Ints, work: Ints, low: int, rows: int, means: Singles) -> None:
-    """Write block means of the second level among those kept, as they truly are."""
-    extent = work[EXTENTS + 1]
-    width = extent[7]
-    for i in range(rows):
-        at = (work[BOX, 4] * level[SHAPE] + extent[0] + low + i) * level[SHAPE + 3] + extent[3]
-        at += level[FIELD_AT]
-        field = buffers.fields[at : at + width]
-        source = means[i * width : (i + 1) * width]
-        for m in range(width):
-            field[m] = source[m] * buffers.field_scale + buffers.field_shift
 
 
 @borrowing_kernel
@@ -72,7 +54,6 @@ def sweep_pairs(
     first: int,
     last: int,
     line: Singles,
-    spare: Words,
     scratch: Floats,
     work: Ints,
 ) -> None:
@@ -83,29 +64,52 @@ def sweep_pairs(
     for i in range(geometry.chunks[first], geometry.chunks[last]):
         place_box(geometry, geometry.boxes[i], work)
         sums = buffers.sums[geometry.segments[i]]
-        extent = work[EXTENTS]
-        height, width = extent[4], work[EXTENTS + 1, 7]
-        means = line[width:]
+        extent, sample = work[EXTENTS], work[BOX, 4]
+        height, width = extent[4], extent[7] // 2
+        if goes_in_singles(geometry, extent, order):
+            means, totals = line[:width], line[width : 2 * width]
+            for low in range(0, height, 2):
+                pair_rows(
+                    raw,
+                    shift,
+                    inverse,
+                    order,
+                    table[0],
+                    sample,
+                    extent,
+                    low,
+                    means,
+                    totals,
+                    sums[0],
+                    sums[1],
+                )
+                sweep_singles(geometry, buffers, low // 2, line, sums, work)
+            save_raw_faces(buffers, table[0], geometry.n_boxes, work, 0, height)
+            continue
+        # The second level is swept as all others, and makes its own sums.
+        totals, unused = line[line.size - width :], sums[geometry.levels]
         for low in range(0, height, geometry.band):
             in_band = min(geometry.band, height - low)
             half = in_band // 2
-            pair_rows(
-                raw,
-                shift,
-                inverse,
-                order,
-                table[0],
-                work[BOX, 4],
-                extent,
-                low,
-                in_band,
-                means,
-                spare,
-                sums[0],
-            )
+            for k in range(half):
+                means = line[(1 + k) * width : (2 + k) * width]
+                pair_rows(
+                    raw,
+                    shift,
+                    inverse,
+                    order,
+                    table[0],
+                    sample,
+                    extent,
+                    low + 2 * k,
+                    means,
+                    totals,
+                    sums[0],
+                    unused,
+                )
+                row = (extent[0] + low) // 2 + k
+                keep_row(buffers, table[1], sample, row, extent[3] // 2, means)
             save_raw_faces(buffers, table[0], geometry.n_boxes, work, low, in_band)
-            if table[1, FIELD_AT] >= 0:
-                _keep(buffers, table[1], work, low // 2, half, means)
             sweep_level(geometry, buffers, second, line, low // 2, half, sums[1], scratch, work)
             copy_run(line[half * width :], line[:width])
             sweep_bands(geometry, buffers, low, in_band, third, sums, scratch, work)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from nnrg_kernels import _pyramid_table as columns
 from nnrg_kernels._pyramid_boxes import line_size
+from nnrg_kernels._pyramid_singles import singles_size
 from nnrg_kernels._pyramid_table import Geometry
 
 __all__ = ["Round", "levels_at_once", "plan_round", "spread"]
@@ -21,8 +22,9 @@ Ints = npt.NDArray[np.int64]
 LARGEST_BLOCK = 2**10
 # Sites of a row of a box in one, two and more dimensions, of a plane, and of one band.
 ROWS, PLANE, BAND = (2**13, 2**13, 2**7, 2**7), 2**13, 2**14
-# Sites of a box of a run of rows, which is one thread's own: fewer faces, fewer rows stored twice.
-STREAM_BOX = 2**20
+# The same for a run of rows, which is one thread's own, and the sites of a box: large boxes have
+# fewer faces.
+STREAM_ROWS, STREAM_BOX = (2**13, 2**14, 2**7, 2**7), 2**21
 # Samples with fewer sites than this are swept many at a time.
 SMALL_SAMPLE = 2**13
 # Chunks of work: enough to keep two to a few tens of threads evenly busy.
@@ -41,6 +43,10 @@ class Round:
         Group of each accumulator, ascending.
     groups, first_segments : ndarray
         Groups that have accumulators, and the first one of each.
+    has_bonds : bool
+        Whether bonds lead from one box to another, or across a boundary.
+    in_squares : bool
+        Whether it is matrices in blocks of two by two.
     """
 
     geometry: Geometry
@@ -53,6 +59,8 @@ class Round:
     line_size: int
     scratch_size: int
     faces_size: int
+    has_bonds: bool
+    in_squares: bool
 
 
 def levels_at_once(factors: tuple[int, ...], remaining: int) -> int:
@@ -96,8 +104,8 @@ def plan_round(
         sample_group, n_samples = sample_group[all_edges[0][:-1]], 1
 
     blocks = np.array([f**level for level in range(levels + 1)], np.int64)
-    smallest = STREAM_BOX if open_faces else 2 * BAND
-    targets = _targets(n_samples, n, blocks[-1], stacked, smallest)
+    rows, smallest = (STREAM_ROWS, STREAM_BOX) if open_faces else (ROWS, 2 * BAND)
+    targets = _targets(n_samples, n, blocks[-1], stacked, rows, smallest)
     cut = [_cut(all_edges[a], int(blocks[-1, a]), targets[a]) for a in range(4)]
     n_boxes = np.array([cells.size for _, cells in cut], np.int64)
     cuts = np.zeros((4, int(n_boxes.max()) + 1), np.int64)
@@ -132,6 +140,7 @@ def plan_round(
     joined = (n > 1) & ((n_boxes > 1) | wrapped.any(axis=0))
     if stacked:
         joined[0] = False
+    has_bonds = bool(joined.any())
     if open_faces:
         joined[axes[0]] = True
     faces_size = _lay_out_faces(table, wrapped, joined, n_boxes * n_samples)
@@ -162,6 +171,8 @@ def plan_round(
         line_size=line_size,
         scratch_size=scratch_size,
         faces_size=faces_size,
+        has_bonds=has_bonds,
+        in_squares=shapes[0, 1:3].tolist() == [1, 1] and f.tolist() == [2, 1, 1, 2],
     )
 
 
@@ -185,11 +196,16 @@ def _cut(edges: Ints, unit: int, target: int) -> tuple[Ints, Ints]:
 
 
 def _targets(
-    n_samples: int, shape: Ints, unit: Ints, stacked: bool, smallest: int
+    n_samples: int,
+    shape: Ints,
+    unit: Ints,
+    stacked: bool,
+    rows: tuple[int, ...],
+    smallest: int,
 ) -> tuple[int, int, int, int]:
     """Return the sites along each axis that a box should have."""
     d = 1 + int((shape[:3] > 1).sum()) - stacked
-    row = int(min(shape[3], max(unit[3], ROWS[d - 1])))
+    row = int(min(shape[3], max(unit[3], rows[d - 1])))
     sheet = max(1, PLANE // row)
     middle = sheet if shape[1] == 1 or shape[2] == 1 else max(1, round(sheet**0.5))
     boxes, plane = n_samples, row
@@ -224,7 +240,7 @@ def _lay_out_scratch(
     table[:, columns.SCRATCH_AT] = ends - sizes
     line = line_size(plane, row, f0, int(factors[3])) + row
     if len(table) > 1:
-        line = max(line, int(sizes[1]) + row)
+        line = max(line, int(sizes[1]) + row, singles_size(row, len(table) - 1))
     return band, row, line, int(ends[-1]) + row
 
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from nnrg_kernels._load import as_bytes
 from nnrg_kernels._pyramid_boxes import sweep
 from nnrg_kernels._pyramid_faces import stitch
-from nnrg_kernels._pyramid_pairs import SPARE, goes_in_pairs, sweep_pairs
+from nnrg_kernels._pyramid_pairs import goes_in_pairs, sweep_pairs
 from nnrg_kernels._pyramid_plan import Round
 from nnrg_kernels._pyramid_rows import MAX_ORDER, STATISTICS
 from nnrg_kernels._pyramid_table import EXTENT_COLUMNS, EXTENTS, Buffers
@@ -70,7 +70,6 @@ class Workspace:
     """
 
     line: Array
-    spare: npt.NDArray[np.uint32]
     scratch: Floats
     work: Ints
 
@@ -79,7 +78,6 @@ class Workspace:
         """Return what `plan` needs to sweep numbers of a type."""
         return cls(
             line=np.empty((n_threads, plan.line_size), line_type(dtype)),
-            spare=np.empty((n_threads, SPARE), np.uint32),
             scratch=np.empty((n_threads, plan.scratch_size)),
             work=np.empty(
                 (n_threads, EXTENTS + plan.geometry.levels + 1, EXTENT_COLUMNS), np.int64
@@ -125,27 +123,26 @@ def sweep_round(
     if faces is None:
         faces = np.empty(plan.faces_size)
     fields = np.empty(plan.fields_size)
-    sums = np.zeros((plan.group_of_segment.size, geometry.levels, STATISTICS))
+    # One level more, for sums that no one asks for.
+    sums = np.zeros((plan.group_of_segment.size, geometry.levels + 1, STATISTICS))
     raw, code = as_bytes(values)
     buffers = Buffers(raw, code, *read_map, *field_map, order, faces, fields, top, sums)
-    in_pairs = goes_in_pairs(raw, code, buffers.scale, order, geometry)
+    in_pairs = goes_in_pairs(raw, code, buffers.scale, order, plan)
 
     def sweep_share(thread: int, first: int, last: int) -> None:
         own = space.line[thread], space.scratch[thread], space.work[thread]
-        if in_pairs:
-            sweep_pairs(geometry, buffers, first, last, own[0], space.spare[thread], *own[1:])
-        else:
-            sweep(geometry, buffers, first, last, *own)
+        way = sweep_pairs if in_pairs else sweep
+        way(geometry, buffers, first, last, *own)
 
     def stitch_share(thread: int, first: int, last: int) -> None:
         stitch(geometry, buffers, first, last, space.work[thread])
 
     _share(n_threads, geometry.chunks.size - 1, sweep_share)
-    if plan.faces_size:
+    if plan.has_bonds:
         _share(n_threads, geometry.chunks.size - 1, stitch_share)
     grouped = np.zeros((n_groups, geometry.levels, STATISTICS))
     if plan.groups.size:
-        grouped[plan.groups] = np.add.reduceat(sums, plan.first_segments, axis=0)
+        grouped[plan.groups] = np.add.reduceat(sums[:, :-1], plan.first_segments, axis=0)
     return Swept(grouped.swapaxes(0, 1), faces, fields, top)
 
 

@@ -17,6 +17,7 @@ __all__ = [
     "STATISTICS",
     "block_row",
     "copy_run",
+    "row_in_double",
     "run_statistics",
     "squared_distance",
     "squared_steps",
@@ -122,6 +123,20 @@ def _powers_in_double(x: Reals, order: int, sums: Floats) -> None:
         for p in range(highest):
             power *= x[i]
             sums[p] += power
+
+
+@borrowing_kernel
+def row_in_double(x: Reals, total: Reals, joined: bool | np.bool, sums: Floats) -> None:
+    """Add powers of a row up to the fourth and its bonds in float64, for what overflows float32.
+
+    `total` is the sum of the row and, if `joined`, the row before it.
+    """
+    _powers_in_double(x, 4, sums)
+    for i in range(x.size):
+        if joined:
+            sums[8] += (2.0 * x[i] - total[i]) ** 2
+        if i > 0:
+            sums[11] += (np.float64(x[i]) - x[i - 1]) ** 2
 
 
 @borrowing_kernel

@@ -14,10 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from nnrg_kernels import _pyramid_table as columns
+from nnrg_kernels._pyramid_faces import join_runs
 from nnrg_kernels._pyramid_ladder import Ladder, Pyramid, climb
 from nnrg_kernels._pyramid_plan import Round, levels_at_once, plan_round, spread
 from nnrg_kernels._pyramid_round import Workspace, as_used, lattice_sums, sweep_round, threads_for
-from nnrg_kernels._pyramid_rows import MAX_ORDER, STATISTICS, squared_distance
+from nnrg_kernels._pyramid_rows import MAX_ORDER, STATISTICS
+from nnrg_kernels.aligned import aligned_empty
 
 __all__ = ["PyramidStream"]
 
@@ -33,15 +35,15 @@ class _Part(NamedTuple):
 
     stop: int
     sums: Floats
-    ends: list[tuple[slice, slice] | None]
+    ends: Ints
     faces: Floats
 
 
 class _Plan(NamedTuple):
-    """A round, and where its faces hold the first and the last row of each level."""
+    """A round, and for each level where its faces hold the first and the last row, and sites."""
 
     round: Round
-    ends: list[tuple[slice, slice] | None]
+    ends: Ints
 
 
 class PyramidStream:
@@ -121,8 +123,8 @@ class PyramidStream:
         self._edges: list[int] = self._ladder.edges[0].tolist()
         self._rows = 0
         n_levels = self._steps + self._final
-        self._first: list[Floats | None] = [None] * n_levels
-        self._last: list[Floats | None] = [None] * n_levels
+        self._n_levels = n_levels
+        self._first: _Part | None = None
         top = 0 if self._final else math.prod(self._ladder.shapes[self._steps])
         self._top = np.empty(top)
         self._sums = np.zeros((n_levels, self._ladder.n_groups, STATISTICS))
@@ -131,7 +133,7 @@ class PyramidStream:
         self._space: Workspace | None = None
         # Faces are large enough for fresh ones to cost as much as a tenth of the sweep: those of
         # the last run merged are in use, those of the runs before it are free.
-        self._faces = np.empty(0)
+        self._last: _Part | None = None
         self._free_faces: list[Floats] = []
         self.row_multiple = self._ladder.blocks[self._steps][0]
 
@@ -164,7 +166,7 @@ class PyramidStream:
         reading, merging = Lock(), Lock()
 
         def work(_: int) -> None:
-            buffer = np.empty((rows, *row_shape), self._dtype)
+            buffer = aligned_empty((rows, *row_shape), self._dtype)
             space = None
             while True:
                 with reading:
@@ -218,29 +220,21 @@ class PyramidStream:
         """Add the sums of the next run of rows, and the bonds that lead to it."""
         group = bisect_right(self._edges, self._rows) - 1
         self._sums[:, group : group + part.sums.shape[1]] += part.sums
-        before = bisect_right(self._edges, self._rows - 1) - 1
-        for level, ends in enumerate(part.ends):
-            if ends is None:
-                continue
-            first, last = part.faces[ends[0]], self._last[level]
-            if last is None:
-                self._first[level] = first.copy()
-            else:
-                self._add_bonds(level, before, last, first)
-            self._last[level] = part.faces[ends[1]]
-        self._free_faces.append(self._faces)
-        self._faces = part.faces
+        if self._first is None or self._last is None:
+            self._first = part._replace(faces=part.faces.copy())
+        else:
+            self._join(self._last, part)
+            self._free_faces.append(self._last.faces)
+        self._last = part
         self._rows = part.stop
 
     def finish(self) -> Pyramid:
         """Return the statistics of all that was fed."""
         ladder, result = self._ladder, self._result
-        n_levels = len(self._first)
+        n_levels = self._n_levels
         result.shift[:n_levels], result.scale[:n_levels] = self._map
-        for level in range(n_levels):
-            first, last = self._first[level], self._last[level]
-            if ladder.wraps[level, 0] and first is not None and last is not None:
-                self._add_bonds(level, len(ladder.edges[0]) - 2, last, first)
+        if self._first is not None and self._last is not None:
+            self._join(self._last, self._first, ladder.wraps[:n_levels, 0])
         here = slice(n_levels)
         result.sums[here], result.gradients[here] = lattice_sums(
             self._sums, self._axes, self._order
@@ -259,7 +253,7 @@ class PyramidStream:
         key = (n_rows, inner)
         plan = self._plans.get(key)
         if plan is None:
-            wraps = self._ladder.wraps[: len(self._first)].copy()
+            wraps = self._ladder.wraps[: self._n_levels].copy()
             wraps[:, 0] = False
             new = plan_round(
                 (n_rows, *self._ladder.shape[1:]),
@@ -274,20 +268,27 @@ class PyramidStream:
             plan = self._plans[key] = _Plan(new, self._ends(new))
         return plan
 
-    def _ends(self, plan: Round) -> list[tuple[slice, slice] | None]:
-        """Return where faces hold the first and the last row of each level, None if it has none."""
+    def _ends(self, plan: Round) -> Ints:
+        """Return where faces hold the first and the last row of each level, and their sites."""
         axis = self._axes[0]
-        ends: list[tuple[slice, slice] | None] = []
-        for level in range(len(self._first)):
-            row = plan.geometry.table[level]
-            if row[columns.SHAPE + axis] == 0:
-                ends.append(None)
-                continue
-            size = int(row[columns.FACE_SIZE + axis])
-            at = int(row[columns.FACE_AT + axis])
-            end = at + 2 * int(plan.geometry.n_boxes[axis]) * size
-            ends.append((slice(at, at + size), slice(end - size, end)))
+        ends = np.zeros((self._n_levels, 3), np.int64)
+        for own, row in zip(ends, plan.geometry.table, strict=False):
+            if row[columns.SHAPE + axis]:
+                at, size = row[columns.FACE_AT + axis], row[columns.FACE_SIZE + axis]
+                own[:] = at, at + (2 * plan.geometry.n_boxes[axis] - 1) * size, size
         return ends
 
-    def _add_bonds(self, level: int, group: int, lower: Floats, upper: Floats) -> None:
-        self._sums[level, group, MAX_ORDER + self._axes[0]] += squared_distance(lower, upper)
+    def _join(
+        self, lower: _Part, upper: _Part, levels: npt.NDArray[np.bool_] | None = None
+    ) -> None:
+        """Add the bonds from the last rows of a run to the first rows of the one after it.
+
+        A run without a row of some level, of which it has too few, is the last one: no bond leads
+        on from there.
+        """
+        bonds = np.zeros(self._n_levels)
+        join_runs(lower.faces, lower.ends, upper.faces, upper.ends, bonds)
+        if levels is not None:
+            bonds[~levels] = 0.0
+        group = bisect_right(self._edges, lower.stop - 1) - 1
+        self._sums[:, group, MAX_ORDER + self._axes[0]] += bonds

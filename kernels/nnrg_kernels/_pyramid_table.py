@@ -85,4 +85,4 @@ class Buffers(NamedTuple):
     faces: Floats
     fields: Floats  # true block means of the levels that are kept
     top: Floats  # shifted and scaled block means of level K, unless it is done here
-    sums: Floats  # (segments, levels, STATISTICS)
+    sums: Floats  # (segments, levels + 1, STATISTICS), the last one for what no one asks for

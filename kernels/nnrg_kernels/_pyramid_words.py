@@ -2,7 +2,7 @@
 
 A word of 32 bits holds two neighbours of a row, and each of them is a float32 after one shift or
 one mask. Powers, both gradients and the block means of two rows are then made in one loop that
-loads a word twice, moves no number across a register and needs no converted copy of the rows.
+loads a word twice and needs no converted copy of the rows.
 """
 
 from __future__ import annotations
@@ -11,17 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from nnrg_kernels._jit import borrowing_kernel
+from nnrg_kernels._pyramid_rows import row_in_double
 from nnrg_kernels._pyramid_table import SHAPE, Floats, Ints
 
-__all__ = ["SPARE", "Singles", "Words", "pair_rows"]
+__all__ = ["Singles", "Words", "pair_rows"]
 
 Words = npt.NDArray[np.uint32]
 Singles = npt.NDArray[np.float32]
-
-# The end of a row has no next word: it is done in a copy, whose length keeps loops whole.
-TAIL = 64
-# Words of work space: the ends of three rows, two of them with a next word.
-SPARE = 3 * (TAIL + 1)
 
 
 @borrowing_kernel
@@ -41,55 +37,98 @@ def _pair_to_fourth(
     before: Words,
     upper: Words,
     lower: Words,
+    joined: bool | np.bool,
     origin: np.float32,
     unit: np.float32,
     out: Singles,
+    total: Singles,
     sums: Floats,
+    above: Floats,
 ) -> bool:
     """Add the sums of two rows to `sums`, with powers up to 4; say if they were finite.
 
-    `upper` and `lower` have one word more than `out`; `before` is the row before them. Powers are
-    those of ``x * unit - origin``, gradients those of the numbers as they are, whose differences
-    lose nothing to the shift.
+    `before` is the row before them. Powers are those of ``x * unit - origin``, gradients those of
+    the numbers as they are, whose differences lose nothing to the shift. The row of block means is
+    written to `out`, where the row of means before it is if `joined`; their sum is `total`. It gets
+    its own sums, in `above`.
 
-    Two neighbours enter by their sum p, mapped, and their difference q, not mapped, which the
-    gradient needs as well: ``2 (a^2 + b^2) = p^2 + q^2``, ``4 (a^3 + b^3) = p^3 + 3 p q^2`` and
-    ``8 (a^4 + b^4) = p^4 + 6 p^2 q^2 + q^4``. This takes an eighth less than the powers of each.
-    The sum of two bfloat16 numbers is exact, unless one is too small to matter.
+    The four numbers of a block enter by their mean u, mapped, and three differences, not mapped:
+    ``q = b - a`` and ``t = d - c`` of its rows and ``v = (a + b) - (c + d)`` between them. The
+    bonds inside a block are ``q^2 + t^2`` and ``(v^2 + (q - t)^2) / 2``, and with
+    ``e = q^2 + t^2``, ``f = q^2 - t^2`` and ``w = v^2 + 2 e``, in the unit of u,
+
+        sum x^2 = 4 u^2 + w / 4
+        sum x^3 = 4 u^3 + 3/4 u w + 3/8 v f
+        sum x^4 = 4 u^4 + 3/2 (u^2 w + u v f) + w^2 / 64 + v^2 e / 8 + f^2 / 16
+
+    which takes less than the powers of each, and gives those of the block means by the way. The
+    sum of two bfloat16 numbers is exact, unless one is too small to matter.
+
+    The first number of a row is its own neighbour: to carry the last one on takes no longer than
+    to load the next one.
     """
     n = out.size
-    x, y, z = before[:n], upper[:n], lower[:n]
-    next_y, next_z = upper[1 : n + 1], lower[1 : n + 1]
-    quarter, two_origins = np.float32(0.25), np.float32(2) * origin
-    s1 = p2 = p3 = p4 = q2 = q4 = p1_q2 = p2_q2 = g0 = g3 = np.float32(0)
+    x, y, z, means = before[:n], upper[:n], lower[:n], total[:n]
+    quarter, two = np.float32(0.25) * unit, np.float32(2)
+    u1 = u2 = u3 = u4 = v2 = e1 = f2 = w2 = h2 = np.float32(0)
+    u_w = u2_w = v_f = u_v_f = v2_e = g0 = g3 = up0 = up3 = np.float32(0)
+    last_b, last_d = _first(y[0]), _first(z[0])
+    last_u = ((last_b + _second(y[0])) + (last_d + _second(z[0]))) * quarter - origin
     for i in range(n):
         a, b, c, d = _first(y[i]), _second(y[i]), _first(z[i]), _second(z[i])
-        da, db, dc, dd = a - _first(x[i]), b - _second(x[i]), c - a, d - b
-        g0 += (da * da + db * db) + (dc * dc + dd * dd)
-        db, dd = _first(next_y[i]) - b, _first(next_z[i]) - d
-        g3 += db * db + dd * dd
-        p, q = (a + b) * unit - two_origins, b - a
-        r, t = (c + d) * unit - two_origins, d - c
-        total = p + r
-        out[i] = total * quarter
-        pp, qq, rr, tt = p * p, q * q, r * r, t * t
-        s1 += total
-        p2 += pp + rr
-        q2 += qq + tt
-        p3 += pp * p + rr * r
-        p1_q2 += p * qq + r * tt
-        p4 += pp * pp + rr * rr
-        p2_q2 += pp * qq + rr * tt
-        q4 += qq * qq + tt * tt
-    if not (np.isfinite(p4) and np.isfinite(q4) and np.isfinite(g0) and np.isfinite(g3)):
+        da, db = a - _first(x[i]), b - _second(x[i])
+        g0 += da * da + db * db
+        da, dc = a - last_b, c - last_d
+        g3 += da * da + dc * dc
+        last_b, last_d = b, d
+        p, q, r, t = a + b, b - a, c + d, d - c
+        u, v, h = (p + r) * quarter - origin, p - r, q - t
+        below = out[i]
+        out[i] = u
+        means[i] = below + u
+        du, dv = u - below, u - last_u
+        up0 += du * du
+        up3 += dv * dv
+        last_u = u
+        uu, vv, qq, tt = u * u, v * v, q * q, t * t
+        e, f = qq + tt, qq - tt
+        w, vf = vv + two * e, v * f
+        h2 += h * h
+        u1 += u
+        u2 += uu
+        u3 += uu * u
+        u4 += uu * uu
+        v2 += vv
+        e1 += e
+        f2 += f * f
+        w2 += w * w
+        u_w += u * w
+        u2_w += uu * w
+        v_f += vf
+        u_v_f += u * vf
+        v2_e += vv * e
+    # No other sum can be larger. The test takes a number from itself: a sum of sums, which may be
+    # reordered, would cancel to zero.
+    if not (np.isfinite(u4) and np.isfinite(w2) and np.isfinite(g0) and np.isfinite(g3)):
         return False
-    square = np.float64(unit) * np.float64(unit)
-    sums[8] += g0 * square
-    sums[11] += (np.float64(g3) + q2) * square
-    sums[0] += s1
-    sums[1] += (p2 + q2 * square) / 2.0
-    sums[2] += (p3 + 3.0 * square * p1_q2) / 4.0
-    sums[3] += (p4 + 6.0 * square * p2_q2 + square * square * q4) / 8.0
+    if joined and not np.isfinite(up0):
+        return False
+    first = np.float64(unit)
+    second = first * first
+    sums[8] += (g0 + (np.float64(v2) + h2) / 2.0) * second
+    sums[11] += (np.float64(g3) + e1) * second
+    sums[0] += 4.0 * u1
+    sums[1] += 4.0 * u2 + second * (v2 / 4.0 + e1 / 2.0)
+    sums[2] += 4.0 * u3 + second * (0.75 * u_w + 0.375 * first * v_f)
+    inner = w2 / 64.0 + v2_e / 8.0 + f2 / 16.0
+    sums[3] += 4.0 * u4 + second * (1.5 * (u2_w + first * u_v_f) + second * inner)
+    above[0] += u1
+    above[1] += u2
+    above[2] += u3
+    above[3] += u4
+    above[11] += up3
+    if joined:
+        above[8] += up0
     return True
 
 
@@ -106,15 +145,16 @@ def _pair_to_eighth(
     """Do the same up to the power 8, from the powers of each number."""
     n = out.size
     x, y, z = before[:n], upper[:n], lower[:n]
-    next_y, next_z = upper[1 : n + 1], lower[1 : n + 1]
     quarter = np.float32(0.25)
     s1 = s2 = s3 = s4 = s5 = s6 = s7 = s8 = g0 = g3 = np.float32(0)
+    last_b, last_d = _first(y[0]), _first(z[0])
     for i in range(n):
         a, b, c, d = _first(y[i]), _second(y[i]), _first(z[i]), _second(z[i])
         da, db, dc, dd = a - _first(x[i]), b - _second(x[i]), c - a, d - b
         g0 += (da * da + db * db) + (dc * dc + dd * dd)
-        da, db, dc, dd = b - a, _first(next_y[i]) - b, d - c, _first(next_z[i]) - d
+        da, db, dc, dd = a - last_b, b - a, c - last_d, d - c
         g3 += (da * da + db * db) + (dc * dc + dd * dd)
+        last_b, last_d = b, d
         a, b, c, d = a * unit - origin, b * unit - origin, c * unit - origin, d * unit - origin
         total = (a + b) + (c + d)
         out[i] = total * quarter
@@ -158,43 +198,24 @@ def _pair_in_double(
 ) -> None:
     """Add the sums of two rows in float64; it is rare, so that the loop may be slow."""
     highest = 4 if order <= 4 else 8
-    for row, above in ((upper, before), (lower, upper)):
+    for row, earlier in ((upper, before), (lower, upper)):
+        last = np.float64(_first(row[0]))
         for i in range(size):
             a, b = np.float64(_first(row[i])), np.float64(_second(row[i]))
-            following = np.float64(_first(row[i + 1]))
-            step = (a - np.float64(_first(above[i]))) * inverse
+            step = (a - np.float64(_first(earlier[i]))) * inverse
             sums[8] += step * step
-            step = (b - np.float64(_second(above[i]))) * inverse
+            step = (b - np.float64(_second(earlier[i]))) * inverse
             sums[8] += step * step
+            step = (a - last) * inverse
+            sums[11] += step * step
             step = (b - a) * inverse
             sums[11] += step * step
-            step = (following - b) * inverse
-            sums[11] += step * step
+            last = b
             for number in (a, b):
                 power = 1.0
                 for p in range(highest):
                     power *= (number - shift) * inverse
                     sums[p] += power
-
-
-@borrowing_kernel
-def _pair(
-    before: Words,
-    upper: Words,
-    lower: Words,
-    shift: float,
-    inverse: float,
-    order: int,
-    out: Singles,
-    sums: Floats,
-) -> None:
-    origin, unit = np.float32(shift * inverse), np.float32(inverse)
-    if order <= 4:
-        done = _pair_to_fourth(before, upper, lower, origin, unit, out, sums)
-    else:
-        done = _pair_to_eighth(before, upper, lower, origin, unit, out, sums)
-    if not done:
-        _pair_in_double(before, upper, lower, shift, inverse, order, out.size, sums)
 
 
 @borrowing_kernel
@@ -207,41 +228,35 @@ def pair_rows(
     sample: int,
     extent: Ints,
     low: int,
-    rows: int,
-    means: Singles,
-    spare: Words,
+    out: Singles,
+    total: Singles,
     sums: Floats,
+    above: Floats,
 ) -> None:
-    """Add the sums of a band of rows to `sums`, and write its block means to `means`.
+    """Add the sums of two rows to `sums`, and write the block means of both to `out`.
 
-    The band starts `low` rows down the box whose place on the level is `extent`; rows, box and
-    band have even lengths. `spare` is work space of at least `SPARE` words.
+    The first of them is `low` rows down the box whose place on the level is `extent`; box and rows
+    have even lengths. Up to order 4, the sums of the block means are added to `above`; `out` then
+    holds the row of means before it, and `total` becomes the sum of the two.
     """
     words = raw[: raw.size // 4 * 4].view(np.uint32)
     size, pitch = extent[7] // 2, level[SHAPE + 3] // 2
-    tail = min(size, TAIL)
-    body = size - tail
-    end = spare[:tail]
-    end_upper, end_lower = spare[tail : 2 * tail + 1], spare[2 * tail + 1 : 3 * tail + 2]
-    for i in range(0, rows, 2):
-        at = (sample * level[SHAPE] + extent[0] + low + i) * pitch + extent[3] // 2
-        upper = words[at : at + size]
-        lower = words[at + pitch : at + pitch + size]
-        before = upper
-        if low + i > 0:
-            before = words[at - pitch : at - pitch + size]
-        out = means[i // 2 * size : (i // 2 + 1) * size]
-        for m in range(tail):
-            end[m] = before[body + m]
-            end_upper[m] = upper[body + m]
-            end_lower[m] = lower[body + m]
-        # The last number is its own neighbour.
-        end_upper[tail] = np.uint32(end_upper[tail - 1] >> np.uint32(16))
-        end_lower[tail] = np.uint32(end_lower[tail - 1] >> np.uint32(16))
-        done = 0
-        while done < size:  # one call of what is long to compile
-            if done == body:
-                before, upper, lower = end, end_upper, end_lower
-            part = out[:body] if done < body else out[body:]
-            _pair(before, upper, lower, shift, inverse, order, part, sums)
-            done += part.size
+    origin, unit = np.float32(shift * inverse), np.float32(inverse)
+    at = (sample * level[SHAPE] + extent[0] + low) * pitch + extent[3] // 2
+    upper = words[at : at + size]
+    lower = words[at + pitch : at + pitch + size]
+    joined = low > 0
+    before = upper
+    if joined:
+        before = words[at - pitch : at - pitch + size]
+    means = out[:size]
+    if order <= 4:
+        done = _pair_to_fourth(
+            before, upper, lower, joined, origin, unit, means, total, sums, above
+        )
+    else:
+        done = _pair_to_eighth(before, upper, lower, origin, unit, means, sums)
+    if not done:
+        _pair_in_double(before, upper, lower, shift, inverse, order, size, sums)
+        if order <= 4:
+            row_in_double(means, total, joined, above)

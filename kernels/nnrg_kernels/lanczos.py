@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from nnrg_kernels._graph_tasks import cut, run_ranges
 from nnrg_kernels._lanczos_rows import WIDTH, multiply_rows, subtract_rows
+from nnrg_kernels.aligned import aligned_empty
 
 __all__ = ["WIDTH", "Lanczos"]
 
@@ -57,7 +58,7 @@ class Lanczos:
         n, columns = vectors.shape
         out = np.empty((n, columns))
         one, zero = np.ones(WIDTH), np.zeros(WIDTH)
-        block, target = _aligned(n), _aligned(n)
+        block, target = aligned_empty(WIDTH * n), aligned_empty(WIDTH * n)
         for first in range(0, columns, WIDTH):
             some = vectors[:, first : first + WIDTH]
             target[:] = 0.0
@@ -92,7 +93,7 @@ class Lanczos:
         out = np.empty((n, columns))
         for first in range(0, columns, WIDTH):
             some = vectors[:, first : first + WIDTH]
-            now, before = _aligned(n), _aligned(n)
+            now, before = aligned_empty(WIDTH * n), aligned_empty(WIDTH * n)
             now[:] = before[:] = 0.0
             now.reshape(n, WIDTH)[:, : some.shape[1]] = some
             last = ratio
@@ -158,7 +159,7 @@ class Recurrence:
     def __init__(self, matrix: Lanczos, vectors: Floats) -> None:
         n = vectors.shape[0]
         self._matrix = matrix
-        self.current, self._before = _aligned(n), _aligned(n)
+        self.current, self._before = aligned_empty(WIDTH * n), aligned_empty(WIDTH * n)
         self.current[:] = vectors.ravel()
         self._before[:] = 0.0
         self.alpha: list[Floats] = []
@@ -185,10 +186,3 @@ def _inverse(length: Floats, least: Floats) -> Floats:
     out = np.zeros(WIDTH)
     np.divide(1.0, length, out=out, where=length > least)
     return out
-
-
-def _aligned(n: int) -> Floats:
-    """Return room for eight vectors that starts on a cache line."""
-    room = np.empty(WIDTH * n + WIDTH)
-    first = (-room.ctypes.data // 8) % WIDTH
-    return room[first : first + WIDTH * n]

@@ -17,6 +17,7 @@ from nnrg.errors import SourceError
 from nnrg.networks._label import file_label
 from nnrg.networks._limits import Stamp, open_regular
 from nnrg.networks._source import Array
+from nnrg_kernels.aligned import aligned_empty
 
 __all__ = ["Extent", "numpy_dtype"]
 
@@ -99,7 +100,7 @@ class Extent:
     def runs(self, file: Any, rows: int) -> Iterator[Array]:
         """Yield the runs of rows from `file`, which stands at the first number."""
         shape = self.shape or (1,)
-        buffer = np.empty((min(rows, shape[0]), *shape[1:]), self.dtype)
+        buffer = aligned_empty((min(rows, shape[0]), *shape[1:]), self.dtype)
         for start in range(0, shape[0], rows):
             part = buffer[: min(rows, shape[0] - start)]
             if not _fill(file, part):

@@ -135,6 +135,24 @@ def test_powers_and_squares_that_overflow_are_summed_in_float64(pairs_swept, at,
     assert_allclose(result.gradients[0, 0], np.array(steps, np.float64), rtol=1e-6)
 
 
+@pytest.mark.parametrize("at", [(0, 0), (31, 129), (63, 255)])
+def test_overflow_on_coarse_levels_is_summed_in_float64_too(pairs_swept, at) -> None:
+    values = brain((64, 256), seed=8, mean=0.0, deviation=0.01)
+    values[at] = 3e19
+    stream = PyramidStream(values.shape, values.dtype, (2, 2), 6, shift=0.0, scale=0.01, order=4)
+    for rows in (values[:32], values[32:]):
+        stream.feed(rows)
+    result = stream.finish()
+    assert len(pairs_swept) == 2
+    for level, field in enumerate(naive.levels(values[None].astype(np.float64), (2, 2), 4)):
+        x = (field[0] / result.scale[0]).astype(np.longdouble)
+        sums = np.array([np.sum(x**p) for p in range(1, 5)], np.float64)
+        assert sums[3] > np.finfo(np.float32).max
+        assert_allclose(result.sums[level, 0], sums, rtol=1e-5)
+        steps = [np.sum(np.diff(x, axis=a) ** 2) for a in (0, 1)]
+        assert_allclose(result.gradients[level, 0], np.array(steps, np.float64), rtol=1e-5)
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("at", [(32, 0), (33, 63), (63, 31)])
 def test_a_value_that_is_not_finite_spoils_its_group_and_no_other(pairs_swept, bad, at) -> None:
@@ -194,17 +212,27 @@ def test_row_pairs_equal_their_interpreted_twin(order, width) -> None:
     extent = np.array([0, 0, 0, 0, 6, 1, 1, width])
     results = []
     for kernel in (_pyramid_words.pair_rows, python_version(_pyramid_words.pair_rows)):
-        means = np.zeros(width, np.float32)
-        spare = np.zeros(_pyramid_words.SPARE, np.uint32)
-        sums = np.zeros(12)
-        kernel(raw, 0.5, 1.25, order, level, 0, extent, 2, 4, means, spare, sums)
-        results.append((means, sums))
-    (means, sums), (expected_means, expected_sums) = results
-    assert_allclose(means, expected_means, rtol=1e-6, atol=1e-6)
-    assert_allclose(sums, expected_sums, rtol=1e-5, atol=1e-5)
+        row = np.arange(width // 2, dtype=np.float32)  # the row of means before the two to be made
+        total, sums, above = np.zeros_like(row), np.zeros(12), np.zeros(12)
+        means = [row.copy()]
+        for low in (2, 4):
+            kernel(raw, 0.5, 1.25, order, level, 0, extent, low, row, total, sums, above)
+            means.append(row.copy())
+            if order == 4:
+                assert_array_equal(total, means[-2] + row)
+        results.append((np.stack(means), sums, above))
+    (means, sums, above), *expected = results
+    for own, other in zip(results[0], *expected, strict=True):
+        assert_allclose(own, other, rtol=1e-5, atol=1e-5)
     exact = values.astype(np.float64)
     x = (exact[2:] - 0.5) * 1.25
-    assert_allclose(means, x.reshape(2, 2, -1, 2).mean(axis=(1, 3)).reshape(-1), atol=1e-6)
+    coarse = x.reshape(2, 2, -1, 2).mean(axis=(1, 3))
+    assert_array_equal(means[0], np.arange(width // 2))
+    assert_allclose(means[1:], coarse, atol=1e-6)
     assert_allclose(sums[:4], [np.sum(x**p) for p in range(1, 5)], rtol=1e-5, atol=1e-4)
     assert_allclose(sums[8], np.sum(np.diff(exact[1:], axis=0) ** 2) * 1.25**2, rtol=1e-5)
     assert_allclose(sums[11], np.sum(np.diff(exact[2:]) ** 2) * 1.25**2, rtol=1e-5)
+    if order == 4:
+        bonds = [np.sum(np.diff(rows, axis=axis) ** 2) for axis, rows in ((0, means), (1, coarse))]
+        assert_allclose(above[:4], [np.sum(coarse**p) for p in range(1, 5)], rtol=1e-5, atol=1e-5)
+        assert_allclose(above[[8, 11]], bonds, rtol=1e-5, atol=1e-9)
