@@ -18,8 +18,8 @@ def aligned_empty(
 ) -> npt.NDArray[Any]:
     """Return an empty array that starts on a cache line, which `numpy.empty` does not.
 
-    Vector loads across two lines cost double, and so does the system's copy of a file into memory
-    whose address is no multiple of 32 bytes.
+    Vector loads across two lines cost double. So does the system's copy of a file, page after page,
+    to memory that starts 16 bytes after a page, which is where `numpy.empty` puts a large array.
 
     Examples
     --------

@@ -58,6 +58,18 @@ def test_all_times_of_a_hundred_thousand_nodes(capsys):
     assert core[0] < 3.0  # 1.5 s of two
 
 
+def test_all_times_of_a_torus_of_a_hundred_thousand_nodes(capsys):
+    graph = torus((316, 316))
+    spectral_measure(torus((70, 70)), rng=4)
+    flows = []
+    wall, core = timed(3, lambda: flows.append(spectral_flow(graph, rng=5)))
+    error = flows[-1].entropy.errors.max() / np.log(graph.n_nodes)
+    with capsys.disabled():
+        print(f"\ntorus: {wall[0]:.2f} s, {core[0]:.2f} s of a core, error {error:.1e} ln N")
+    assert error < 2e-3
+    assert core[0] < 3.0  # 1.5 s of two
+
+
 def test_all_times_of_a_million_nodes(capsys):
     graph = random_graph(1_000_000, 10_000_000, rng=6)
     spectral_measure(torus((70, 70)), rng=4)
