@@ -24,11 +24,17 @@ from nnrg_kernels._pyramid_singles import (
 from nnrg_kernels._pyramid_table import BOX, EXTENTS, SHAPE, Buffers, Floats, Geometry, Ints
 from nnrg_kernels._pyramid_words import Singles, pair_rows
 
-__all__ = ["goes_in_pairs", "sweep_pairs"]
+__all__ = ["goes_in_pairs", "sweep_pairs", "unit_is_safe"]
 
 # Sums of squares, and up to order 4 of fourth powers, of the numbers as they are must stay float32.
 LEAST_SCALE, MOST_SCALE = 1e-12, 1e6
 LEAST_SCALE_OF_FOURTH_POWERS = 1e-8
+
+
+def unit_is_safe(scale: float, order: int) -> bool:
+    """Return whether powers of numbers that are not mapped stay within float32."""
+    least = LEAST_SCALE_OF_FOURTH_POWERS if order <= 4 else LEAST_SCALE
+    return least < scale < MOST_SCALE
 
 
 def goes_in_pairs(
@@ -42,7 +48,7 @@ def goes_in_pairs(
         geometry.table[0, SHAPE] % 2 == 0
         and geometry.table[0, SHAPE + 3] % 2 == 0
         and 1 < geometry.levels
-        and (LEAST_SCALE_OF_FOURTH_POWERS if order <= 4 else LEAST_SCALE) < scale < MOST_SCALE
+        and unit_is_safe(scale, order)
         and raw.ctypes.data % 4 == 0
     )
 

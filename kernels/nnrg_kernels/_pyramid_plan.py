@@ -81,12 +81,13 @@ def plan_round(
     edges: tuple[Ints, ...],
     keep: bool,
     open_faces: bool = False,
+    whole: bool = False,
 ) -> Round:
     """Plan `levels` steps on one lattice, and the statistics of as many levels as `wraps` has rows.
 
     These are all, `levels` + 1, or all but the last, whose block means then leave the round. With
     `open_faces` the first and last planes along the first axis are kept even if nothing in this
-    lattice joins them.
+    lattice joins them. If `whole`, groups are not cut into boxes.
     """
     d, n_samples = len(shape), sample_group.size
     stacked = d < 4 and n_samples > 1 and math.prod(shape) < SMALL_SAMPLE
@@ -105,6 +106,9 @@ def plan_round(
 
     blocks = np.array([f**level for level in range(levels + 1)], np.int64)
     rows, smallest = (STREAM_ROWS, STREAM_BOX) if open_faces else (ROWS, 2 * BAND)
+    if whole:
+        smallest = math.prod(shape)
+        rows = (smallest,) * 4
     targets = _targets(n_samples, n, blocks[-1], stacked, rows, smallest)
     cut = [_cut(all_edges[a], int(blocks[-1, a]), targets[a]) for a in range(4)]
     n_boxes = np.array([cells.size for _, cells in cut], np.int64)

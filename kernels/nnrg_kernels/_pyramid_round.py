@@ -24,6 +24,8 @@ __all__ = [
     "Swept",
     "Workspace",
     "as_used",
+    "by_group",
+    "empty_sums",
     "lattice_sums",
     "location_and_scale",
     "sweep_round",
@@ -123,8 +125,7 @@ def sweep_round(
     if faces is None:
         faces = np.empty(plan.faces_size)
     fields = np.empty(plan.fields_size)
-    # One level more, for sums that no one asks for.
-    sums = np.zeros((plan.group_of_segment.size, geometry.levels + 1, STATISTICS))
+    sums = empty_sums(plan)
     raw, code = as_bytes(values)
     buffers = Buffers(raw, code, *read_map, *field_map, order, faces, fields, top, sums)
     in_pairs = goes_in_pairs(raw, code, buffers.scale, order, plan)
@@ -140,10 +141,20 @@ def sweep_round(
     _share(n_threads, geometry.chunks.size - 1, sweep_share)
     if plan.has_bonds:
         _share(n_threads, geometry.chunks.size - 1, stitch_share)
-    grouped = np.zeros((n_groups, geometry.levels, STATISTICS))
+    return Swept(by_group(sums, plan, n_groups), faces, fields, top)
+
+
+def empty_sums(plan: Round) -> Floats:
+    """Return the accumulators of a round; one level more, for sums that no one asks for."""
+    return np.zeros((plan.group_of_segment.size, plan.geometry.levels + 1, STATISTICS))
+
+
+def by_group(sums: Floats, plan: Round, n_groups: int) -> Floats:
+    """Return the sums of each level and group, from those of segments."""
+    grouped = np.zeros((n_groups, plan.geometry.levels, STATISTICS))
     if plan.groups.size:
         grouped[plan.groups] = np.add.reduceat(sums[:, :-1], plan.first_segments, axis=0)
-    return Swept(grouped.swapaxes(0, 1), faces, fields, top)
+    return grouped.swapaxes(0, 1)
 
 
 def _share(n_threads: int, n_chunks: int, do: Callable[[int, int, int], None]) -> None:

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import math
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
-from typing import Any, NamedTuple
+from typing import Any
 
 import numba
 import numpy as np
 import numpy.typing as npt
 
-from nnrg_kernels import _pyramid_table as columns
 from nnrg_kernels._pyramid_faces import join_runs
 from nnrg_kernels._pyramid_ladder import Ladder, Pyramid, climb
-from nnrg_kernels._pyramid_plan import Round, levels_at_once, plan_round, spread
-from nnrg_kernels._pyramid_round import Workspace, as_used, lattice_sums, sweep_round, threads_for
+from nnrg_kernels._pyramid_plan import levels_at_once, spread
+from nnrg_kernels._pyramid_round import Workspace, as_used, lattice_sums, threads_for
 from nnrg_kernels._pyramid_rows import MAX_ORDER, STATISTICS
+from nnrg_kernels._pyramid_runs import ONE_SAMPLE, Part, Runs
 from nnrg_kernels.aligned import aligned_empty
 
 __all__ = ["PyramidStream"]
@@ -26,24 +25,6 @@ __all__ = ["PyramidStream"]
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-
-ONE_SAMPLE = np.zeros(1, np.int64)
-
-
-class _Part(NamedTuple):
-    """What one run of rows adds: sums, and its first and last row at each level, in `faces`."""
-
-    stop: int
-    sums: Floats
-    ends: Ints
-    faces: Floats
-
-
-class _Plan(NamedTuple):
-    """A round, and for each level where its faces hold the first and the last row, and sites."""
-
-    round: Round
-    ends: Ints
 
 
 class PyramidStream:
@@ -124,26 +105,28 @@ class PyramidStream:
         self._rows = 0
         n_levels = self._steps + self._final
         self._n_levels = n_levels
-        self._first: _Part | None = None
-        top = 0 if self._final else math.prod(self._ladder.shapes[self._steps])
-        self._top = np.empty(top)
+        self._first: Part | None = None
         self._sums = np.zeros((n_levels, self._ladder.n_groups, STATISTICS))
         self._axes = spread(len(shape))
-        self._plans: dict[tuple[int, tuple[int, ...]], _Plan] = {}
         self._space: Workspace | None = None
-        # Faces are large enough for fresh ones to cost as much as a tenth of the sweep: those of
-        # the last run merged are in use, those of the runs before it are free.
-        self._last: _Part | None = None
-        self._free_faces: list[Floats] = []
+        self._last: Part | None = None
+        self._runs = Runs(self._ladder, self._steps, n_levels, self._dtype, self._map, order)
         self.row_multiple = self._ladder.blocks[self._steps][0]
 
     def feed(self, rows: Array) -> None:
         """Take the next rows, shape (m, ``*shape[1:]``), C-contiguous."""
-        plan = self._planned(self._rows, rows)
-        self._space = self._room(plan.round, self._space, threads_for(rows.size))
-        self._merge(self._swept(self._rows, rows, plan, self._space))
+        start, stop = self._rows, self._rows + len(rows)
+        self._space = self._runs.room(start, stop, self._space, threads_for(rows.size))
+        self._merge(self._runs.swept(start, rows, self._space))
 
-    def pull(self, read: Callable[[int, Array], None], rows: int, *, at_once: bool = False) -> None:
+    def pull(
+        self,
+        read: Callable[[int, Array], None],
+        rows: int,
+        *,
+        at_once: bool = False,
+        place: tuple[int, int] | None = None,
+    ) -> None:
         """Read all rows and take them, on as many threads as Numba is set to.
 
         Each thread reads a run of rows into a buffer of its own and sums it alone. The sums are
@@ -159,30 +142,42 @@ class PyramidStream:
         at_once : bool
             Whether `read` may be called by several threads at once, in any order: two that read
             and sum by turns wait for each other, two that read as they please do not.
+        place : tuple of int, optional
+            Descriptor of an open file, and where in it the rows start, which follow one another as
+            they are: they may be read there instead. What cannot be read is left to `read`, which
+            is then called by several threads at once.
         """
-        total, row_shape = self._ladder.shape[0], self._ladder.shape[1:]
-        starts = iter(range(self._rows, total, rows))
-        done: dict[int, _Part] = {}
+        at_once = at_once or place is not None
+        total, row_shape, runs = self._ladder.shape[0], self._ladder.shape[1:], self._runs
+        length = rows * runs.buffers_in_run(self._rows, rows) if place else rows
+        starts = iter(range(self._rows, total, length))
+        done: dict[int, Part] = {}
         reading, merging = Lock(), Lock()
 
         def work(_: int) -> None:
             buffer = aligned_empty((rows, *row_shape), self._dtype)
             space = None
+            window = runs.window() if length > rows else None
             while True:
                 with reading:
                     start = next(starts, None)
                     if start is None:
                         return
-                    run = buffer[: min(rows, total - start)]
+                    stop = min(start + length, total)
                     if not at_once:
-                        read(start, run)
-                if at_once:
-                    read(start, run)
-                plan = self._planned(start, run)
-                space = self._room(plan.round, space, 1)
-                part = self._swept(start, run, plan, space)
+                        read(start, buffer[: stop - start])
+                parts = []
+                if place and window:
+                    part = runs.swept_in_file(start, stop, *place, window)
+                    parts = [part] if part else []
+                for first in range(start, stop, rows) if not parts else ():
+                    run = buffer[: min(rows, stop - first)]
+                    if at_once:
+                        read(first, run)
+                    space = runs.room(first, first + len(run), space, 1)
+                    parts.append(runs.swept(first, run, space))
                 with merging:
-                    done[start] = part
+                    done.update((part.start, part) for part in parts)
                     while self._rows in done:
                         self._merge(done.pop(self._rows))
 
@@ -193,30 +188,7 @@ class PyramidStream:
         with ThreadPoolExecutor(threads) as pool:
             list(pool.map(work, range(threads)))
 
-    def _room(self, plan: Round, space: Workspace | None, n_threads: int) -> Workspace:
-        """Return the memory of the run before if it serves this one too."""
-        if space is not None and space.serves(plan, n_threads):
-            return space
-        return Workspace.of(plan, self._dtype, n_threads)
-
-    def _swept(self, start: int, rows: Array, planned: _Plan, space: Workspace) -> _Part:
-        """Sum a run of rows; nothing of the stream is changed but its own part of the top."""
-        plan, stop = planned.round, start + rows.shape[0]
-        row_size = math.prod(self._ladder.shapes[self._steps][1:])
-        block = self.row_multiple
-        top = None
-        if not self._final:
-            top = self._top[start // block * row_size : stop // block * row_size]
-        n_groups = len(plan.groups)
-        faces = self._free_faces.pop() if self._free_faces else np.empty(0)
-        if faces.size < plan.faces_size:
-            faces = np.empty(plan.faces_size)
-        swept = sweep_round(
-            rows, plan, n_groups, self._map, self._map, self._order, top, faces, space
-        )
-        return _Part(stop, swept.sums, planned.ends, faces)
-
-    def _merge(self, part: _Part) -> None:
+    def _merge(self, part: Part) -> None:
         """Add the sums of the next run of rows, and the bonds that lead to it."""
         group = bisect_right(self._edges, self._rows) - 1
         self._sums[:, group : group + part.sums.shape[1]] += part.sums
@@ -224,7 +196,7 @@ class PyramidStream:
             self._first = part._replace(faces=part.faces.copy())
         else:
             self._join(self._last, part)
-            self._free_faces.append(self._last.faces)
+            self._runs.give_back(self._last)
         self._last = part
         self._rows = part.stop
 
@@ -240,47 +212,11 @@ class PyramidStream:
             self._sums, self._axes, self._order
         )
         if not self._final:
-            top = self._top.reshape(1, *ladder.shapes[self._steps])
+            top = self._runs.top.reshape(1, *ladder.shapes[self._steps])
             climb(top, ladder, self._steps, self._map, self._order, result)
         return result
 
-    def _planned(self, start: int, rows: Array) -> _Plan:
-        """Return the plan for a run of rows; most runs have that of others before them."""
-        n_rows = rows.shape[0]
-        stop = start + n_rows
-        cut = self._edges[bisect_right(self._edges, start) : bisect_left(self._edges, stop)]
-        inner = tuple(edge - start for edge in cut)
-        key = (n_rows, inner)
-        plan = self._plans.get(key)
-        if plan is None:
-            wraps = self._ladder.wraps[: self._n_levels].copy()
-            wraps[:, 0] = False
-            new = plan_round(
-                (n_rows, *self._ladder.shape[1:]),
-                self._ladder.factors,
-                self._steps,
-                wraps,
-                ONE_SAMPLE,
-                (np.array([0, *inner, n_rows], np.int64), *self._ladder.edges[1:]),
-                keep=False,
-                open_faces=True,
-            )
-            plan = self._plans[key] = _Plan(new, self._ends(new))
-        return plan
-
-    def _ends(self, plan: Round) -> Ints:
-        """Return where faces hold the first and the last row of each level, and their sites."""
-        axis = self._axes[0]
-        ends = np.zeros((self._n_levels, 3), np.int64)
-        for own, row in zip(ends, plan.geometry.table, strict=False):
-            if row[columns.SHAPE + axis]:
-                at, size = row[columns.FACE_AT + axis], row[columns.FACE_SIZE + axis]
-                own[:] = at, at + (2 * plan.geometry.n_boxes[axis] - 1) * size, size
-        return ends
-
-    def _join(
-        self, lower: _Part, upper: _Part, levels: npt.NDArray[np.bool_] | None = None
-    ) -> None:
+    def _join(self, lower: Part, upper: Part, levels: npt.NDArray[np.bool_] | None = None) -> None:
         """Add the bonds from the last rows of a run to the first rows of the one after it.
 
         A run without a row of some level, of which it has too few, is the last one: no bond leads

@@ -14,7 +14,7 @@ from nnrg_kernels._jit import borrowing_kernel
 from nnrg_kernels._pyramid_rows import row_in_double
 from nnrg_kernels._pyramid_table import SHAPE, Floats, Ints
 
-__all__ = ["Singles", "Words", "pair_rows"]
+__all__ = ["Singles", "Words", "pair_rows", "pair_words"]
 
 Words = npt.NDArray[np.uint32]
 Singles = npt.NDArray[np.float32]
@@ -219,6 +219,41 @@ def _pair_in_double(
 
 
 @borrowing_kernel
+def pair_words(
+    before: Words,
+    upper: Words,
+    lower: Words,
+    joined: bool | np.bool,
+    shift: float,
+    inverse: float,
+    order: int,
+    out: Singles,
+    total: Singles,
+    sums: Floats,
+    above: Floats,
+) -> None:
+    """Add the sums of two rows to `sums`, and write the block means of both to `out`.
+
+    `before` is the row before them, if `joined`. Up to order 4, the sums of the block means are
+    added to `above`; `out` then holds the row of means before it, and `total` becomes the sum of
+    the two.
+    """
+    size = out.size
+    origin, unit = np.float32(shift * inverse), np.float32(inverse)
+    earlier = upper
+    if joined:
+        earlier = before
+    if order <= 4:
+        done = _pair_to_fourth(earlier, upper, lower, joined, origin, unit, out, total, sums, above)
+    else:
+        done = _pair_to_eighth(earlier, upper, lower, origin, unit, out, sums)
+    if not done:
+        _pair_in_double(earlier, upper, lower, shift, inverse, order, size, sums)
+        if order <= 4:
+            row_in_double(out, total, joined, above)
+
+
+@borrowing_kernel
 def pair_rows(
     raw: npt.NDArray[np.uint8],
     shift: float,
@@ -233,15 +268,12 @@ def pair_rows(
     sums: Floats,
     above: Floats,
 ) -> None:
-    """Add the sums of two rows to `sums`, and write the block means of both to `out`.
+    """Do `pair_words` for two rows, the first of which is `low` rows down a box of a level.
 
-    The first of them is `low` rows down the box whose place on the level is `extent`; box and rows
-    have even lengths. Up to order 4, the sums of the block means are added to `above`; `out` then
-    holds the row of means before it, and `total` becomes the sum of the two.
+    `extent` is where the box is; it and its rows have even lengths.
     """
     words = raw[: raw.size // 4 * 4].view(np.uint32)
     size, pitch = extent[7] // 2, level[SHAPE + 3] // 2
-    origin, unit = np.float32(shift * inverse), np.float32(inverse)
     at = (sample * level[SHAPE] + extent[0] + low) * pitch + extent[3] // 2
     upper = words[at : at + size]
     lower = words[at + pitch : at + pitch + size]
@@ -249,14 +281,4 @@ def pair_rows(
     before = upper
     if joined:
         before = words[at - pitch : at - pitch + size]
-    means = out[:size]
-    if order <= 4:
-        done = _pair_to_fourth(
-            before, upper, lower, joined, origin, unit, means, total, sums, above
-        )
-    else:
-        done = _pair_to_eighth(before, upper, lower, origin, unit, means, sums)
-    if not done:
-        _pair_in_double(before, upper, lower, shift, inverse, order, size, sums)
-        if order <= 4:
-            row_in_double(means, total, joined, above)
+    pair_words(before, upper, lower, joined, shift, inverse, order, out[:size], total, sums, above)

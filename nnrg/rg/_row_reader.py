@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from threading import local
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -24,9 +24,27 @@ Reader = Callable[[int, Array], None]
 """``read(start, buffer)`` fills `buffer` with the rows from `start` on."""
 
 
+class Access(NamedTuple):
+    """How rows of a matrix are read.
+
+    Attributes
+    ----------
+    read : callable
+        ``read(start, buffer)`` fills `buffer` with the rows from `start` on.
+    at_once : bool
+        Whether several threads may call it at once.
+    place : tuple of int, or None
+        Descriptor of the open file, and where the matrix starts, if it lies there row after row.
+    """
+
+    read: Reader
+    at_once: bool
+    place: tuple[int, int] | None
+
+
 @contextmanager
-def row_reader(net: Network, name: str, rows: int) -> Iterator[tuple[Reader, bool]]:
-    """Yield what reads a matrix in runs of `rows`, and whether several threads may at once.
+def row_reader(net: Network, name: str, rows: int) -> Iterator[Access]:
+    """Yield what reads a matrix in runs of `rows`.
 
     Numbers read by position are not tested for NaN and infinity, which spread to every sum.
     """
@@ -34,14 +52,15 @@ def row_reader(net: Network, name: str, rows: int) -> Iterator[tuple[Reader, boo
     extent = source.extents[name] if isinstance(source, SafetensorsSource) else None
     if extent is not None and extent.dtype.isnative and hasattr(os, "preadv"):
         with extent.open() as file:
-            yield _by_position(extent, file.fileno()), True
+            place = (file.fileno(), extent.offset)
+            yield Access(_by_position(extent, file.fileno()), True, place)
         return
     chunks = net.chunks(name, rows)
 
     def read(_: int, buffer: Array) -> None:
         buffer[...] = next(chunks)
 
-    yield read, False
+    yield Access(read, False, None)
 
 
 def _by_position(extent: Extent, descriptor: int) -> Reader:

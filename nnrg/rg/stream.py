@@ -220,12 +220,12 @@ def _sweep(
     )
     fitting = max(1, _BUFFER_BYTES // (shape[1] * first.dtype.itemsize))
     rows = stream.row_multiple * max(1, fitting // stream.row_multiple)
-    with row_reader(net, name, rows) as (read, at_once):
+    with row_reader(net, name, rows) as (read, at_once, place):
         if rng is not None and columns is not None:
             starts = range(0, shape[0], rows)
             orders = [rng.permutation(min(rows, shape[0] - start)) for start in starts]
-            read = permuted(read, rows, orders, columns)
-        stream.pull(read, rows, at_once=at_once)
+            read, place = permuted(read, rows, orders, columns), None
+        stream.pull(read, rows, at_once=at_once, place=place)
     return stream.finish()
 
 

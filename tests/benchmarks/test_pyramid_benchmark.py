@@ -230,7 +230,7 @@ def test_stream_of_a_checkpoint(tmp_path: Path) -> None:
                 at = start + 2 * columns * row
                 assert os.preadv(file.fileno(), [view], at) == buffer.nbytes
 
-            sums.pull(read, run, at_once=True)
+            sums.pull(read, run, at_once=True, place=(file.fileno(), start))
         peak = max(peak, resident())
         sums.finish()
 

@@ -14,6 +14,7 @@ from safetensors.numpy import save_file
 import nnrg
 from nnrg.errors import AnalysisError, ArgumentError, NonFiniteError, SourceError
 from nnrg.rg._row_reader import row_reader
+from nnrg_kernels import _pyramid_runs
 
 
 @pytest.fixture
@@ -42,6 +43,26 @@ def test_sixteen_bit_stream_keeps_its_accuracy(tmp_path, matrix) -> None:
     exact = nnrg.stream_cumulants(nnrg.load({"w": half.astype(np.float64)}), "w", levels=4, draws=0)
     kappa_2 = streamed.names.index("kappa_2")
     assert_allclose(streamed.values[:, kappa_2], exact.values[:, kappa_2], rtol=1e-6)
+
+
+def test_large_sixteen_bit_file_equals_memory(tmp_path, monkeypatch) -> None:
+    """Runs of many buffers, as a file of 256 MiB has them, are swept while they are read."""
+    monkeypatch.setattr("nnrg.rg.stream._BUFFER_BYTES", 32 * 128 * 2)
+    runs = []
+    kernel = _pyramid_runs.sweep_run_of_file
+    monkeypatch.setattr(
+        _pyramid_runs, "sweep_run_of_file", lambda *a: runs.append(a[1]) or kernel(*a)
+    )
+    rng = np.random.default_rng(6)
+    half = rng.normal(size=(4128, 128)).cumsum(axis=1).astype(ml_dtypes.bfloat16)
+    path = tmp_path / "model.safetensors"
+    save_file({"w": half}, path)
+    options = {"levels": 7, "draws": 3, "rng": 1}
+    streamed = nnrg.stream_cumulants(nnrg.load(path), "w", **options)
+    assert len(runs) > 10
+    held = nnrg.stream_cumulants(nnrg.load({"w": half}), "w", **options)
+    assert_allclose(streamed.values, held.values, rtol=1e-6, atol=1e-7)
+    assert_allclose(streamed.nulls["permutation"], held.nulls["permutation"], rtol=1e-6, atol=1e-7)
 
 
 def test_null_of_independent_numbers_is_not_beaten() -> None:
@@ -122,7 +143,7 @@ def test_a_file_cut_off_while_it_is_read_is_refused(long) -> None:
 
 def test_rows_that_end_early_are_refused(long) -> None:
     path, _ = long
-    with row_reader(nnrg.load(path), "w", 8) as (read, at_once):
+    with row_reader(nnrg.load(path), "w", 8) as (read, at_once, _):
         assert at_once
         os.truncate(path, path.stat().st_size // 2)
         with pytest.raises(SourceError, match="changed since it was loaded"):
