@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from nnrg._commands import open_run, say
 from nnrg._flow_command import writable_folder
 from nnrg._json import as_json
+from nnrg._validate import shown
 from nnrg.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -33,11 +34,10 @@ def compare(arguments: argparse.Namespace) -> int:
     runs: dict[str, Run] = {name: open_run(path) for name, path in named.items()}
     from nnrg.comparison.compare import compare as compare_flows
 
-    asked = arguments.field or []
     comparison = compare_flows(
         runs,
         at=arguments.at,
-        field=asked[0] if len(asked) == 1 else (tuple(asked) or None),
+        field=_fields(arguments.field or [], tuple(named)),
         interpolate=arguments.interpolate,
         tolerance=arguments.tolerance,
         null=arguments.null,
@@ -78,6 +78,25 @@ def _named(paths: Sequence[str]) -> dict[str, str]:
         names = [name, *(f"{name}-{i}" for i in range(2, len(paths) + 1))]
         out[next(n for n in names if n not in out)] = path
     return out
+
+
+def _fields(asked: Sequence[str], runs: Sequence[str]) -> dict[str, str | tuple[str, ...]]:
+    """Return the fields asked for of each run: NAME of every one, RUN=NAME of one of them."""
+    own: dict[str, list[str]] = {name: [] for name in runs}
+    common: list[str] = []
+    for given in asked:
+        name, equals, field = given.partition("=")
+        if not equals:
+            common.append(given)
+        elif name in own:
+            own[name].append(field)
+        else:
+            raise ArgumentError(
+                f"--field {shown(given)}: no run is called {shown(name)}; there are "
+                + ", ".join(runs[:8])
+            )
+    chosen = {name: tuple(fields or common) for name, fields in own.items()}
+    return {name: f[0] if len(f) == 1 else f for name, f in chosen.items() if f}
 
 
 def _label(path: Path) -> str:

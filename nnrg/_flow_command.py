@@ -175,7 +175,9 @@ def _lattices(sites: list[str]) -> Any:
     out = {}
     for item in sites:
         pattern, _, lengths = item.rpartition("=")
-        out[pattern or "*"] = Lattice(_lengths(lengths, "--sites"))
+        shape = _lengths(lengths, "--sites")
+        # Pixels, as in a file that names its lattice itself.
+        out[pattern or "*"] = Lattice(shape, axes=("row", "column") if len(shape) == 2 else None)
     return out or None
 
 
@@ -252,16 +254,16 @@ def _remove(parts: Path) -> None:
 
 def _announce(arguments: argparse.Namespace, net: Network) -> None:
     """Say beforehand what will take long."""
-    from nnrg.pipeline import NUMBERS_PER_SECOND
+    from nnrg.pipeline import estimate_seconds
     from nnrg_kernels._jit import cache_folder
 
     if not any(cache_folder().rglob("*.nbi")):
         say(arguments, "compiling kernels, once after installation (10 to 25 s)")
-    seconds = net.n_parameters * (1 + arguments.draws) / NUMBERS_PER_SECOND
+    seconds = estimate_seconds(net, arguments.draws)
     if seconds > 10 and arguments.tensors is None:
         say(
             arguments,
-            f"{net.n_parameters:,} parameters and {arguments.draws} null draws: about "
-            f"{seconds:.0f} s on lattices, up to three times that on graphs; --nulls permutation, "
-            "fewer --draws or some --tensors take less",
+            f"{net.n_parameters:,} parameters in {len(net.specs)} tensors and {arguments.draws} "
+            f"null draws: about {seconds:.0f} s on lattices, up to three times that on graphs; "
+            "--nulls permutation, fewer --draws or some --tensors take less",
         )

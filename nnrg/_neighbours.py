@@ -11,16 +11,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from math import prod
+from math import isqrt, prod
 from typing import Any
 
 import numpy as np
 
 from nnrg._unit_rules import UNIT_RULES
 from nnrg._validate import shown
-from nnrg.errors import AnalysisError, ArgumentError
+from nnrg.errors import AnalysisError, ArgumentError, RepeatedSamplesError
 from nnrg.fields import Lattice, SynapticField
 from nnrg.graph.connection_graph import ConnectionGraph
+from nnrg.networks._label import label
 from nnrg.networks._unit_graphs import UnitGraphs, listed
 from nnrg.networks.network import Network
 from nnrg.networks.topology import Population, Topology
@@ -38,6 +39,10 @@ _SIDES = {"out": "out", "in": "in", "vocabulary": "in", "channel": "out"}
 # Fewer units have no two scales of blocks to speak of, fewer samples cannot be split.
 _FEWEST_UNITS = 16
 _FEWEST_SAMPLES = 20
+# Fewer inputs on a side are not asked after: every small number is a square.
+_SMALLEST_IMAGE = 8
+# Where there are such layers, matrices read what they give: features, not pixels.
+_READ_FIRST = ("conv", "embedding", "position embedding", "recurrent")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +65,7 @@ class Neighbours:
     """
 
     def __init__(self, net: Network, rule: str = "matching") -> None:
-        if rule not in UNIT_RULES:
+        if not isinstance(rule, str) or rule not in UNIT_RULES:
             raise ArgumentError(
                 f"units must be one of {', '.join(UNIT_RULES)}, got {shown(rule)}; try 'matching'"
             )
@@ -91,8 +96,43 @@ class Neighbours:
                 on = replace(field, sites=graph)
             else:
                 on = replace(_along(field, found[0]), sites=graph)
-            return Placed(on, make(graph), _chosen_by(field.sites.axes[found[0]], graph))
-        return self._split(field, "no other tensor with numbers of its own touches these units")
+            why = _chosen_by(field.sites.axes[found[0]], graph)
+            return self._with_hint(Placed(on, make(graph), why), field)
+        why = "no other tensor with numbers of its own touches these units"
+        return self._with_hint(self._split(field, why), field)
+
+    def _with_hint(self, placed: Placed, field: SynapticField) -> Placed:
+        """Say how an image is told, where inputs that no other tensor touches may be one."""
+        if field.sites.dimension != 2 or "in" not in field.lattice.axes:
+            return placed
+        if any(self._net.roles[name].kind in _READ_FIRST for name in self._net.specs):
+            return placed
+        n = field.sites.shape[field.lattice.axes.index("in")]
+        inputs, side = self._population(field.name, "in"), isqrt(n)
+        if side < _SMALLEST_IMAGE or side**2 != n or inputs is None or len(inputs.ends) > 1:
+            return placed
+        hint = (
+            f"if the {n} inputs are pixels, --sites '{label(field.name)}={side}x{side}' (sites=) "
+            "measures them in their own order"
+        )
+        return replace(placed, why=f"{placed.why}; {hint}")
+
+    def split(self, field: SynapticField) -> Placed:
+        """Return a matrix whose units on one axis are alike, each to the next, with these as sites.
+
+        As samples of the units of the other axis they would be one.
+
+        Raises
+        ------
+        RepeatedSamplesError
+            If those of the other axis are alike too, or it is no matrix without a natural order.
+        """
+        if not field.natural and isinstance(field.sites, Lattice) and field.sites.dimension == 2:
+            alike = "units of one axis are each like the next, and so no samples"
+            placed = self._split(field, alike)
+            if not isinstance(placed.blocks, GridBlocks):
+                return self._with_hint(placed, field)
+        raise RepeatedSamplesError(f"field {field.name!r} cannot be split; give it a lattice")
 
     def _split(self, field: SynapticField, why: str) -> Placed:
         """Let half of the samples choose; of a matrix those are the units of the other axis."""

@@ -8,10 +8,7 @@ files: ``xarray.open_dataset(path, group="field0/couplings")``.
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
@@ -19,7 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from nnrg.errors import SourceError
+from nnrg._files import written_whole
 
 if TYPE_CHECKING:
     import h5py
@@ -62,22 +59,14 @@ def write(path: str | Path, groups: Mapping[str, Group]) -> None:
 
     Raises
     ------
+    ArgumentError
+        If `path` is no path.
     SourceError
-        If the file cannot be written.
+        If the file cannot be written, or what is there is a folder or a device.
     """
     import h5py
 
-    target = Path(path)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{target.name[:80]}.", dir=target.parent)
-        os.close(handle)
-    except OSError as error:
-        raise SourceError(
-            f"{target}: cannot be written ({error.strerror}); give a path in a folder you own"
-        ) from None
-    draft = Path(name)
-    try:
+    with written_whole(path) as draft:
         with h5py.File(draft, "w", track_order=True) as file:
             dimensions = 0
             for group, data in groups.items():
@@ -85,16 +74,6 @@ def write(path: str | Path, groups: Mapping[str, Group]) -> None:
                 dimensions = _write_group(inside, data, dimensions)
             file.attrs["nnrg_format"] = FORMAT
         seal(draft)
-        draft.chmod(0o666 & ~_umask())
-        draft.replace(target)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise SourceError(
-            f"{target}: cannot be written ({reason}); is the disk full, or the name a folder?"
-        ) from None
-    finally:
-        with suppress(OSError):
-            draft.unlink(missing_ok=True)
 
 
 def seal(path: Path) -> None:
@@ -122,13 +101,6 @@ def is_sealed(file: BinaryIO) -> bool:
         digest.update(piece)
         size -= len(piece)
     return file.read() == SEAL + digest.hexdigest().encode()
-
-
-def _umask() -> int:
-    # The mask can only be read by setting it.
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _write_group(group: h5py.Group, data: Group, first: int) -> int:

@@ -123,6 +123,11 @@ def run_report(run: Run) -> str:
         text.append(
             "  z(kappa_2) against the null model, b > 1 ascending; |z| < 2: as random blocks"
         )
+        if statements:
+            text.append(
+                f"  verdicts: for all {len(run)} fields at once; on one alone, which may say more, "
+                "print(run[name])"
+            )
         full = run.attrs.get("nulls_in_full", "all")
         if full != "all":
             text.append(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
+from math import prod
 
+from nnrg._validate import shown
 from nnrg.errors import ArgumentError
 from nnrg.fields import Lattice, SynapticField
 from nnrg.networks._label import label
@@ -40,15 +42,40 @@ def _matches(name: str, pattern: str) -> bool:
     return name == pattern or fnmatchcase(name, pattern)
 
 
-def check_sites(sites: Sites, chosen: Sequence[str]) -> None:
-    """Raise ArgumentError unless each lattice is for a tensor that is measured."""
-    if isinstance(sites, Mapping):
-        for pattern in sites:
-            if not any(_matches(name, pattern) for name in chosen):
-                raise ArgumentError(
-                    f"sites name a lattice for {label(pattern)!r}, which matches no tensor that is "
-                    "measured; nnrg inspect lists the names"
-                )
+def check_sites(sites: Sites, chosen: Sequence[str], net: Network) -> None:
+    """Raise ArgumentError unless each lattice is for a tensor that is measured, and may fit it."""
+    if not isinstance(sites, Mapping | Lattice | None):
+        raise ArgumentError(
+            f"sites must be a Lattice, or a mapping from names of tensors to lattices, got "
+            f"{shown(sites)}; try nnrg.Lattice((28, 28))"
+        )
+    given = {"*": sites} if isinstance(sites, Lattice) else sites or {}
+    for pattern, lattice in given.items():
+        if not (isinstance(pattern, str) and isinstance(lattice, Lattice)):
+            raise ArgumentError(
+                f"sites: expected a name and its Lattice, got {shown(pattern)}: "
+                f"{shown(lattice)}; try nnrg.Lattice((28, 28))"
+            )
+        found = [pattern] if pattern in chosen else [n for n in chosen if fnmatchcase(n, pattern)]
+        if not found:
+            raise ArgumentError(
+                f"sites name a lattice for {label(pattern)!r}, which matches no tensor that is "
+                "measured; nnrg inspect lists the names"
+            )
+        if not any(_may_fit(net, name, lattice) for name in found):
+            which = f"tensor {label(found[0])!r}" if len(found) == 1 else "any tensor measured"
+            lengths = sorted({n for name in found for n in net.specs[name].shape}, reverse=True)
+            shown_lengths = ", ".join(map(str, lengths[:6])) + (", ..." if lengths[6:] else "")
+            raise ArgumentError(
+                f"no axis of {which} has the {lattice.n_sites} sites of {lattice!r}; there are "
+                f"axes of {shown_lengths}; give a lattice whose lengths multiply to one of them"
+            )
+
+
+def _may_fit(net: Network, name: str, lattice: Lattice) -> bool:
+    spec = net.specs[name]
+    taps = prod(n for a, n in zip(spec.layout, spec.shape, strict=False) if a in _SPATIAL)
+    return lattice.n_sites in (*spec.shape, spec.size, taps)
 
 
 def _lattice_for(name: str, sites: Sites) -> Lattice | None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Iterable
 from numbers import Real
 from typing import SupportsIndex, cast
 
 from nnrg.errors import ArgumentError
 
-__all__ = ["as_count", "as_real", "shown"]
+__all__ = ["as_count", "as_items", "as_names", "as_real", "shown"]
 
 _WIDTH = 80
 # Seeds are recorded with 128 bits; no count is larger, and Python refuses to print 4300 digits.
@@ -80,3 +81,29 @@ def as_real(name: str, value: object, *, hint: str = "") -> float:
             + (f"; {hint}" if hint else "")
         )
     return number
+
+
+def as_items(value: object) -> tuple[object, ...] | None:
+    """Return what is in a sequence, None for text, bytes and what has no items."""
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+        return None
+    try:
+        return tuple(value)
+    except TypeError:  # an array of no axes
+        return None
+
+
+def as_names(name: str, value: object) -> tuple[str, ...]:
+    """Return a name, or several, as a tuple.
+
+    Raises
+    ------
+    ArgumentError
+        If it is neither text nor a sequence of it.
+    """
+    items = (value,) if isinstance(value, str) else as_items(value)
+    if items is None or not all(isinstance(item, str) for item in items):
+        raise ArgumentError(
+            f"{name} must be a name or a sequence of names, got {shown(value)}; () is none"
+        )
+    return cast(tuple[str, ...], items)

@@ -241,7 +241,7 @@ def _add_compare(compare: argparse.ArgumentParser) -> None:
         "--field",
         action="append",
         metavar="NAME",
-        help="which field of each run (repeatable; default: the leading one)",
+        help="which field of each run, or RUN=NAME of one (repeatable; default: the leading one)",
     )
     compare.add_argument(
         "--at",

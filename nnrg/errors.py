@@ -12,6 +12,7 @@ __all__ = [
     "FormatError",
     "NNRGError",
     "NonFiniteError",
+    "RepeatedSamplesError",
     "SourceError",
 ]
 
@@ -48,3 +49,7 @@ class AnalysisError(NNRGError, ValueError):
 
 class NonFiniteError(AnalysisError):
     """A field holds NaN or infinity."""
+
+
+class RepeatedSamplesError(AnalysisError):
+    """The samples of a field repeat one another, all of them: they are one sample."""

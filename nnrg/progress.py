@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from typing import TextIO
 
-__all__ = ["Progress"]
+__all__ = ["Progress", "Told", "reporter"]
+
+Told = Callable[[int, int], None]
+"""What is told how many steps are done, of how many."""
+
+_PATIENCE = 2.0  # seconds
 
 
 class Progress:
@@ -44,3 +50,19 @@ class Progress:
             self._stream.write("\r\x1b[K")
             self._stream.flush()
             self._shown = False
+
+
+def reporter(label: str, progress: Told | None) -> tuple[Told, Callable[[], None]]:
+    """Return what to tell of each step, and what to do at the end.
+
+    The caller's own `progress`, or a line on stderr if it takes a while.
+    """
+    if progress is not None:
+        return progress, lambda: None
+    bar, start = Progress(), time.monotonic()
+
+    def tell(done: int, total: int) -> None:
+        if time.monotonic() - start > _PATIENCE:
+            bar(label, done, total)
+
+    return tell, bar.close

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from nnrg._files import as_path
 from nnrg._netcdf import Group, Variable, write
 from nnrg._netcdf_reader import Arrays, read
 from nnrg._tables import from_arrays
@@ -155,12 +156,14 @@ def open_results(path: str | Path) -> Run | Couplings | Cumulants | Nonlocality:
 
     Raises
     ------
+    ArgumentError
+        If `path` is no path.
     SourceError
         If there is no such file.
     FormatError
         If it is not a results file of this format.
     """
-    source = Path(path)
+    source = as_path(path)
     if source.is_dir():
         source = source / "flow.nc"
     groups = read(source)

@@ -33,7 +33,7 @@ def over_permuted(
 
 
 def draw_diffusion(found: Mapping[str, Diffusion], path: Callable[[str], Path]) -> None:
-    """Draw C(tau) of every graph with the band of rewired ones."""
+    """Draw C(tau) of every graph with the bands of rewired graphs and of shuffled weights."""
     from matplotlib.figure import Figure
 
     from nnrg import plot
@@ -44,9 +44,10 @@ def draw_diffusion(found: Mapping[str, Diffusion], path: Callable[[str], Path]) 
         figure = Figure(figsize=(7.0, 0.4 + 1.6 * rows), layout="constrained")
         panels = figure.subplots(rows, columns, squeeze=False)
         for k, (ax, (title, d)) in enumerate(zip(panels.flat, found.items(), strict=False)):
-            mean, spread = d.draws.mean(axis=0), d.draws.std(axis=0, ddof=1)
-            band = mean - 2 * spread, mean + 2 * spread
-            ax.fill_between(d.tau, *band, color="#E69F00", lw=0.8)
+            for colour, draws in zip(("#E69F00", "#009E73"), d.draws.values(), strict=True):
+                mean, spread = draws.mean(axis=0), draws.std(axis=0, ddof=1)
+                band = mean - 2 * spread, mean + 2 * spread
+                ax.fill_between(d.tau, *band, color=colour, lw=0.8)
             ax.plot(d.tau, d.capacity, color=COLOURS[0], marker="", lw=0.8)
             ax.set_xscale("log")
             ax.set_title(f"({'abcdefghij'[k]}) {title}", loc="left", fontsize="small")
@@ -58,8 +59,8 @@ def draw_diffusion(found: Mapping[str, Diffusion], path: Callable[[str], Path]) 
         for ax in panels[:, 0]:
             ax.set_ylabel(r"$C(\tau)$")
         figure.supxlabel(
-            r"diffusion time $\tau$; blue: the graph; orange: rewired graphs, two standard "
-            "deviations",
+            r"diffusion time $\tau$; blue: the graph; two standard deviations of graphs, orange: "
+            "rewired, green: of shuffled weights",
             fontsize="small",
         )
         for ending in ("pdf", "png"):

@@ -19,6 +19,7 @@ from dataclasses import replace
 import numpy as np
 from _activity import WINDOWS, Activity, activity
 from _diffusion import GRAPHS, Diffusion, diffusion, family_wise
+from _diffusion import NULLS as DIFFUSION_NULLS
 from _report import Writer, arguments, table
 from _topology_figures import draw_activity, draw_diffusion, means_something, over_permuted
 from real_networks import Offline
@@ -78,6 +79,10 @@ def on_graphs(acts: Mapping[str, Activity], draws: int, seed: int) -> dict[str, 
     return found
 
 
+def _beaten(p_values: Mapping[str, Mapping[str, float]], title: str) -> bool:
+    return all(p_values[null][title] <= LEVEL for null in DIFFUSION_NULLS)
+
+
 def say_diffusion(found: Mapping[str, Diffusion]) -> list[str]:
     """Write what diffusion tells of each graph."""
     p_values = family_wise(found)
@@ -88,15 +93,18 @@ def say_diffusion(found: Mapping[str, Diffusion]) -> list[str]:
             [
                 title,
                 f"{d.graph.n_nodes}, {d.graph.n_edges}",
-                f"{p_values[title]:.2g}",
-                f"{d.peak[0]:.3f}, {d.null_peak}",
-                "none" if p_values[title] > LEVEL else f"{low:.2g} .. {high:.2g}",
+                ", ".join(f"{p_values[null][title]:.2g}" for null in DIFFUSION_NULLS),
+                f"{d.peak[0]:.3f}, " + ", ".join(d.null_peak(null) for null in DIFFUSION_NULLS),
+                "none" if not _beaten(p_values, title) else f"{low:.2g} .. {high:.2g}",
                 str(d.dimension.estimate) if d.dimension.has_plateau else "no plateau",
-                f"{d.plateaus} of {len(d.draws)}",
+                ", ".join(
+                    f"{d.plateaus[null]} of {len(d.draws[null])}" for null in DIFFUSION_NULLS
+                ),
             ]
         )
-    head = ["graph", "nodes, edges", "p", "largest C: graph, rewired", "tau where C differs"]
-    head += ["spectral dimension", "rewired graphs with a plateau"]
+    head = ["graph", "nodes, edges", "p: rewired, shuffled"]
+    head += ["largest C: graph, rewired, shuffled", "tau where C differs from both"]
+    head += ["spectral dimension", "rewired, shuffled graphs with a plateau"]
     return ["## Diffusion on connection graphs", "", DIFFUSION, "", *table(head, rows)]
 
 
@@ -151,13 +159,14 @@ def in_short(
 ) -> list[str]:
     """Write what was found in a few lines."""
     p_values = family_wise(found)
-    yes = [title for title, p in p_values.items() if p <= LEVEL]
+    yes = [title for title in found if _beaten(p_values, title)]
     no = [title for title in found if title not in yes]
     plateau = [title for title, d in found.items() if d.dimension.has_plateau]
     lines = [
         "## In short",
         "",
-        f"- Heat capacity differs from that of graphs with the same degrees: "
+        f"- Heat capacity differs from that of graphs with the same degrees, and from that of "
+        f"graphs made of shuffled weights: "
         f"{'; '.join(yes) or 'none'}. Cannot be told: {'; '.join(no) or 'none'}.",
         f"- A plateau of C(tau), and so a spectral dimension: {'; '.join(plateau) or 'none'}.",
     ]
@@ -210,10 +219,11 @@ def main() -> None:
 DIFFUSION = (
     "C(tau) = -dS / d ln tau of diffusion by the normalised Laplacian, on graphs of the ten most "
     "similar units (by all their weights) and on graphs of the ten strongest |W| of each unit. "
-    "Rewired: the same degrees, weights dealt out anew. p: chance that the largest distance from "
-    "rewired graphs, over all times and graphs, is as large. Each graph is one graph, all its "
-    "eigenvalues are known, and C has no error but for the choice of network: errors are of the "
-    "ensemble of rewired graphs."
+    "Rewired: the same degrees, weights dealt out anew. Shuffled: graphs made in the same way of "
+    "weights shuffled within each tensor; nearest neighbours of vectors that have nothing in "
+    "common are no rewired graph. p: chance that the largest distance from the null model, over "
+    "all times and graphs, is as large. Each graph is one graph, all its eigenvalues are known, "
+    "and C has no error but for the choice of network: errors are of the ensemble of null graphs."
 )
 PAIRS = (
     "ReLU activity of 96 hidden units on noisy held-out patches, 64 windows that share no pixel "

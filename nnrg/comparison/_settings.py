@@ -11,7 +11,7 @@ from nnrg.comparison._flows import Flowing
 from nnrg.errors import ArgumentError
 from nnrg.networks._label import label
 
-__all__ = ["BOUND", "INDEPENDENT", "PAIRED", "common_settings", "relation"]
+__all__ = ["BOUND", "INDEPENDENT", "PAIRED", "common_settings", "other_nulls", "relation"]
 
 INDEPENDENT = "independent"
 PAIRED = "one network, same groups: correlated replicates"
@@ -40,25 +40,40 @@ def common_settings(flows: Sequence[Flowing]) -> dict[str, str]:
             + "; give couplings, or cumulants, of all"
         )
     shared: dict[str, tuple[str, str]] = {}
+    # Which null models a field can have depends on its samples and graph: one in common will do.
+    common = set.intersection(*(_nulls(flow) for flow in flows))
     for flow in flows:
-        for key, value in _settings(flow).items():
+        for key, value in _settings(flow, common).items():
             owner, wanted = shared.setdefault(key, (flow.name, value))
             if wanted != value:
+                advice = "measure both alike"
+                if key == "dimension":
+                    advice = "choose fields of one dimension (field=, --field RUN=NAME)"
                 raise ArgumentError(
                     f"{key} differs: {label(owner, 40)!r} has {label(wanted, 120)}, "
-                    f"{label(flow.name, 40)!r} has {label(value, 120)}; measure both alike"
+                    f"{label(flow.name, 40)!r} has {label(value, 120)}; {advice}"
                 )
     return {key: value for key, (_, value) in shared.items()}
 
 
-def _settings(flow: Flowing) -> dict[str, str]:
+def other_nulls(flows: Sequence[Flowing], common: str) -> tuple[str, ...]:
+    """Say which null models were not run on all flows, and so are not compared."""
+    known = set(common.split(", "))
+    return tuple(
+        f"{label(flow.name, 60)}: null model {', '.join(more)} not compared, not run on all flows"
+        for flow in flows
+        if (more := sorted(_nulls(flow) - known))
+    )
+
+
+def _settings(flow: Flowing, common: set[str]) -> dict[str, str]:
     attrs: Mapping[str, object] = flow.attrs
     out = {
         "dimension": str(len(flow.shape)),
         "blocks": _OWN.sub("", _GRAPH.sub("graph", str(attrs["blocks"]))),
         "rescale": str(attrs["rescale"]),
         "standardised": "yes" if _STANDARDISED in str(attrs["notes"]) else "no",
-        "null models": ", ".join(sorted(_nulls(flow))) or "none",
+        "null models": ", ".join(sorted(common or _nulls(flow))) or "none",
     }
     for kind in flow.tables:
         names = flow.tables[kind].names

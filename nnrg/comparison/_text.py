@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-import os
-import tempfile
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import asdict, fields
 from math import isfinite, isnan, nan
 from pathlib import Path
@@ -15,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nnrg._files import written_whole
 from nnrg.comparison.difference import Difference
-from nnrg.errors import SourceError
 from nnrg.networks._label import label
 from nnrg.rg.cumulants import align
 from nnrg.stats.estimate import Estimate, format_value_error
@@ -275,21 +272,5 @@ def write_text(path: str | Path, text: str) -> None:
     SourceError
         If it cannot be written.
     """
-    target = Path(path)
-    draft = None
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, draft = tempfile.mkstemp(prefix=".nnrg.", dir=target.parent)
-        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(text)
-        os.chmod(draft, 0o644)
-        os.replace(draft, target)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise SourceError(
-            f"{label(target, 200)}: cannot be written ({reason}); give a path in a folder you own"
-        ) from None
-    finally:
-        if draft is not None:
-            with suppress(OSError):
-                os.unlink(draft)
+    with written_whole(path) as draft:
+        draft.write_text(text, encoding="utf-8", errors="backslashreplace")

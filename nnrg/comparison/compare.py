@@ -13,7 +13,14 @@ from nnrg._validate import as_real, shown
 from nnrg.comparison._flows import Fields, Flowing, gather_flows, sigma_is_refitted
 from nnrg.comparison._pair import pair_of
 from nnrg.comparison._scales import Common, common_scales
-from nnrg.comparison._settings import BOUND, INDEPENDENT, PAIRED, common_settings, relation
+from nnrg.comparison._settings import (
+    BOUND,
+    INDEPENDENT,
+    PAIRED,
+    common_settings,
+    other_nulls,
+    relation,
+)
 from nnrg.comparison.difference import (
     Difference,
     adjust_together,
@@ -81,8 +88,8 @@ def compare(
     Raises
     ------
     ArgumentError
-        If there are fewer than two flows, or they differ in basis, blocks, rescaling or null
-        models, or two of them are one field.
+        If there are fewer than two flows, or they differ in basis, blocks or rescaling, or have
+        null models and none in common, or two of them are one field.
     AnalysisError
         If two flows have no scale, or no number, in common.
 
@@ -125,6 +132,7 @@ def compare(
     rows: list[Difference] = []
     distances: list[Distance] = []
     notes = [_SIGMA.format(label(f.name, 60)) for f in flows if not sigma_is_refitted(f)]
+    notes += other_nulls(flows, settings["null models"])
     for first, second in combinations(flows, 2):
         joint = relation(first, second)
         common = common_scales(
@@ -191,8 +199,8 @@ def _nothing_common(first: Flowing, second: Flowing, at: str) -> str:
     ]
     what = {"relative": "b / width", "blocks": "blocks left", "scale": "b"}[at]
     return (
-        f"no common scale: of {what}, {spans[0]}, {spans[1]}; try another at=, or interpolate=True "
-        "if they overlap"
+        f"no common scale: of {what}, {spans[0]}, {spans[1]}; try another at= (--at), or "
+        "interpolate=True (--interpolate) if they overlap"
     )
 
 

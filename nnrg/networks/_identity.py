@@ -11,10 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from nnrg.errors import SourceError
-from nnrg.networks._label import file_label
+from nnrg.networks._label import file_label, label
 from nnrg.networks._limits import open_regular
 
 __all__ = ["sha256_of_arrays", "sha256_of_files", "source_name"]
+
+TOLD = 256 * 2**20
+"""Bytes of a file from which its sum takes a second or more, and progress is told."""
 
 
 def source_name(
@@ -32,8 +35,12 @@ def source_name(
     return f"{name} of {model} #{code.hexdigest()[:6]}"
 
 
-def sha256_of_files(paths: Iterable[Path]) -> str:
+def sha256_of_files(
+    paths: Iterable[Path], progress: Callable[[str, int, int], None] | None = None
+) -> str:
     """Return the SHA-256 of the bytes of files, one after the other.
+
+    Of `progress` see `nnrg.flow_network`; steps are MiB of a file, if it is one of many.
 
     Raises
     ------
@@ -42,11 +49,15 @@ def sha256_of_files(paths: Iterable[Path]) -> str:
     """
     digest = hashlib.sha256()
     for path in paths:
-        file, _ = open_regular(path)
+        file, stamp = open_regular(path)
+        done = 0
         try:
             with file:
                 while block := file.read(2**20):
                     digest.update(block)
+                    done += 1
+                    if progress is not None and stamp.size > TOLD:
+                        progress(f"sha256 of {label(path.name, 40)}", done, stamp.size // 2**20 + 1)
         except OSError as error:
             raise SourceError(f"{file_label(path)}: cannot be read: {error.strerror}") from error
     return digest.hexdigest()

@@ -12,10 +12,13 @@ __all__ = [
     "bias_names",
     "is_average",
     "is_bias",
+    "is_channels_last",
     "is_embedding",
     "is_normalisation",
     "is_position",
+    "is_torch",
     "layer_name",
+    "natural_key",
     "recurrent_kind",
     "unaveraged",
 ]
@@ -87,14 +90,17 @@ _POSITION = re.compile(
 )
 _KIND = re.compile(
     r"(?P<head>.*?)(?:^|[._/]|(?<=[a-z0-9])_)?"
-    r"(?P<kind>weight|kernel|embeddings?|bias|intercept|gamma|beta|scale|offset|[wb])"
+    r"(?P<kind>weights?|kernels?|coefs?|embeddings?|bias(?:es)?|intercepts?|gamma|beta|scale|offset"
+    r"|[wb])"
     r"(?P<part>_(?:ih|hh|hr))?(?P<layer>_l\d+(?:_reverse)?)?(?P<number>_?\d+)?(?::\d+)?$",
     re.IGNORECASE,
 )
-_BIASES = {"bias", "b", "beta", "offset", "intercept"}
+_BIASES = {"bias", "biases", "b", "beta", "offset", "intercept", "intercepts"}
 _SPELLINGS = tuple(
     pair
     for weight, bias in (
+        ("weights", "biases"),
+        ("kernels", "biases"),
         ("weight", "bias"),
         ("kernel", "bias"),
         ("coefs", "intercepts"),
@@ -133,10 +139,28 @@ def layer_name(name: str) -> str:
     return ".".join(part.rstrip("._/") for part in parts if part.rstrip("._/")) or name
 
 
+def natural_key(name: str) -> list[tuple[int, int, str]]:
+    """Return a key for sorting that reads numbers as numbers: layer 2 comes before layer 10."""
+    parts = re.split(r"(\d+)", name)
+    return [(0, int(p), "") if p.isdecimal() else (1, 0, p) for p in parts]
+
+
 def is_bias(name: str) -> bool:
     """Whether `name` ends as that of a bias."""
     match = _parsed(name)
     return match is not None and match["kind"].lower() in _BIASES
+
+
+def is_channels_last(name: str) -> bool:
+    """Whether `name` ends in the word of frameworks that keep weights in x out: ``kernel``."""
+    match = _parsed(name)
+    return match is not None and match["kind"].lower() in ("kernel", "kernels")
+
+
+def is_torch(name: str) -> bool:
+    """Whether `name` ends in torch's own word: ``weight``."""
+    match = _parsed(name)
+    return match is not None and match["kind"].lower() == "weight"
 
 
 def is_normalisation(name: str) -> bool:

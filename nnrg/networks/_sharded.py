@@ -16,6 +16,11 @@ from nnrg.networks._source import Skipped, TensorSpec
 __all__ = ["read_folder", "read_index"]
 
 _MAX_SHARDS = 4096
+_WEIGHTS = (".bin", ".pt", ".pth", ".pth.tar", ".ckpt", ".h5", ".hdf5", ".keras", ".onnx", ".npz")
+_CONVERT = (
+    "PyTorch models in several files are not read: save it as safetensors "
+    "(transformers: model.save_pretrained(folder)), or give the path of one shard"
+)
 
 
 def read_folder(folder: Path) -> tuple[SafetensorsSource, tuple[Path, ...]]:
@@ -45,8 +50,7 @@ def read_folder(folder: Path) -> tuple[SafetensorsSource, tuple[Path, ...]]:
         found = ["model.safetensors"]
     if not found:
         raise SourceError(
-            f"{file_label(folder)}: is a directory without *.safetensors files; "
-            "give the path of a weight file"
+            f"{file_label(folder)}: is a directory without *.safetensors files; {_instead(names)}"
         )
     if len(found) > 1 and not all("-of-" in name for name in found):
         shown = ", ".join(label(name, 40) for name in found[:4])
@@ -54,6 +58,24 @@ def read_folder(folder: Path) -> tuple[SafetensorsSource, tuple[Path, ...]]:
             f"{file_label(folder)}: holds {len(found)} models ({shown}); give the path of one"
         )
     return _join(folder, found)
+
+
+def _instead(names: list[str]) -> str:
+    """Return what to do about a folder without safetensors files."""
+    if "flow.nc" in names:
+        return "it holds results: nnrg plot draws them, nnrg inspect says how they were made"
+    if "saved_model.pb" in names:
+        return (
+            "it is a TensorFlow SavedModel: convert it to ONNX with tf2onnx, or save it with Keras "
+            "as .h5"
+        )
+    if any(name.endswith(".bin.index.json") for name in names):
+        return _CONVERT
+    found = [name for name in names if name.endswith(_WEIGHTS)]
+    if found:
+        shown = ", ".join(label(name, 40) for name in found[:4])
+        return f"give the path of the file in it: {shown}"
+    return "give the path of a weight file"
 
 
 def read_index(path: Path) -> tuple[SafetensorsSource, tuple[Path, ...]]:
@@ -88,6 +110,10 @@ def read_index(path: Path) -> tuple[SafetensorsSource, tuple[Path, ...]]:
             "*.safetensors.index.json, give the path of a weight file"
         )
     shards = sorted(set(where.values()))
+    if not any(shard.endswith(".safetensors") for shard in shards) and path.name.endswith(
+        ".bin.index.json"
+    ):
+        raise FormatError(f"{file_label(path)}: lists shards of a PyTorch model; {_CONVERT}")
     for shard in shards:
         # A name with a separator of any system could lead out of the folder.
         if not shard or shard.startswith(".") or any(c in shard for c in "/\\:\0"):

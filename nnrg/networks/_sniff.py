@@ -35,6 +35,22 @@ _OTHERS = (
     (b"%PDF", "a PDF document, not weights; give the path of a weight file"),
 )
 
+# Formats that have no magic, by the end of the name, and what converts them.
+_CONVERTERS = (
+    (
+        "saved_model.pb",
+        "a TensorFlow model; convert it to ONNX with tf2onnx, or save it with Keras as .h5",
+    ),
+    (".mlmodel", "a Core ML model; convert what it was made from to ONNX or safetensors"),
+    (
+        ".msgpack",
+        "a flax msgpack file; numpy.savez or safetensors.flax.save_file writes its arrays",
+    ),
+    (".ckpt", "no PyTorch file; a TensorFlow checkpoint is converted to ONNX with tf2onnx"),
+    (".ckpt.index", "the index of a TensorFlow checkpoint; convert it to ONNX with tf2onnx"),
+    (".param", "an ncnn model; convert what it was made from to ONNX or safetensors"),
+)
+
 
 def sniff(path: Path) -> str:
     """Return the format of a file.
@@ -93,6 +109,9 @@ def _sniff_head(path: Path, head: bytes) -> str:
             f"{file_label(path)}: is a Python pickle, which could run any code and is not opened; "
             "save the weights as safetensors"
         )
+    for ending, what in _CONVERTERS:
+        if path.name.lower().endswith(ending) or (".ckpt.data-" in path.name and ending == ".ckpt"):
+            raise FormatError(f"{file_label(path)}: is {what}")
     # Protocol buffers have no magic: field 1 (ir_version, a small number), then a known field.
     if (head[:1] == b"\x08" and head[1:2] <= b"\x40") or suffix == ".onnx":
         return "onnx"

@@ -18,7 +18,7 @@ _NEITHER = ("sigmoid", "gelu", "silu", "elu", "selu", "softplus")
 def activation_symmetries(activation: str) -> tuple[bool, bool]:
     """Return whether f(c z) = c f(z) for c > 0, and whether f(-z) = -f(z)."""
     known = dict.fromkeys((*_HOMOGENEOUS, *_ODD, *_NEITHER))
-    if activation not in known:
+    if not isinstance(activation, str) or activation not in known:
         raise ArgumentError(f"activation must be one of {', '.join(known)}, got {activation!r}")
     return activation in _HOMOGENEOUS, activation in _ODD
 

@@ -31,6 +31,10 @@ def table(net: Network, rows: int | None) -> str:
         kinds[net.roles[name].kind] += spec.size
     totals = ", ".join(f"{kind} {count:,}" for kind, count in kinds.most_common())
     lines.append(f"trained parameters: {net.n_parameters:,} ({totals})")
+    assumed = [label(name, 30) for name in net.specs if net.roles[name].assumed]
+    if assumed:
+        shown = ", ".join(assumed[:4]) + (f" and {len(assumed) - 4} more" if assumed[4:] else "")
+        lines.append(f"axes assumed to be torch's, out before in: nothing tells those of {shown}")
     if net.skipped:
         lines.append("left out:")
         lines += [

@@ -93,7 +93,13 @@ _KEPT = {
 def matching(net: Network, patterns: Iterable[str] | str, what: str) -> set[str]:
     """Return the trained tensors that shell patterns match; each must match one."""
     found: set[str] = set()
-    for pattern in (patterns,) if isinstance(patterns, str) else patterns:
+    names = [patterns] if isinstance(patterns, str) or patterns is None else patterns
+    names = [*names] if isinstance(names, Iterable) else [names]
+    if not all(isinstance(name, str) for name in names):
+        raise ArgumentError(
+            f"{what} must be names of tensors, got {shown(patterns)}; {what}=() names none"
+        )
+    for pattern in names:
         hits = {name for name in net.specs if name == pattern or fnmatchcase(name, pattern)}
         if not hits:
             raise ArgumentError(f"{what}: no trained tensor matches {shown(pattern)}; print(net)")

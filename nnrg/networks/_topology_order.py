@@ -24,13 +24,8 @@ def file_order(joiner: Joiner) -> tuple[list[str], str]:
     """
     given = list(joiner.roles)
     if len(given) > 2 and given == sorted(given):
-        return sorted(given, key=_natural), "assumed from names in order"
+        return sorted(given, key=names.natural_key), "assumed from names in order"
     return given, _ASSUMED
-
-
-def _natural(name: str) -> list[tuple[int, int, str]]:
-    parts = re.split(r"(\d+)", name)
-    return [(0, int(p), "") if p.isdigit() else (1, 0, p) for p in parts]
 
 
 def join_residual_blocks(joiner: Joiner) -> None:

@@ -120,7 +120,8 @@ class _Machine:
                 "a storage that is part of another one (torch < 0.4)", "save it with a newer torch"
             )
         storage = Storage(key, dtype.name, natural(n_elements, "a storage's size"))
-        self.storages[key] = storage
+        if self.storages.setdefault(key, storage) != storage:
+            raise UnpicklingError(f"describes the storage {key[:40]!a} in two ways")
         self.push(storage)
 
 

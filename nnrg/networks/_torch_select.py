@@ -186,10 +186,8 @@ def _follow(root: object, key: str) -> tuple[Path, object]:
         head = next((head for head in heads if head in table), None)
         if head is None:
             found = ", ".join(label(name, 40) for name in list(table)[:12]) or "nothing"
-            raise ArgumentError(
-                f"no key {label(rest)!r} in the file under {_name(path) or 'its root'!r}; "
-                f"there are: {found}"
-            )
+            under = f" under {label(_name(path))!r}" if path else ""
+            raise ArgumentError(f"no key {label(rest)!r} in the file{under}; there are: {found}")
         name, node = table[head]
         path, rest = (*path, name), rest[len(head) + 1 :]
     if isinstance(node, Tensor):  # one tensor keeps its name

@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from nnrg._validate import as_names, shown
 from nnrg.errors import ArgumentError, FormatError, SourceError
 from nnrg.networks import _memory
 from nnrg.networks._label import file_label, label
@@ -78,9 +79,11 @@ def load(
     >>> net
     <Network arrays in memory: 2 tensors, 16 parameters>
     """
+    if not isinstance(key, str | None):
+        raise ArgumentError(f"key must be a dotted name such as 'model', got {shown(key)}")
     options: dict[str, Any] = {
-        "buffers": tuple([buffers] if isinstance(buffers, str) else buffers),
-        "trained": tuple([trained] if isinstance(trained, str) else trained),
+        "buffers": as_names("buffers", buffers),
+        "trained": as_names("trained", trained),
         "allow_nonfinite": allow_nonfinite,
         "max_bytes": max_bytes,
     }
@@ -98,6 +101,10 @@ def load(
 
 
 def _open(path: Path, key: str | None) -> tuple[Source, tuple[Path, ...]]:
+    if str(path) == "-" and not path.exists():
+        raise SourceError(
+            "-: standard input is not read, as readers go to and fro in a file; save it first"
+        )
     if _is_folder(path):
         from nnrg.networks._sharded import read_folder
 

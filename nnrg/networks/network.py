@@ -10,6 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from nnrg._validate import as_count, shown
 from nnrg.errors import ArgumentError, FormatError, NonFiniteError
 from nnrg.fields import Lattice, SynapticField
 from nnrg.graph.connection_graph import ConnectionGraph
@@ -26,6 +27,8 @@ from nnrg.networks.geometry import build_field, lattice_from_hint
 from nnrg.networks.roles import TensorRole, assign_roles
 
 __all__ = ["Network"]
+
+_ASSUMED = "axes assumed to be out x in, as torch has them: nothing in the file tells"
 
 
 class Network(Connected):
@@ -151,11 +154,9 @@ class Network(Connected):
         >>> [float(chunk.sum()) for chunk in net.chunks("w", 2)]
         [6.0, 9.0]
         """
-        if name not in self.tensors:
+        if not isinstance(name, str) or name not in self.tensors:
             raise self._unknown(name)
-        if rows < 1:
-            raise ArgumentError(f"rows={rows}: expected a positive number of rows")
-        return self._checked_chunks(name, rows)
+        return self._checked_chunks(name, as_count("rows", rows, 1, hint="try 64"))
 
     def field(
         self,
@@ -194,14 +195,21 @@ class Network(Connected):
         >>> net.field("fc.weight", sites=nnrg.Lattice((28, 28)))
         SynapticField('fc.weight', 10 samples on Lattice(28 x 28, open), float32)
         """
-        if name not in self.specs:
+        if not isinstance(name, str) or name not in self.specs:
             raise self._unknown(name)
+        if not isinstance(sites, Lattice | ConnectionGraph | None):
+            raise ArgumentError(
+                f"sites must be a Lattice or a ConnectionGraph, got {shown(sites)}; "
+                "try nnrg.Lattice((28, 28))"
+            )
         hint = self.metadata.get(f"nnrg.lattice.{name}")
         if sites is None and hint is not None:
             sites = lattice_from_hint(hint, name)
         lattice = Lattice(sites.n_nodes) if isinstance(sites, ConnectionGraph) else sites
         values = self._read(name)
         built = build_field(values, self.specs[name], sites=lattice, along=along)
+        if sites is None and self.roles[name].assumed:
+            built = replace(built, notes=(*built.notes, _ASSUMED))
         own = frozenset({self._source_of(name, lambda: values)})
         if isinstance(sites, ConnectionGraph):
             return replace(built, sites=sites, sources=own)
@@ -259,11 +267,16 @@ class Network(Connected):
                 f"among {array.size}; allow_nonfinite=True (--allow-nonfinite) reads them"
             )
 
-    def sha256(self) -> str:
+    def sha256(self, progress: Callable[[str, int, int], None] | None = None) -> str:
         """Return the SHA-256 of the file, as sha256sum prints it.
 
         Of a model in several files: of their bytes one after the other, in the order of their
         names. Of arrays in memory: of names, types, shapes and numbers.
+
+        Parameters
+        ----------
+        progress : callable, optional
+            Called with words, MiB done and their number, of files above 256 MiB.
 
         Raises
         ------
@@ -271,7 +284,7 @@ class Network(Connected):
             A file cannot be read.
         """
         arrays = ((name, self._source.read(name)) for name in self.roles)
-        return sha256_of_files(self._files) if self._files else sha256_of_arrays(arrays)
+        return sha256_of_files(self._files, progress) if self._files else sha256_of_arrays(arrays)
 
     def table(self) -> str:
         """Return the table of all tensors that ``print(net)`` shows the start and end of."""
@@ -290,14 +303,14 @@ class Network(Connected):
             f"{self.n_parameters:,} parameters>"
         )
 
-    def _unknown(self, name: str) -> UnknownTensorError:
-        where = file_label(self.path)
+    def _unknown(self, name: object) -> UnknownTensorError:
+        where, name = file_label(self.path), str(name)
         for left_out in self.skipped:
             if left_out.name == name:
                 return UnknownTensorError(
                     f"{where}: {label(name)!r} is left out: {left_out.reason}"
                 )
-        near = difflib.get_close_matches(str(name), list(self.specs)[:5000], 3, 0.5)
+        near = difflib.get_close_matches(name, list(self.specs)[:5000], 3, 0.5)
         hint = f"did you mean {', '.join(map(label, near))}?" if near else "print(net) lists them"
         return UnknownTensorError(f"{where}: no tensor is called {label(name)!r}; {hint}")
 

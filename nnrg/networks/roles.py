@@ -13,6 +13,7 @@ from fnmatch import fnmatchcase
 from nnrg.errors import ArgumentError
 from nnrg.networks import _names as names
 from nnrg.networks._label import label
+from nnrg.networks._layouts import CONVENTION, Layouts
 from nnrg.networks._source import TensorSpec
 
 __all__ = ["AXES", "TensorRole", "assign_roles"]
@@ -33,7 +34,6 @@ AXES = {
 """What a letter of a layout means; other letters are axes that nothing is known of."""
 
 _OF_LAYER = frozenset("OIHWDKLVC")
-_CONVENTION = {1: "O", 2: "OI", 3: "OIK", 4: "OIHW", 5: "OIDHW"}
 _FLOATS = ("float64", "float32", "float16", "bfloat16", "float8_e4m3fn", "float8_e5m2")
 _GATES = {4: "ifgo", 3: "rzn"}
 
@@ -56,7 +56,8 @@ class TensorRole:
         For each axis, the neurons or taps along it: ``"lstm.l0:out"``, ``"conv1:tap"``, or
         ``"axis 0"`` where nothing is known.
     layout_from : str
-        What the layout rests on: ``"format"``, ``"bias"`` (its length), ``"name"`` or
+        What the layout rests on: ``"format"``, ``"bias"`` (its length, or that of the others'),
+        ``"name"``, ``"order"`` (shapes of what stands before and after), ``"shape"`` or
         ``"convention"``.
     reason : str
         Why the tensor is left out; empty for trained tensors.
@@ -73,6 +74,16 @@ class TensorRole:
     def trained(self) -> bool:
         """Whether the tensor holds trained numbers."""
         return not self.reason
+
+    @property
+    def assumed(self) -> bool:
+        """Whether the axes of a matrix or kernel are torch's for want of anything that tells."""
+        return (
+            self.layout_from == "convention"
+            and self.kind in ("weight", "conv")
+            and "?" not in self.spec.layout
+            and not names.is_torch(self.spec.name)
+        )
 
 
 def assign_roles(
@@ -112,7 +123,7 @@ def assign_roles(
     if fixed & free:
         both = label(sorted(fixed & free)[0])
         raise ArgumentError(f"{both!r} matches both buffers= and trained=; keep one of them")
-    square = _square_layout(specs)
+    layouts = Layouts(specs)
     plain = {name for name in specs if not names.is_average(name)}
     roles = {}
     for name, spec in specs.items():
@@ -121,7 +132,7 @@ def assign_roles(
             reason, kind = "marked as fixed by buffers=", "buffer"
         elif name in free:
             reason = ""
-        known, described, source = _describe(spec, specs, square)
+        known, described, source = _describe(spec, specs, layouts)
         roles[name] = TensorRole(
             kind if reason else known,
             described,
@@ -167,14 +178,14 @@ def _left_out(spec: TensorSpec, plain: set[str]) -> tuple[str, str]:
 
 
 def _describe(
-    spec: TensorSpec, specs: Mapping[str, TensorSpec], square: str
+    spec: TensorSpec, specs: Mapping[str, TensorSpec], layouts: Layouts
 ) -> tuple[str, TensorSpec, str]:
     """Return the kind, the spec with layout and gates, and what the layout rests on."""
     name, axes = spec.name, len(spec.shape)
-    kind, layout, gates = "weight", _CONVENTION.get(axes, "?" * axes), spec.gates
+    kind, layout, gates = "weight", CONVENTION.get(axes, "?" * axes), spec.gates
     source = "convention"
-    recurrent = names.recurrent_kind(name)
-    bias = _bias_of(spec, specs) if axes > 1 else None
+    recurrent, row = names.recurrent_kind(name), sum(n > 1 for n in spec.shape) <= 1
+    bias = layouts.bias_of(spec) if axes > 1 else None
     if recurrent and axes <= 2:
         kind = "bias" if names.is_bias(name) else "recurrent"
         gates = gates or _gates(spec, specs, recurrent)
@@ -195,41 +206,27 @@ def _describe(
             ("N" * (axes - 2) + table if spec.shape[: axes - 2] in ((), (1,)) else "?" * axes),
             "name",
         )
-    elif names.is_bias(name) and spec.shape[0] == 1:
-        kind, layout = "bias", "N" * (axes - 1) + "O"
-    elif axes >= 3:
-        kind = "conv"
-        if "expert" in name.lower() or axes > 5:
-            kind, layout = "weight", "?" * axes
-        elif bias is not None and spec.shape[1] == bias != spec.shape[0]:
-            layout, source = "IO" + layout[2:], "bias"
-    elif bias is not None:
-        layout, source = square, "convention"
-        if spec.shape[0] != spec.shape[1] and bias in spec.shape:
-            layout, source = ("OI" if bias == spec.shape[0] else "IO"), "bias"
+    elif names.is_bias(name) and (row or "bias" in name.lower()):  # B may well be a matrix
+        kind, layout = "bias", (_along(spec.shape, "O") if row else "?" * axes)
+    elif axes == 2:
+        layout, source = layouts.matrix(spec)
+    elif "expert" in name.lower() or axes > 5:
+        layout = "?" * axes
+    elif spec.shape[0] == 1 and not (names.is_torch(name) or names.is_channels_last(name)):
+        # Tokens and scales that are added to, or multiply, activations: no kernel.
+        kind, layout = ("vector", _along(spec.shape, "C")) if row else ("weight", "?" * axes)
+    else:
+        layout, source = layouts.kernel(spec)
+        kind = "weight" if "?" in layout else "conv"
     if spec.layout:
         layout, source = spec.layout, "format"
     return kind, replace(spec, layout=layout, gates=gates), source
 
 
-def _bias_of(spec: TensorSpec, specs: Mapping[str, TensorSpec]) -> int | None:
-    """Return the length of the bias that goes with a weight, if there is one."""
-    for name in names.bias_names(spec.name):
-        bias = specs.get(name)
-        if bias is not None and len(bias.shape) == 1 and name != spec.name:
-            return bias.shape[0]
-    return None
-
-
-def _square_layout(specs: Mapping[str, TensorSpec]) -> str:
-    """Return the layout of square matrices: that of all other matrices whose bias tells it."""
-    seen = set()
-    for spec in specs.values():
-        if len(spec.shape) == 2 and spec.shape[0] != spec.shape[1] and not spec.layout:
-            bias = _bias_of(spec, specs)
-            if bias in spec.shape:
-                seen.add("OI" if bias == spec.shape[0] else "IO")
-    return "IO" if seen == {"IO"} else "OI"
+def _along(shape: Sequence[int], letter: str) -> str:
+    """Return the layout of numbers along one axis, the longest."""
+    at = max(range(len(shape)), key=lambda axis: shape[axis])
+    return "N" * at + letter + "N" * (len(shape) - at - 1)
 
 
 def _gates(spec: TensorSpec, specs: Mapping[str, TensorSpec], recurrent: str) -> str:

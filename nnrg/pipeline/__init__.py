@@ -5,28 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from nnrg._files import as_path
 from nnrg._neighbours import Neighbours, Placed
 from nnrg._parts import Parts
 from nnrg._random import as_seed
 from nnrg._selection import Sites, check_sites, choose, is_natural
-from nnrg._validate import as_count
+from nnrg._validate import as_count, as_names, shown
 from nnrg._workers import Workers
 from nnrg.errors import AnalysisError, ArgumentError
 from nnrg.fields import SynapticField
 from nnrg.networks._label import label
 from nnrg.networks.gauge import canonical
 from nnrg.networks.network import Network
-from nnrg.pipeline._work import NUMBERS_PER_SECOND, Policy, Progress, Work, in_full
+from nnrg.pipeline._work import Policy, Progress, Work, estimate_seconds, in_full
 from nnrg.provenance import describe_run, utc_now
 from nnrg.results import Run
 from nnrg.rg.basis import Basis
 from nnrg.rg.blocks import Blocks, GridBlocks
 from nnrg.rg.neighbourhoods.hierarchy import Neighbourhoods
-from nnrg.rg.nulls import DefaultNulls, NullModel, Nulls, null_models
+from nnrg.rg.nulls import DefaultNulls, NullModel, Nulls, WherePossible, null_models
 from nnrg.rg.rescaling import field_exponent
 from nnrg.stats.jackknife import Jackknife
 
-__all__ = ["NUMBERS_PER_SECOND", "flow_network"]
+__all__ = ["estimate_seconds", "flow_network"]
 
 _MOST_WORKERS = 256
 
@@ -83,11 +84,12 @@ def flow_network(
     basis, nulls
         As in `nnrg.fit_couplings`. By default fields on graphs that are not asked for by name have
         the permutation alone once others, the largest first, take more than some seconds: a note of
-        each says so, and ``nulls_in_full`` of the run names those that have all.
+        each says so, and ``nulls_in_full`` of the run names those that have all. A null model that
+        a field cannot have is left out of it with a note, unless both were asked for by name.
     rng : int, numpy Generator or None
         Seed; every tensor has its own stream, so that its numbers do not depend on the others.
     keep : path, optional
-        A folder in which finished tensors are kept, once the run has taken five seconds or is
+        A folder in which finished tensors are kept, once the run has taken twenty seconds or is
         interrupted, and from which they are taken if they were measured with the same weights and
         settings: an interrupted run goes on where it was, with its seed if `rng` is None.
     workers : int
@@ -98,6 +100,7 @@ def flow_network(
     progress : callable, optional
         Called with the tensor's name, steps done and their number, from one thread at a time. Of
         a tensor that another process measures, while this one measures too, the last step only.
+        Before the first tensor of a file above 256 MiB, with MiB of the file whose sum is taken.
 
     Returns
     -------
@@ -123,7 +126,12 @@ def flow_network(
     (['fc.weight'], ['fc.bias'])
     """
     started = utc_now()
-    tensors = (tensors,) if isinstance(tensors, str) else tuple(tensors)
+    if not isinstance(net, Network):
+        raise ArgumentError(f"net must be a Network, got {shown(net)}; try nnrg.load")
+    if not isinstance(basis, Basis | None):
+        raise ArgumentError(f"basis must be a Basis, got {shown(basis)}; try nnrg.Basis.scalar()")
+    tensors = as_names("tensors", tensors)
+    keep = None if keep is None else as_path(keep)
     models = _nulls(nulls)
     field_exponent(rescale, 1)
     settings = {
@@ -140,7 +148,7 @@ def flow_network(
     }
     stored, net = net, net if gauge is None else canonical(net, gauge).network
     chosen = choose(net, tensors)
-    check_sites(sites, chosen)
+    check_sites(sites, chosen, net)
     short = set[str]()
     if isinstance(models, DefaultNulls):
         # Vectors are no fields unless they are asked for.
@@ -154,7 +162,7 @@ def flow_network(
         short = set(on_graphs) - full
         named = ", ".join(name for name in on_graphs if name in full)
         settings["nulls_in_full"] = (named or "none") if short else "all"
-    digest = stored.sha256()
+    digest = stored.sha256(progress)
     # Operators of one's own by their functions, which another run does not share: measured again.
     parts = Parts(keep, {**settings, "operators": repr(basis), "weights_sha256": digest})
     seed = as_seed(parts.seed() if rng is None else rng)
@@ -162,8 +170,10 @@ def flow_network(
     parts.use_seed(entropy)
     policy = Policy(standardise, levels, rescale, basis, errors, models, seed)
 
-    place = Neighbours(net, units).place if blocks is None else _as_asked(blocks)
-    work = Work(net, tensors, sites, place, policy, short, parts, progress)
+    neighbours = Neighbours(net, units)
+    place = neighbours.place if blocks is None else _as_asked(blocks)
+    otherwise = neighbours.split if blocks is None else None
+    work = Work(net, tensors, sites, place, otherwise, policy, short, parts, progress)
     work.names = sorted(chosen, key=lambda name: not is_natural(net, name, sites))
     if isinstance(workers, Workers):
         work.measure(workers)
@@ -194,7 +204,7 @@ def flow_network(
 def _nulls(nulls: Nulls) -> tuple[NullModel, ...] | DefaultNulls:
     if nulls is None or isinstance(nulls, DefaultNulls):
         return nulls or DefaultNulls()
-    return null_models(nulls)
+    return null_models(nulls.models if isinstance(nulls, WherePossible) else nulls)
 
 
 def _as_asked(blocks: Blocks | Neighbourhoods) -> Callable[[SynapticField], Placed]:

@@ -10,6 +10,7 @@ import numpy as np
 from nnrg.errors import ArgumentError
 from nnrg.networks._label import label
 from nnrg.plot import _panels
+from nnrg.plot._given import given
 from nnrg.plot._style import Journal, freeze, journal, new_figure, style
 from nnrg.plot._symbols import scale_name
 from nnrg.results import Measurement, Run
@@ -51,7 +52,7 @@ def figure(result: Measurement, *, style_name: str = "aps") -> Figure:
     Figure
         178 mm (Physical Review) or 183 mm (Nature) wide, its layout fixed.
     """
-    c, g = result.cumulants, result.couplings
+    c, g = given(result, Measurement).cumulants, result.couplings
     book = journal(style_name)
     with style(style_name):
         fig = new_figure(book.page, 118)
@@ -68,7 +69,10 @@ def figure(result: Measurement, *, style_name: str = "aps") -> Figure:
         for ax, letter in zip(panels.flat, "abcdef", strict=True):
             _letter(ax, letter, book)
         order = " (index order: no natural neighbours)" if result.order == "index" else ""
-        where = f": {label(g.attrs['lattice'], 40)}{order}"
+        on = label(g.attrs["lattice"], 40)
+        if g.attrs.get("sites_kind") == "graph":
+            on = f"graph of {int(c.series['sites'][0])} units"
+        where = f": {on}{order}"
         title = label(result.name, max(16, _TITLE - len(where))) + where
         fig.suptitle(title, fontsize="medium", parse_math=False)
         null = next(iter(c.nulls), None)
@@ -102,7 +106,7 @@ def column(result: Measurement, panel: str = "variance", *, style_name: str = "a
     table, draw = PANELS[panel]
     with style(style_name):
         fig = new_figure(journal(style_name).column, 65)
-        draw(getattr(result, table), ax=fig.subplots())
+        draw(getattr(given(result, Measurement), table), ax=fig.subplots())
         freeze(fig)
     return fig
 
@@ -121,6 +125,7 @@ def summary(run: Run, *, style_name: str = "aps") -> Figure:
     -------
     Figure
     """
+    run = given(run, Run)
     scores = {name: _variance_scores(run[name]) for name in run}
     names = _most_telling(run, scores)
     book = journal(style_name)

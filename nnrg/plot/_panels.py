@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from nnrg._validate import as_names
 from nnrg.errors import ArgumentError
 from nnrg.networks._label import label
-from nnrg.plot._style import new_figure
+from nnrg.plot._given import axes_of, given
 from nnrg.plot._symbols import scale_name, symbol
 from nnrg.rg.couplings import Couplings
 from nnrg.rg.cumulants import Cumulants
@@ -26,10 +27,6 @@ __all__ = ["correlation", "couplings", "ratios", "variance", "z_scores"]
 Array = npt.NDArray[np.float64]
 
 _MOST_SCALE_LABELS = 6
-
-
-def _axes(ax: Axes | None) -> Axes:
-    return new_figure(86, 65).subplots() if ax is None else ax
 
 
 def _looks(result: Observables, names: Sequence[str]) -> list[dict[str, Any]]:
@@ -173,7 +170,9 @@ def _signed_log(ax: Axes, shown: Array, linear: float | None = None) -> None:
     first = int(np.ceil(np.log10(linear)))
     step = max(1, -(-(top - first + 1) // 3))
     powers = np.arange(first, top + 1, step)
-    low, high = ax.get_ylim()
+    # What is room enough on a line is none on a logarithm.
+    low, high = (end * (1.6 if abs(end) > linear else 1.0) for end in ax.get_ylim())
+    ax.set_ylim(low, high)
     ticks = [0.0]
     labels = ["0"]
     for p in powers:
@@ -200,7 +199,7 @@ def variance(result: Cumulants, *, ax: Axes | None = None) -> Axes:
     -------
     Axes
     """
-    ax = _axes(ax)
+    result, ax = given(result, Cumulants), axes_of(ax)
     first = result.values[0, result.names.index("kappa_2")]
     ax.set_yscale("log")
     if _curves(ax, result, ["kappa_2"], np.full((result.scales.size, 1), 1 / first)):
@@ -223,7 +222,7 @@ def correlation(result: Cumulants, *, ax: Axes | None = None) -> Axes:
 
     Parameters and return value as in `variance`.
     """
-    ax = _axes(ax)
+    result, ax = given(result, Cumulants), axes_of(ax)
     names = [n for n in result.names if n.startswith("neighbour")]
     ax.axhline(0, color="0.6", lw=0.5)
     if _curves(ax, result, names, np.ones((result.scales.size, len(names)))):
@@ -240,7 +239,7 @@ def ratios(result: Cumulants, *, orders: Sequence[int] = (3, 4, 6), ax: Axes | N
 
     Parameters and return value as in `variance`; `orders` says which n.
     """
-    ax = _axes(ax)
+    result, ax = given(result, Cumulants), axes_of(ax)
     names = [f"ratio_{n}" for n in orders if f"ratio_{n}" in result.names]
     ax.axhline(0, color="0.6", lw=0.5)
     if names and _curves(ax, result, names, np.ones((result.scales.size, len(names)))):
@@ -278,13 +277,14 @@ def couplings(
     ArgumentError
         If an operator was not fitted.
     """
-    names = list(result.names if operators is None else operators)
+    result = given(result, Couplings)
+    names = list(result.names if operators is None else as_names("operators", operators))
     unknown = [n for n in names if n not in result.names]
     if unknown or not names:
         raise ArgumentError(
             f"no operator {unknown[0] if unknown else ''!r}; there are {', '.join(result.names)}"
         )
-    ax = _axes(ax)
+    ax = axes_of(ax)
     powers = result.fields[[result.names.index(n) for n in names]]
     factor = result.series["sigma"][:, None] ** powers
     ax.axhline(0, color="0.6", lw=0.5)
@@ -304,7 +304,7 @@ def z_scores(result: Observables, *, ax: Axes | None = None) -> Axes:
 
     Parameters and return value as in `variance`, for cumulants or couplings.
     """
-    ax = _axes(ax)
+    result, ax = given(result, Observables), axes_of(ax)
     axes = str(result.attrs.get("axes", "")).split(", ")
     z = result.z()
     ax.axhspan(-2, 2, color="0.85", lw=0, zorder=0)

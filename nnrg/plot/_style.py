@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nnrg.errors import ArgumentError, SourceError
+from nnrg._files import as_path, written_whole
+from nnrg._validate import shown
+from nnrg.errors import ArgumentError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -48,8 +48,8 @@ _METADATA: dict[str, dict[str, None]] = {
 
 def journal(name: str) -> Journal:
     """Return a style by name."""
-    if name not in STYLES:
-        raise ArgumentError(f"style must be one of {', '.join(STYLES)}, got {name!r}")
+    if not isinstance(name, str) or name not in STYLES:
+        raise ArgumentError(f"style must be one of {', '.join(STYLES)}, got {shown(name)}")
     return STYLES[name]
 
 
@@ -131,28 +131,11 @@ def save(fig: Figure, path: str | Path, *, style_name: str = "aps") -> None:
     SourceError
         If the file cannot be written.
     """
-    target = Path(path)
+    target = as_path(path)
     ending = target.suffix.lower()
     check_ending(target)
-    draft = None
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        mode = target.stat().st_mode if target.exists() else None
-        handle, draft = tempfile.mkstemp(prefix=".figure.", suffix=ending, dir=target.parent)
-        os.close(handle)
-        with style(style_name):
-            fig.savefig(draft, format=ending[1:], metadata=_METADATA[ending])
-        os.chmod(draft, 0o644 if mode is None else mode & 0o777)
-        os.replace(draft, target)
-    except OSError as error:
-        raise SourceError(
-            f"{target}: cannot be written ({error.strerror or error}); give a path in a folder "
-            "you own"
-        ) from None
-    finally:
-        if draft is not None:
-            with suppress(OSError):
-                os.unlink(draft)
+    with written_whole(target, ending) as draft, style(style_name):
+        fig.savefig(draft, format=ending[1:], metadata=_METADATA[ending])
 
 
 def check_ending(path: str | Path) -> None:

@@ -13,7 +13,7 @@ from nnrg._validate import shown
 from nnrg.errors import ArgumentError
 from nnrg.networks._label import label
 from nnrg.plot._figures import _letter
-from nnrg.plot._panels import _axes
+from nnrg.plot._given import axes_of
 from nnrg.plot._style import freeze, journal, new_figure, style
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ __all__ = ["chosen", "legend", "look", "new_axes", "page", "plain_log", "points"
 
 Array = npt.NDArray[np.float64]
 
-new_axes = _axes
+new_axes = axes_of
 
 _MOST_PANELS = 6
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")

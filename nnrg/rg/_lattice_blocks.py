@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import cast
 
-from nnrg._validate import as_count, shown
+from nnrg._validate import as_count, as_items, shown
 from nnrg.errors import ArgumentError
 from nnrg.fields import Lattice, SynapticField
 
@@ -18,17 +17,16 @@ _LONGEST = 2**31 - 1
 
 def as_block_length(b: object) -> int | tuple[int, ...]:
     """Return a block length, or one for each axis; one of them must be at least 2."""
-    single = not isinstance(b, Iterable) or isinstance(b, str | bytes)
-    items = (b,) if single else tuple(cast(Iterable[object], b))
+    items = as_items(b)
     lengths = tuple(
         as_count("a block length", n, 1, _LONGEST, hint="try 2, or one for each axis")
-        for n in items
+        for n in ((b,) if items is None else items)
     )
     if max(lengths, default=0) < 2:
         raise ArgumentError(
             f"block lengths must be at least 2 along one axis, got {shown(b)}; try 2"
         )
-    return lengths[0] if single else lengths
+    return lengths[0] if items is None else lengths
 
 
 @dataclass(frozen=True, slots=True)

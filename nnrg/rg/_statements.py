@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,16 +17,16 @@ STRUCTURE = "local structure"
 INTERACTIONS = "interactions beyond Gaussian"
 UNTOLD = "cannot be told"
 
-# Nulls that must be beaten besides the permutation, where they were run.
+# Nulls that must be beaten besides the permutation, where they were run, and what it says if not.
 _LOCALITY = {
-    "shuffle": "all values of the layer shuffled are as far from permuted ones",
-    "rows": "so are values shuffled within each row",
-    "columns": "so are values shuffled at each site: a profile that samples share would do that",
-    "configuration": "so is the field on a rewired graph: the degrees alone would do that",
-    "independent": "so are units that have nothing in common: unequal one-point laws would do that",
+    "shuffle": "all values of the layer shuffled show as much",
+    "rows": "values shuffled within each row show as much",
+    "columns": "values shuffled at each site show as much, as a profile that samples share would",
+    "configuration": "a rewired graph of the same degrees shows as much",
+    "independent": "units with nothing in common but unequal one-point laws show as much",
 }
-# Fewest samples of an open lattice whose surrogates keep the variance of every site.
-_MIXED = 16
+# Spread of variances, beyond what the surrogates keep, from which couplings say nothing.
+_UNEQUAL = 0.1
 
 
 @dataclass(slots=True)
@@ -42,7 +42,7 @@ def decide(
     results: Sequence[Observables],
     tests: Sequence[NullTest],
     beaten: frozenset[str],
-    scaling: tuple[bool, str] | None,
+    scaling: tuple[bool, str, tuple[float, ...]] | None,
     alpha: float,
 ) -> Decision:
     """Return the strongest statement that the null models allow."""
@@ -60,9 +60,9 @@ def decide(
     for null, meaning in _LOCALITY.items():
         if null in by_name and by_name[null].numbers and null not in beaten:
             return Decision(
-                UNTOLD, [f"permutation is beaten ({_short(strongest)}), {null!r} is not", meaning]
+                UNTOLD, [f"permutation is beaten ({_short(strongest)}), {null!r} is not: {meaning}"]
             )
-    reasons = [_short(strongest), *_topology(results)]
+    reasons = [_short(strongest), *_topology(results, by_name)]
     statement = STRUCTURE
     missing: tuple[str, ...] = ()
     told, why = _interactions(results, by_name.get("phase"), "phase" in beaten, alpha)
@@ -72,10 +72,10 @@ def decide(
     elif "phase" not in by_name:
         missing = ("phase",)
     if scaling is not None:
-        passed, reason = scaling
+        passed, reason, over = scaling
         if passed:
-            scales = results[0].scales
-            statement = f"scale-free within b = {scales[0]} .. {scales[-1]}"
+            scales = over or tuple(results[0].scales.tolist())
+            statement = f"scale-free within b = {scales[0]:g} .. {scales[-1]:g}"
         reasons.append(reason if passed else f"not scale-free: {reason}")
     if "initialisation" in by_name and "initialisation" not in beaten:
         reasons.append("not told from its initialisation")
@@ -113,7 +113,7 @@ def _interactions(
         return False, (
             "interactions cannot be told without couplings: unequal variances look like them"
         )
-    kept = _not_from_unequal_variance([e for e in test.numbers if e.adjusted <= alpha], couplings)
+    kept = _not_from_unequal_variance(test, couplings, alpha)
     if kept:
         return True, _short(kept[0])
     return False, (
@@ -123,56 +123,48 @@ def _interactions(
 
 
 def _not_from_unequal_variance(
-    numbers: Sequence[Evidence], couplings: Observables
+    test: NullTest, couplings: Observables, alpha: float
 ) -> list[Evidence]:
     """Return the numbers that a Gaussian field of unequal variances v does not show.
 
-    Its fourth ratio is 3 Var(v) / E[v]^2, never negative, and its couplings follow. What the
-    surrogate keeps needs no such care: the variances of samples on a periodic lattice, those of
-    sites on an open one whose samples were mixed.
+    Its fourth ratio is 3 Var(v) / E[v]^2, never negative, and its couplings follow. The surrogates
+    show as much of it as they keep of the variances; what they have not may be at the finest scale,
+    if data are few, or at coarser ones, where two-point functions are unequal.
     """
-    mixed = (
-        int(couplings.attrs.get("samples", 0)) >= _MIXED
-        and couplings.attrs.get("jackknife_over") == "samples"
-    )
-    if _periodic(couplings):
-        open_to = ["sites"]
-    else:
-        open_to = ["samples"] if mixed else ["samples", "sites"]
-    flags = {f for row in couplings.flags for cell in row for f in cell.split("; ")}
-    unequal = any(f.startswith(f"unequal variance of {o}") for f in flags for o in open_to)
-    spread = {
-        float(b): sum(
-            max(0.0, float(np.nan_to_num(couplings.series[f"spread_{o}"][level]))) for o in open_to
+    kept = {e.scale: max(0.0, e.null_mean) / 3 for e in test.numbers if e.name == "ratio_4"}
+    left: dict[float, float] = {}
+    unequal, before = False, 0.0
+    for level, b in enumerate(couplings.scales.tolist()):
+        spread = sum(
+            max(0.0, float(np.nan_to_num(couplings.series[f"spread_{over}"][level])))
+            for over in ("samples", "sites")
         )
-        for level, b in enumerate(couplings.scales)
-    }
+        # Where blocks are too few for a spread it is as large as at the scale before.
+        left[b] = before = max(before, spread - kept.get(b, 0.0))
+        flagged = any("unequal variance" in cell for cell in couplings.flags[level])
+        unequal |= flagged and before > _UNEQUAL
+    numbers = [e for e in test.numbers if e.adjusted <= alpha]
+    if unequal:
+        return [e for e in numbers if e.name == "ratio_4" and e.z < 0]
     faked = {
         e.scale
         for e in numbers
         # Twice what the measured spread makes, since it is measured itself.
-        if e.name == "ratio_4" and 0 < e.value - e.null_mean < 6 * spread.get(e.scale, 0.0)
+        if e.name == "ratio_4" and 0 < e.value - e.null_mean < 6 * left.get(e.scale, 0.0)
     }
-    if unequal:
-        return [e for e in numbers if e.name == "ratio_4" and e.z < 0]
     return [e for e in numbers if e.scale not in faked]
 
 
-def _periodic(result: Observables) -> bool:
-    """Tell whether the field lives on a lattice that is periodic along every axis."""
-    if "periodic" in result.attrs:
-        return bool(result.attrs["periodic"])
-    # Results saved before this was recorded have the lattice in words.
-    lattice = str(result.attrs.get("lattice", ""))
-    return ", periodic" in lattice and "periodic=" not in lattice
-
-
-def _topology(results: Sequence[Observables]) -> list[str]:
-    """Say what local means where sites have no order of their own."""
+def _topology(results: Sequence[Observables], ran: Container[str]) -> list[str]:
+    """Say what local means where sites have no order of their own, and what it may still be."""
     attrs = results[0].attrs
     if attrs.get("sites_kind", "lattice") == "lattice":
         return []
-    return [f"local on the topology of {attrs.get('blocks_chosen_by', 'a graph')}"]
+    said = [f"local on the topology of {attrs.get('blocks_chosen_by', 'a graph')}"]
+    edges = str(attrs.get("edge_unit", "none")).replace(" x ", ", ").split(", ")
+    if "configuration" not in ran and any(edge != "none" for edge in edges):
+        said.append("degrees not ruled out: null model 'configuration' was not run")
+    return said
 
 
 def _largest(test: NullTest) -> str:

@@ -9,7 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from nnrg._random import as_seed
+from nnrg._validate import shown
 from nnrg.errors import ArgumentError
+from nnrg.progress import reporter
 from nnrg.rg._null_numbers import numbers_of_draws, numbers_of_flows, units
 from nnrg.rg.basis import Basis
 from nnrg.rg.couplings import Couplings
@@ -84,7 +86,11 @@ def fit_couplings(
     """
     if errors is not None:
         flow = with_errors(flow, errors)
-    return measure(flow, basis=basis, nulls=nulls, rng=rng)[1]
+    tell, close = reporter("couplings, null draws", None)
+    try:
+        return measure(flow, basis=basis, nulls=nulls, rng=rng, progress=tell)[1]
+    finally:
+        close()
 
 
 def measure(
@@ -102,6 +108,8 @@ def measure(
     """
     if not isinstance(flow, Flow):
         raise ArgumentError(f"expected a Flow, got {type(flow).__name__}; try nnrg.renormalize")
+    if not isinstance(basis, Basis | None):
+        raise ArgumentError(f"basis must be a Basis, got {shown(basis)}; try nnrg.Basis.scalar()")
     on = (Basis.scalar(order=6) if basis is None else basis).on(flow.field.sites.dimension)
     # What is wrong with the null models is said before the work, not after it.
     total = 1 + sum(model.draws for model in chosen_nulls(nulls, flow))

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nnrg._random import as_seed
-from nnrg.errors import ArgumentError
+from nnrg._validate import as_count
 from nnrg.rg.flow import Flow
 from nnrg.rg.levels import scale_label
 from nnrg.rg.moments import cumulant_names, flag_ratios, observe
@@ -161,8 +161,7 @@ def measure_cumulants(
     >>> flow.cumulants(order=4, rng=1).estimate("kappa_2", 1).flag
     ''
     """
-    if isinstance(order, bool) or order not in range(2, 9):
-        raise ArgumentError(f"order must be an integer from 2 to 8, got {order!r}")
+    order = as_count("order", order, 2, 8, hint="8 takes no longer than 2")
     seed = as_seed(rng)
 
     def numbers(null: Flow) -> Array:

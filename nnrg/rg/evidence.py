@@ -215,7 +215,7 @@ def _p_values(result: Observables, null: str, z: Array, errors: Array) -> Array:
     draws, groups = len(result.nulls[null]), len(result.replicates)
     spread = result.null_spread(null)
     with np.errstate(invalid="ignore", divide="ignore"):
-        own = (result.values - result.null_mean(null)) / np.sqrt(errors**2 + spread**2 / draws)
+        own = (result.values - result.null_mean(null)) / np.hypot(errors, spread / np.sqrt(draws))
     own = np.where(spread > 0, own, np.nan)
     return np.maximum(student_p_values(z, draws), student_p_values(own, groups))
 

@@ -117,7 +117,9 @@ class Flow:
         if self.arrangement is not None or len(found) < len(self):
             raise ArgumentError(
                 f"{self.blocks!r} makes blocks of units that have no distances along axes: this "
-                "analysis needs a field on a natural lattice, and GridBlocks"
+                "analysis needs a field on a natural lattice, and GridBlocks; on graphs "
+                "nnrg.fit_couplings(flow, basis=nnrg.Basis.scalar(shells=3, quartic=2)) measures "
+                "couplings J and U at each distance"
             )
         return found
 

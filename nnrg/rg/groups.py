@@ -14,12 +14,13 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from nnrg.errors import AnalysisError
+from nnrg.errors import AnalysisError, RepeatedSamplesError
 from nnrg.fields import SynapticField
+from nnrg.rg._sample_runs import run_length
 from nnrg.stats.jackknife import Jackknife
 from nnrg.stats.partition import sample_groups
 
-__all__ = ["Groups", "choose_groups", "fewest_blocks", "unit", "whole"]
+__all__ = ["Groups", "choose_groups", "fewest_blocks", "label_repeats", "unit", "whole"]
 
 # Fewest blocks along an axis at the coarsest scale where regions are left out, by dimension.
 _FEWEST_BLOCKS = {1: 16, 2: 4, 3: 3, 4: 2}
@@ -91,13 +92,19 @@ def choose_groups(
 
     Raises
     ------
+    RepeatedSamplesError
+        If all samples are one, up to repetition.
     AnalysisError
         If there are fewer than two groups.
     """
     shape = field.sites.shape
     if unit(field, errors) == "samples":
-        labels, note = _independent_samples(field)
-        merged = sample_groups(int(labels.max()) + 1, errors.max_groups)[labels]
+        labels, note = label_repeats(field)
+        count = int(labels.max()) + 1
+        length, said = run_length(field, np.unique(labels, return_index=True)[1])
+        note = "; ".join(words for words in (note, said) if words)
+        most = min(errors.max_groups, max(1, count // length))
+        merged = sample_groups(count, most)[labels]
         groups = Groups(
             merged.astype(np.int64), tuple(np.array([0, n]) for n in shape), "samples", note
         )
@@ -108,6 +115,12 @@ def choose_groups(
             regions(cells),
             "regions",
         )
+    if groups.n_groups < 2 and groups.note:
+        raise RepeatedSamplesError(
+            f"the {field.n_samples} samples of field {field.name!r} repeat one another, each like "
+            "the next: no error can be told; give their axis a lattice if it has one (--sites, "
+            "sites=), or leave out sites with Jackknife(over='sites')"
+        )
     if groups.n_groups < 2:
         raise AnalysisError(
             f"field {field.name!r} has one jackknife group ({groups.kind}): no error can be told; "
@@ -116,7 +129,7 @@ def choose_groups(
     return groups
 
 
-def _independent_samples(field: SynapticField) -> tuple[npt.NDArray[np.int64], str]:
+def label_repeats(field: SynapticField) -> tuple[npt.NDArray[np.int64], str]:
     """Label samples so that those which repeat one another, up to a factor, share a label."""
     n = field.n_samples
     alone = np.arange(n, dtype=np.int64)
@@ -129,7 +142,7 @@ def _independent_samples(field: SynapticField) -> tuple[npt.NDArray[np.int64], s
     apart = [np.einsum("ij,ij->i", y[: n - s], y[s:]) for s in {max(1, n // 2), max(1, n // 3)}]
     typical = min(np.median(np.abs(pairs)) for pairs in apart if pairs.size) / 0.6745
     if typical > _TYPICAL:
-        return alone, ""
+        return _exact_copies(field)
     rows, columns = [], []
     for start in range(0, n, 1024):
         close = np.abs(y[start : start + 1024] @ y.T) > _REPEATED
@@ -152,6 +165,19 @@ def _independent_samples(field: SynapticField) -> tuple[npt.NDArray[np.int64], s
         "of either sign): repeats are left out together"
     )
     return order[inverse].astype(np.int64), note
+
+
+def _exact_copies(field: SynapticField) -> tuple[npt.NDArray[np.int64], str]:
+    """Label samples so that exact copies share a label, in order of their first one.
+
+    Those of a constant field are refused for what they are, elsewhere.
+    """
+    label: dict[bytes, int] = {}
+    rows = field.values.reshape(field.n_samples, -1)
+    labels = np.array([label.setdefault(row.tobytes(), len(label)) for row in rows], dtype=np.int64)
+    if len(label) == len(rows) or np.all(rows[0] == rows[0, 0]):
+        return np.arange(len(rows), dtype=np.int64), ""
+    return labels, f"{len(rows)} samples are {len(label)} and copies of them, left out together"
 
 
 def whole(field: SynapticField) -> Groups:

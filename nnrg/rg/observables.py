@@ -118,7 +118,10 @@ class Observables:
         draws = self._draws(null)
         if draws is None:
             return np.full(self.values.shape, np.nan)
-        spread = draws.std(axis=0, ddof=1)
+        # Squares of numbers as large as 1e200 are not summed as they are.
+        top = np.abs(draws).max(axis=0)
+        top = np.where(np.isfinite(top) & (top > 0), top, 1.0)
+        spread = top * (draws / top).std(axis=0, ddof=1)
         # What is left by rounding alone is not a spread.
         size = np.maximum(np.abs(draws.mean(axis=0)), np.abs(self.values))
         return np.asarray(np.where(spread <= 1e-9 * size, 0.0, spread))

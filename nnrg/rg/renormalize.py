@@ -20,6 +20,7 @@ from nnrg.rg.groups import Groups, choose_groups, fewest_blocks, unit, whole
 from nnrg.rg.levels import as_levels, block_lengths, check_exponent, choose_levels
 from nnrg.rg.neighbourhoods.blocking import arrange, climb_blocks
 from nnrg.rg.neighbourhoods.hierarchy import Choice, Neighbourhoods
+from nnrg.rg.neighbourhoods.modes import GraphModes
 from nnrg.rg.rescaling import field_exponent
 from nnrg.stats.jackknife import Jackknife
 from nnrg.stats.partition import spatial_edges
@@ -95,13 +96,15 @@ def renormalize(
     if isinstance(blocks, Neighbourhoods) and not isinstance(blocks, type):
         return _renormalize_units(field, blocks, levels, rescale, policy)
     rule = as_blocks(blocks)
-    if isinstance(field.sites, ConnectionGraph):
+    if isinstance(field.sites, ConnectionGraph) and isinstance(rule, GraphModes):
+        field = rule.on_row(field)
+    elif isinstance(field.sites, ConnectionGraph):
         raise ArgumentError(
             f"field {field.name!r} lives on a graph, which {rule!r} cannot block; "
-            "try nnrg.MatchingBlocks()"
+            "try nnrg.MatchingBlocks(), or nnrg.RandomUnits(2) for blocks at random"
         )
     exponent = field_exponent(rescale, field.sites.dimension)
-    factors = rule.factors(field.sites)
+    factors = rule.factors(field.lattice)
     if isinstance(rule, Coarsening) and unit(field, policy) == "sites":
         rule.about_regions()
     n_levels = choose_levels(field, factors, levels, fewest_blocks(field, policy))

@@ -227,12 +227,11 @@ def solve(system: LinearSystem) -> tuple[Array, float]:
     couplings : array of shape (1 + n_groups, n_operators)
     condition : float
     """
-    norm = np.sqrt(np.diagonal(system.matrix[0]))
-    m = norm.size
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):  # a diagonal below its rounding
+        norm = np.sqrt(np.diagonal(system.matrix[0]))
         scaled = system.matrix / (norm[:, None] * norm)
         rhs = system.rhs / norm
-    out = np.full(rhs.shape, np.nan)
+    m, out = norm.size, np.full(rhs.shape, np.nan)
     if not (np.all(np.isfinite(scaled[0])) and system.sites > m):
         return out, np.inf
     # The matrix is symmetric and positive: its condition number is the ratio of two eigenvalues.

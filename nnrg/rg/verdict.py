@@ -116,7 +116,8 @@ def verdict(*results: Observables, scaling: Scaling | None = None, alpha: float 
         Of one flow, one or both, measured with the same null draws. Interactions need both: the
         couplings know how unequal the variances are, which looks like a fourth cumulant.
     scaling : Scaling, optional
-        Tests of scaling: anything with ``passed`` and ``reason``.
+        Tests of scaling: anything with ``passed`` and ``reason``, and with the ``scales`` it holds
+        for if these are not all, such as `nnrg.criticality` gives.
     alpha : float
         Chance of a false claim, 0 < alpha < 1; draws must number at least 1 / alpha - 1.
 
@@ -259,7 +260,11 @@ def _verdict(
     scaling: Scaling | None,
     alpha: float,
 ) -> Verdict:
-    outcome = None if scaling is None else (bool(scaling.passed), str(scaling.reason))
+    outcome = None
+    if scaling is not None:
+        # Of other tests than those of `nnrg.criticality` it is all scales.
+        scales = tuple(getattr(scaling, "scales", ()))
+        outcome = (bool(scaling.passed), str(scaling.reason), scales)
     beaten = frozenset(t.null for t in tests if t.beaten(alpha))
     decision: Decision = decide(results, tests, beaten, outcome, alpha)
     name = next((str(r.attrs["field"]) for r in results if "field" in r.attrs), "field")

@@ -12,8 +12,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from nnrg.progress import Told, reporter
 from nnrg.simulate import _checkpoint
-from nnrg.simulate._telling import Told, reporter
 
 __all__ = ["SWEEPS_A_CALL", "Chain", "MetropolisChain", "run"]
 

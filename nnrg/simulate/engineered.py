@@ -13,10 +13,10 @@ import numpy.typing as npt
 from nnrg._random import as_seed
 from nnrg._validate import as_count, shown
 from nnrg.errors import ArgumentError
+from nnrg.progress import Told
 from nnrg.simulate._engineered_target import ModeTarget, NetworkTarget
 from nnrg.simulate._hamiltonian import DIAGNOSTICS, Chains, Target
 from nnrg.simulate._markov import run
-from nnrg.simulate._telling import Told
 from nnrg.simulate._trajectories import Trajectories
 from nnrg.simulate.engineered_network import EngineeredNetwork
 from nnrg.simulate.engineered_sample import EngineeredSample, LimitSample, node_fields

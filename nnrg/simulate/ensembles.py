@@ -14,6 +14,7 @@ import numpy.typing as npt
 from nnrg._random import as_seed
 from nnrg._validate import as_count, shown
 from nnrg.errors import ArgumentError, FormatError
+from nnrg.progress import Told, reporter
 from nnrg.provenance import describe_run, utc_now
 from nnrg.simulate import _checkpoint
 from nnrg.simulate._convolution_law import ConvolutionLawSampler
@@ -28,7 +29,6 @@ from nnrg.simulate._network_law import LawSampler
 from nnrg.simulate._network_result import RandomNetworks
 from nnrg.simulate._network_statistics import NetworkStatistics
 from nnrg.simulate._network_weights import WeightSampler
-from nnrg.simulate._telling import Told, reporter
 from nnrg.simulate.architectures import ConvolutionalNetwork, DenseNetwork
 
 __all__ = ["random_networks"]

@@ -12,8 +12,8 @@ from nnrg._random import as_seed
 from nnrg._validate import as_count, as_real
 from nnrg.errors import AnalysisError, ArgumentError
 from nnrg.graph.connection_graph import ConnectionGraph
+from nnrg.progress import Told
 from nnrg.simulate._markov import SWEEPS_A_CALL, MetropolisChain, run
-from nnrg.simulate._telling import Told
 from nnrg_kernels.graph_metropolis import sweep_graph
 
 __all__ = ["graph_free_field", "phi4_graph"]

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from nnrg._random import as_seed
 from nnrg._validate import as_count, as_real, shown
 from nnrg.errors import AnalysisError, ArgumentError
-from nnrg.simulate._telling import Told, reporter
+from nnrg.progress import Told, reporter
 from nnrg.stats.fits import FitResult, correlated_fit
 from nnrg.stats.replicates import Replicates
 

@@ -11,9 +11,9 @@ import numpy.typing as npt
 from nnrg._random import as_seed
 from nnrg._validate import as_count, as_real
 from nnrg.errors import ArgumentError
+from nnrg.progress import Told
 from nnrg.simulate._lattice import even_lattice
 from nnrg.simulate._markov import SWEEPS_A_CALL, MetropolisChain, run
-from nnrg.simulate._telling import Told
 from nnrg_kernels.clusters import flip_signs
 from nnrg_kernels.metropolis import merge_colours, split_colours, sweep
 

@@ -14,10 +14,10 @@ from nnrg._random import as_seed
 from nnrg._validate import as_count, as_real
 from nnrg.errors import ArgumentError
 from nnrg.fields import Lattice, SynapticField
+from nnrg.progress import Told
 from nnrg.simulate._checkpoint import Arrays
 from nnrg.simulate._lattice import even_lattice
 from nnrg.simulate._markov import run
-from nnrg.simulate._telling import Told
 
 __all__ = ["ising"]
 
@@ -27,9 +27,9 @@ _SITES_A_CALL = 1 << 24
 
 def ising(
     shape: int | Sequence[int],
-    beta: float,
     n_samples: int,
     *,
+    beta: float,
     clusters: int | None = None,
     sweeps: int = 0,
     thermalise: int = 1000,
@@ -43,12 +43,12 @@ def ising(
     ----------
     shape : int or sequence of int, length 1 to 3
         Sites along each axis; each must be even.
+    n_samples : int
+        Number of configurations.
     beta : float
         Coupling of nearest neighbours over the temperature, at least zero, dimensionless. The
         critical one is :math:`\frac12 \ln(1 + \sqrt2) = 0.440687` in two dimensions and
         0.22165463 in three.
-    n_samples : int
-        Number of configurations.
     clusters : int, optional
         Wolff clusters flipped from one configuration to the next. By default as many as flip
         each spin about once, by their mean size in the second half of the thermalisation, and
@@ -98,7 +98,7 @@ def ising(
 
     Examples
     --------
-    >>> field = ising((16, 16), 0.3, 200, rng=1)
+    >>> field = ising((16, 16), 200, beta=0.3, rng=1)
     >>> field
     SynapticField('Ising model', 200 samples on Lattice(16 x 16, periodic), float32)
     >>> spins = field.values

@@ -18,6 +18,10 @@ Model = Callable[..., npt.ArrayLike]
 
 # A search that takes longer follows a valley without a minimum.
 _MOST_CALLS = 300
+_UNDETERMINED = (
+    "the data do not determine all parameters: some combination of them changes nothing; "
+    "fit fewer parameters"
+)
 
 
 class Linear:
@@ -86,6 +90,9 @@ class Nonlinear:
         for at in np.flatnonzero(np.isnan(refits[:, 0])):
             start = whole + np.linalg.pinv(slope) @ shifts[at]
             refits[at] = self._minimum(rows, replicates[at], start, 1e-7)
+        moved = np.any((refits != whole) & np.isfinite(refits), axis=0)
+        if np.any(shifts) and not moved.all():  # on a plateau searches end where they begin
+            raise AnalysisError(_UNDETERMINED)
         return whole, refits, slope
 
     def _minimum(self, rows: Floats, values: Floats, start: Floats, tolerance: float) -> Floats:
@@ -126,7 +133,4 @@ def _determined(slope: Floats) -> None:
         not (np.isfinite(scaled).all() and np.all(norms > 0))
         or np.linalg.svd(scaled, compute_uv=False)[-1] < 1e-9
     ):
-        raise AnalysisError(
-            "the data do not determine all parameters: some combination of them changes nothing; "
-            "fit fewer parameters"
-        )
+        raise AnalysisError(_UNDETERMINED)

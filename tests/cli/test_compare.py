@@ -121,6 +121,26 @@ def test_two_fields_of_one_run(tmp_path, capsys):
     assert "correlated replicates" in capsys.readouterr().out
 
 
+def test_each_run_has_names_of_its_own(tmp_path, capsys):
+    rng = np.random.default_rng(3)
+    for net, names in (("a", ("q", "k")), ("b", ("w", "v"))):
+        parts = {n: measured(chain(64, 0.4, rng)) for n in names}
+        Run(parts, {}, {"weights_sha256": net}).save(tmp_path / net / "flow.nc")
+    words = [tmp_path / "a", tmp_path / "b", "-o", tmp_path / "out"]
+    assert compare(*words, "--field", "a=k", "--field", "b=v", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    runs = {n: nnrg.open_results(tmp_path / n) for n in ("a", "b")}
+    wanted = nnrg.compare(runs, field={"a": "k", "b": "v"})
+    assert found["differences"] == wanted.to_dict()["differences"]
+    # What is asked of one run is not asked of the others.
+    assert compare(*words, "--field", "q", "--field", "b=v", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    wanted = nnrg.compare(runs, field={"a": "q", "b": "v"})
+    assert found["differences"] == wanted.to_dict()["differences"]
+    code, line = refused(capsys, *words, "--field", "c=v")
+    assert code == 2 and "no run is called 'c'; there are a, b" in line
+
+
 def test_bad_input_is_one_line_and_a_code(runs, tmp_path, capsys):
     out = ["-o", tmp_path / "out"]
     tiny, other = runs["tiny"], runs["other"]

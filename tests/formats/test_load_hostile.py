@@ -97,6 +97,12 @@ def test_special_files_neither_block_nor_run(tmp_path):
     refused("/dev/stdin", "SourceError", "expected a regular file")
 
 
+def test_standard_input_is_told_to_be_saved_first(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(NNRGError, match="standard input is not read"):
+        nnrg.load("-")
+
+
 def test_folders(tmp_path):
     empty = tmp_path / "empty"
     empty.mkdir()
@@ -106,6 +112,43 @@ def test_folders(tmp_path):
     refused(empty, "SourceError", "2 models (a.safetensors, b.safetensors)")
     (empty / "model.safetensors").mkdir()
     refused(empty, "SourceError", "is a directory")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("saved_model.pb", "tf2onnx"),
+        ("net.mlmodel", "Core ML"),
+        ("flax_model.msgpack", "safetensors.flax"),
+        ("model.ckpt.index", "tf2onnx"),
+        ("model.ckpt.data-00000-of-00001", "tf2onnx"),
+        ("net.param", "ncnn"),
+    ],
+)
+def test_formats_without_a_magic_are_named_with_what_converts_them(tmp_path, name, words):
+    (tmp_path / name).write_bytes(b"\x08\x01\x12\x10" + bytes(40))
+    refused(tmp_path / name, "FormatError", words)
+
+
+def test_an_onnx_file_called_pb_is_read_by_its_content(tmp_path):
+    (tmp_path / "model.pb").write_bytes(b"\x08\x01\x12\x10" + bytes(40))
+    refused(tmp_path / "model.pb", "FormatError", "ONNX")
+
+
+@pytest.mark.parametrize(
+    ("file", "words"),
+    [
+        ("pytorch_model.bin", "the path of the file in it: pytorch_model.bin"),
+        ("saved_model.pb", "TensorFlow SavedModel"),
+        ("flow.nc", "it holds results"),
+        ("pytorch_model.bin.index.json", "save it as safetensors"),
+    ],
+)
+def test_folders_of_other_frameworks_say_what_to_do(tmp_path, file, words):
+    (tmp_path / file).write_bytes(b'{"weight_map": {"w": "pytorch_model-1.bin"}}')
+    refused(tmp_path, "SourceError", words)
+    if file.endswith("index.json"):
+        refused(tmp_path / file, "FormatError", words)
 
 
 def test_unreadable_file(tmp_path):

@@ -174,7 +174,7 @@ def test_length_of_the_bias_tells_the_orientation():
     )
     layouts = {name: (r.spec.layout, r.layout_from) for name, r in found.items()}
     assert layouts["h.0.attn.c_attn.weight"] == ("IO", "bias")
-    assert layouts["h.0.attn.c_proj.weight"] == ("IO", "convention")
+    assert layouts["h.0.attn.c_proj.weight"] == ("IO", "bias")
     assert layouts["lm_head.weight"] == ("OI", "convention")
     assert found["h.0.mlp.c_fc.weight"].populations == ("h.0.mlp.c_fc:in", "h.0.mlp.c_fc:out")
 
@@ -249,7 +249,7 @@ def test_tensors_is_a_mapping_that_reads_nothing_to_answer():
         net.tensors["c"]
     with pytest.raises(ArgumentError, match=r"'a\.wieght'; did you mean a\.weight"):
         net.tensors["a.wieght"]
-    with pytest.raises(ArgumentError, match="rows=0"):
+    with pytest.raises(ArgumentError, match="rows must be an integer of at least 1, got 0"):
         net.chunks("a.weight", 0)
     with pytest.raises(ArgumentError, match="'c'"):
         net.chunks("c", 1)
@@ -346,3 +346,15 @@ def test_count_nonfinite_against_isfinite(dtype):
     assert expected > 0
     assert count_nonfinite(array) == count_nonfinite(array.T) == expected
     assert count_nonfinite(array[::2, ::3]) == int(np.sum(~finite[::2, ::3]))
+
+
+def test_the_sum_of_a_large_file_is_told_as_it_goes(tmp_path, monkeypatch):
+    path = tmp_path / "large.npy"
+    np.save(path, np.ones((700, 1000)))
+    expected = hashlib.sha256(path.read_bytes()).hexdigest()
+    told = []
+    assert nnrg.load(path).sha256(lambda *step: told.append(step)) == expected
+    assert not told
+    monkeypatch.setattr("nnrg.networks._identity.TOLD", 2**20)
+    assert nnrg.load(path).sha256(lambda *step: told.append(step)) == expected
+    assert told == [(f"sha256 of {path.name}", i, 6) for i in range(1, 7)]

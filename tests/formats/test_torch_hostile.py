@@ -166,6 +166,15 @@ def test_views_that_do_not_fit_their_storage_are_refused(tmp_path, write, name):
     refused(write(tmp_path / "model.pt", {"w": BAD_VIEWS[name]}))
 
 
+@pytest.mark.parametrize("write", [write_zip, write_legacy])
+def test_a_storage_described_in_two_ways_is_refused(tmp_path, write):
+    # Its numbers would count twice, and mean two things: torch writes no such file.
+    store = np.arange(16, dtype=np.float32)
+    as_doubles = View(store, (8,), (1,), storage_type="DoubleStorage", n_elements=8)
+    state = {"a": View(store, (4, 4), (4, 1)), "b": as_doubles}
+    refused(write(tmp_path / "model.pt", state), "in two ways")
+
+
 def test_big_endian_files_are_refused(tmp_path):
     refused(write_zip(tmp_path / "a.pt", STATE, byteorder=b"big"), "big-endian")
     refused(write_legacy(tmp_path / "b.pt", STATE, little_endian=False), "big-endian")

@@ -23,7 +23,7 @@ def test_field_dimension_of_ising_blocks(checked):
     shares = {2: [], 4: []}
     sizes = (32, 64, 128)
     for size, n_samples in zip(sizes, (20_000, 10_000, 4000), strict=True):
-        spins = ising((size, size), CRITICAL, n_samples, clusters=8, rng=size)
+        spins = ising((size, size), n_samples, beta=CRITICAL, clusters=8, rng=size)
         flow = nnrg.renormalize(spins, levels=int(np.log2(size)))
         measured = flow.cumulants(order=2, nulls=())
         for share, parts in shares.items():

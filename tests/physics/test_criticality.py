@@ -115,9 +115,9 @@ CRITICAL = 0.5 * np.log(1 + np.sqrt(2))
 OPERATORS = ("nn", "nnn", "phi", "corner")
 
 
-def eigenvalues(ratio, n_samples):
-    spins = ising((64, 64), ratio * CRITICAL, n_samples, rng=10)
-    return criticality(linearised_rg(majority_operators(spins, OPERATORS, levels=4, rng=11)))
+def eigenvalues(ratio, n_samples, operators=OPERATORS):
+    spins = ising((64, 64), n_samples, beta=ratio * CRITICAL, rng=10)
+    return criticality(linearised_rg(majority_operators(spins, operators, levels=4, rng=11)))
 
 
 @pytest.mark.parametrize("ratio", [0.9, 1.1])
@@ -125,6 +125,28 @@ def test_ising_eigenvalues_fail_away_from_the_critical_point(ratio):
     verdict = eigenvalues(ratio, 1500)
     assert not verdict.passed
     assert [e.name for e in verdict.evidence] == ["y_t", "y_h"]
+
+
+def test_white_noise_on_a_critical_field_is_scale_free_at_large_scales_only():
+    # At b = 1 half of the variance is noise, that averages drown; beyond b = 32 little is left.
+    values = fractional_gaussian_noise(4096, 400, hurst=0.9, rng=1)
+    values += np.random.default_rng(2).normal(size=values.shape)
+    flow = flow_of(values, levels=10)
+    cumulants = flow.cumulants(order=4, rng=1)
+    verdict = criticality(cumulants)
+    assert verdict.passed, str(verdict)
+    assert verdict.scales == (128.0, 256.0, 512.0)
+    said = nnrg.verdict(cumulants, scaling=verdict)
+    assert said.statement == "scale-free within b = 128 .. 512"
+    assert "stands still over b = 128 to 512" in said.reason
+
+
+def test_an_eigenvalue_of_one_operator_is_not_known_to_stand_still():
+    # Nothing was added that could have changed it.
+    verdict = eigenvalues(1.0, 3000, operators=("nn", "nnn", "phi"))
+    (odd,) = (e for e in verdict.evidence if e.name == "y_h")
+    assert not verdict.passed
+    assert odd.verdict == "alone" and np.isnan(odd.drift[1].value)
 
 
 @pytest.mark.slow
@@ -136,7 +158,7 @@ def test_ising_eigenvalues_pass_at_the_critical_point():
 
 @pytest.mark.parametrize("ratio", [0.9, 1.1])
 def test_ising_block_averages_move_away_from_the_critical_point(ratio):
-    cumulants = flow_of(ising((64, 64), ratio * CRITICAL, 800, rng=12), levels=4).cumulants(
+    cumulants = flow_of(ising((64, 64), 800, beta=ratio * CRITICAL, rng=12), levels=4).cumulants(
         order=4, nulls=()
     )
     assert criticality(cumulants).reason.startswith("the flow still moves")

@@ -153,7 +153,9 @@ TOPIC = "2-d Ising model, finite-size scaling"
 
 @pytest.mark.slow
 def test_ising_at_its_critical_point(checked):
-    found = {n: finite_size_observables(ising((n, n), BETA, 20_000, rng=n)) for n in (16, 32, 64)}
+    found = {
+        n: finite_size_observables(ising((n, n), 20_000, beta=BETA, rng=n)) for n in (16, 32, 64)
+    }
     # Infinite-volume values on the square torus: J. Salas and A. D. Sokal, J. Stat. Phys. 98
     # (2000) 551. At L = 64 corrections are 1e-4 and below.
     for name, known in (("binder", 0.610692), ("xi_over_L", 0.9050488)):
@@ -181,7 +183,7 @@ def test_ising_curves_collapse_with_nu_one_and_cross_at_the_critical_point(check
     for n in (16, 32, 64):
         couplings = BETA + np.linspace(-0.4, 0.4, 7) / n
         runs = [
-            finite_size_observables(ising((n, n), beta, 6000, rng=100 * n + i))
+            finite_size_observables(ising((n, n), 6000, beta=beta, rng=100 * n + i))
             for i, beta in enumerate(couplings)
         ]
         binder = Replicates.join([run.select("binder") for run in runs])

@@ -54,7 +54,8 @@ def test_integral_of_the_heat_capacity(name, graph, components, checked):
         quantity = f"integral of C over ln tau / ln(N / components), {name}, {kind}"
         expected = np.log(n / components)
         checked(DIFFUSION, quantity, 1.0, integral / expected, rtol=1e-4)
-        assert flow.sum_rule.value == pytest.approx(integral - expected, abs=1e-12)
+        # At both ends nothing happens: what they add to the trapezium rule is nothing.
+        assert flow.sum_rule.value == pytest.approx(integral - expected, abs=1e-7)
 
 
 def test_heat_capacity_of_a_torus_is_the_sum_over_its_axes():

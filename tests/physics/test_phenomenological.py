@@ -117,7 +117,7 @@ def test_power_law_correlations_give_alpha_and_mu(checked):
 
 def test_critical_ising_squares(checked):
     # alpha = 15/8 and Delta = 1/8, up to corrections of small blocks and of the finite lattice.
-    spins = ising((128, 128), np.log(1 + 2**0.5) / 2, 200, rng=3).values
+    spins = ising((128, 128), 200, beta=np.log(1 + 2**0.5) / 2, rng=3).values
     values = np.asarray(spins, dtype=np.float64).reshape(200, -1)
     y, x = np.divmod(np.arange(128 * 128), 128)
     squares = Hierarchy([(y >> level) * (128 >> level) + (x >> level) for level in range(1, 5)])

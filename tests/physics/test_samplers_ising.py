@@ -52,7 +52,7 @@ def test_kaufmans_energy_at_the_critical_point():
     [((12,), 0.8), ((4, 4), 0.3), ((2, 6), 0.5), ((2, 2, 2), 0.1), ((2, 4, 2), 0.15)],
 )
 def test_small_lattices_have_the_exact_moments(shape, beta, update):
-    spins = ising(shape, beta, 20_000, rng=5, **update).values
+    spins = ising(shape, 20_000, beta=beta, rng=5, **update).values
     m = magnetisation(spins)
     for series, expected in zip((energy(spins), m**2, m**4), enumerated(beta, shape), strict=True):
         assert pull(*binned(identity, series), expected) < 4.5
@@ -61,7 +61,7 @@ def test_small_lattices_have_the_exact_moments(shape, beta, update):
 @pytest.mark.parametrize("update", UPDATES, ids=["clusters", "sweeps", "both"])
 @pytest.mark.parametrize("beta", [0.3, CRITICAL, 0.5])
 def test_energy_of_a_square_lattice_is_kaufmans(beta, update, request, checked):
-    spins = ising((16, 24), beta, 4000, rng=11, **update).values
+    spins = ising((16, 24), 4000, beta=beta, rng=11, **update).values
     value, error = binned(identity, energy(spins))
     kind = request.node.callspec.id.rpartition("-")[2]
     quantity = f"energy of 16 x 24 spins, beta = {beta:.4g}, {kind}"
@@ -71,7 +71,7 @@ def test_energy_of_a_square_lattice_is_kaufmans(beta, update, request, checked):
 
 def test_no_coupling_gives_independent_spins():
     for update in UPDATES:
-        spins = ising((8, 8), 0.0, 2000, rng=3, **update).values
+        spins = ising((8, 8), 2000, beta=0.0, rng=3, **update).values
         assert pull(*binned(identity, energy(spins)), 0.0) < 4.5
         assert pull(*binned(identity, 64 * magnetisation(spins) ** 2), 1.0) < 4.5
 
@@ -81,7 +81,7 @@ def critical():
     """Magnetisation, energy and spectrum of 2e5 configurations of 64 x 64 spins."""
     parts = []
     for seed in range(10):
-        spins = ising((64, 64), CRITICAL, 20_000, clusters=5, rng=seed).values
+        spins = ising((64, 64), 20_000, beta=CRITICAL, clusters=5, rng=seed).values
         parts.append((energy(spins), magnetisation(spins), *spectrum_at_least_momentum(spins)))
     return [np.concatenate(column) for column in zip(*parts, strict=True)]
 
@@ -119,7 +119,7 @@ def test_three_dimensions_at_the_critical_point(checked):
     for length in (8, 16):
         shape = (length,) * 3
         m = np.concatenate(
-            [magnetisation(ising(shape, CRITICAL_3D, 30_000, rng=n).values) for n in range(3)]
+            [magnetisation(ising(shape, 30_000, beta=CRITICAL_3D, rng=n).values) for n in range(3)]
         )
         found[length] = binned(binder, m**2, m**4, bins=100)
     share = 2**-0.83

@@ -146,7 +146,7 @@ def test_shell_cumulants_of_independent_numbers(b, checked):
     for x in range(b):
         for y in range(b):
             delta[:] = 0
-            delta[:, x, y] = 1
+            delta[:, x, y] = np.arange(1, 11)  # copies of one sample would have no error
             point = nnrg.SynapticField(delta, sites)
             rows.append(nnrg.renormalize(point, MomentumShell(b), levels=2).means[1][0].ravel())
     kernel = np.concatenate(rows)

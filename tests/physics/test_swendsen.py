@@ -176,7 +176,7 @@ def ising_record(seeds, n_samples, clusters):
     beta = 0.5 * np.log(1 + np.sqrt(2))
     return join_records(
         majority_operators(
-            ising((64, 64), beta, n_samples, clusters=clusters, rng=seed),
+            ising((64, 64), n_samples, beta=beta, clusters=clusters, rng=seed),
             OPERATORS,
             levels=4,
             rng=seed + 1000,

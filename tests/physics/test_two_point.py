@@ -111,6 +111,51 @@ def test_one_free_configuration_with_regions_left_out(periodic):
     assert abs(pull(near.estimate(1), 0)) < 4
 
 
+def test_lags_of_a_few_correlation_lengths_set_the_propagator():
+    # Regions of 16 x 16 sites leave lags up to 8, of xi = 2; the window that ends there mixes
+    # momenta, which took a fifth off xi and gave it an error of three hundredths.
+    pulls = []
+    for seed in range(25):
+        values = gaussian_free_field((128, 128), 1, mass2=0.25, rng=seed)
+        g = spectrum(measure_two_point(flow_of(values, periodic=True, levels=2))[0])
+        fit = fit_propagator(g, terms=("r", "Z"))
+        pulls.append([pull(fit.estimate("r"), 0.25), pull(fit.estimate("Z"), 1)])
+    # Means of 25 normal numbers, 4 of their errors each.
+    assert np.abs(np.mean(pulls, axis=0)).max() < 4 / 5
+    assert np.std(pulls, axis=0).max() < 1.6
+
+
+def test_blocks_of_a_chain_have_a_kernel_of_fixed_width_until_nothing_is_left(checked):
+    rho, b = 0.9, 8
+    flow = flow_of(ar1(1024, 400, rho=rho, rng=2), periodic=False, levels=9)
+    report = nonlocality(flow)
+    assert report.verdicts[:4] == ("local",) * 4
+    assert report.verdicts[-2:] == ("none", "none")
+    assert report.statement.startswith("Local kernel: width in blocks ")
+    assert "within noise from b" in report.statement
+    # Averages over b sites are an ARMA(1, 1) sequence: K falls as (-theta)^r with theta the root of
+    # its moving average, which has autocovariances m_0 = 1 + theta^2 and m_1 = theta in its unit.
+    c0 = (b * (1 - rho**2) - 2 * rho * (1 - rho**b)) / (1 - rho) ** 2
+    c1 = rho * ((1 - rho**b) / (1 - rho)) ** 2
+    phi = rho**b
+    m0 = (1 + phi**2) * c0 - 2 * phi * c1
+    m1 = (1 + phi**2) * c1 - phi * (c0 + phi * c1)
+    theta = (m0 - np.sqrt(m0**2 - 4 * m1**2)) / (2 * m1)
+    tail = quadratic_kernel(measure_two_point(flow)[3]).tail("exponential", staggered=True)
+    found = tail.estimate("1/l")
+    quantity = f"decay of the kernel of averages over {b} sites, rho = {rho}"
+    checked("AR(1) chain", quantity, -np.log(theta), found.value, found.error)
+
+
+def test_exponent_of_a_kernel_is_that_of_its_tail():
+    pulls = []
+    for seed in range(8):
+        values = gaussian_free_field((512,), 200, mass2=0.1, sigma=0.8, rng=seed)
+        level = measure_two_point(flow_of(values, periodic=True))[0]
+        pulls.append(pull(quadratic_kernel(level, n_samples=200).exponent(), 0.8))
+    assert abs(np.mean(pulls)) < 4 / np.sqrt(8)
+
+
 def test_fractional_noise_keeps_its_correlation_and_its_exponent():
     hurst = 0.8
     values = fractional_gaussian_noise(512, 2000, hurst=hurst, rng=4)

@@ -20,6 +20,16 @@ FIELDS = {
     "gff": lambda rng: nnrg.SynapticField(
         gaussian_free_field((16, 16), 40, mass2=0.3, rng=rng), PLANE
     ),
+    # Hidden units of unequal norm, and sites of unequal variance and mean.
+    "norms": lambda rng: nnrg.SynapticField(
+        ar1(64, 64, rho=0.7, rng=rng) * np.exp(rng.normal(size=(64, 1))), CHAIN
+    ),
+    "profile": lambda rng: nnrg.SynapticField(
+        gaussian_free_field((16, 16), 40, mass2=0.3, rng=rng)
+        * np.exp(0.5 * rng.normal(size=(16, 16)))
+        + np.sin(np.arange(16) * np.pi / 8),
+        PLANE,
+    ),
     # One matrix of independent numbers, as a hidden layer is at initialisation.
     "matrix": lambda rng: nnrg.SynapticField(
         rng.normal(size=(1, 48, 64)),
@@ -33,6 +43,8 @@ CLAIMS = {
     "matrix": "indistinguishable from permuted",
     "ar1": "local structure",
     "gff": "local structure",
+    "norms": "local structure",
+    "profile": "local structure",
 }
 
 
@@ -68,7 +80,7 @@ def test_false_claims_are_no_more_frequent_than_alpha(name):
     null = "permutation" if CLAIMS[name].startswith("indist") else "phase"
     below = sum(t.rank_p <= ALPHA for v in found for t in v.tests if t.null == null)
     assert below <= most(200, 1 / 21)
-    if name != "matrix" or null == "permutation":
+    if name not in ("matrix", "norms", "profile") or null == "permutation":
         assert below > 0  # chance 6e-5
 
 
@@ -105,8 +117,7 @@ def test_gaussian_fields_of_unequal_variance_have_none():
         *measure(nnrg.renormalize(field, levels=3), order=4, nulls=("permutation", "phase"), rng=57)
     )
     assert v.statement == "local structure"
-    assert "unequal variances" in v.line
-    # Unequal sites are in the surrogate already.
+    assert "no interactions beyond Gaussian" in v.line
     values = ar1(64, 400, rho=0.7, rng=rng) * np.hanning(66)[1:-1]
     field = nnrg.SynapticField(values, CHAIN)
     v = verdict(

@@ -137,3 +137,12 @@ def test_too_few_blocks_for_the_operators_give_no_numbers():
     fit = nnrg.fit_couplings(flow, basis=basis, nulls=())
     assert np.isnan(fit.values).all()
     assert "too few blocks" in fit.flags[0][0]
+
+
+def test_one_corrupt_weight_gives_flags_and_no_warnings():
+    # 1e8 among numbers of order one: sums of its powers leave nothing of the others.
+    values = np.random.default_rng(0).normal(size=(64, 16, 16)).astype(np.float32)
+    values[0, 3, 3] = 1e8
+    flow = nnrg.renormalize(nnrg.SynapticField(values, nnrg.Lattice((16, 16))))
+    couplings = nnrg.fit_couplings(flow, nulls=(nnrg.NullModel("permutation", 3),), rng=0)
+    assert all(flag for row in couplings.flags for flag in row)

@@ -169,6 +169,40 @@ def test_the_partition_of_another_population_is_refused_and_its_own_named():
         nnrg.renormalize(field, ProductBlocks(rows, columns))
 
 
+def test_units_of_one_layer_have_no_edges_and_are_told_where_to_get_some():
+    matrix = np.zeros((48, 48))
+    matrix[:32, 32:] = np.random.default_rng(3).uniform(0.1, 1, (32, 16))
+    graph = ConnectionGraph.from_sparse(
+        matrix + matrix.T, populations=[("hidden", 32), ("out", 16)]
+    )
+    within = graph.of_population("hidden")
+    for rule in (MatchingBlocks, DiffusionBlocks):
+        with pytest.raises(AnalysisError, match=r"with edges.*net\.similarity_graph"):
+            nnrg.renormalize(field_on(32), rule(within))
+    with pytest.raises(AnalysisError, match="give one with edges"):
+        nnrg.renormalize(field_on(32), SeriationBlocks(within))
+    negative = ConnectionGraph.from_sparse(-weights(32))
+    with pytest.raises(AnalysisError, match=r"positive weight.*strength\('absolute'\)"):
+        nnrg.renormalize(field_on(32), SeriationBlocks(negative))
+
+
+def test_rules_for_lattices_name_those_for_graphs():
+    graph = ConnectionGraph.from_sparse(weights(32))
+    field = nnrg.SynapticField(np.random.default_rng(5).normal(size=(12, 32)), graph)
+    with pytest.raises(ArgumentError, match=r"RandomBlocks.*nnrg\.RandomUnits"):
+        nnrg.renormalize(field, nnrg.RandomBlocks())
+
+
+def test_ranges_on_a_graph_are_couplings_of_its_shells():
+    graph = ConnectionGraph.from_networkx(nx.cycle_graph(64))
+    field = nnrg.SynapticField(np.random.default_rng(6).normal(size=(40, 64)), graph)
+    flow = nnrg.renormalize(field, MatchingBlocks(), levels=2)
+    with pytest.raises(ArgumentError, match=r"Basis\.scalar\(shells=3, quartic=2\)"):
+        nnrg.nonlocality(flow)
+    basis = nnrg.Basis.scalar(shells=3, quartic=2)  # as advised
+    assert {"J:2", "J:3"} <= set(nnrg.fit_couplings(flow, basis=basis, nulls=(), rng=1).names)
+
+
 def test_a_graph_too_large_for_eigenvectors_is_refused_before_they_are_computed():
     graph = ConnectionGraph.from_networkx(nx.path_graph(3001))
     for rule in (DiffusionBlocks, SeriationBlocks, GraphModes):

@@ -311,6 +311,21 @@ def test_different_settings_are_named(change, setting):
         nnrg.compare(pair)
 
 
+def test_null_models_that_all_have_are_compared_and_others_named():
+    rng = np.random.default_rng(1)
+    a = measured(chain(32, 0.2, rng), nulls=("permutation", "columns"))
+    b = measured(chain(32, 0.2, rng), nulls=("permutation", "shuffle"))
+    alone = measured(chain(32, 0.2, rng), nulls=("rows",))
+    result = nnrg.compare({"a": a, "b": b})
+    assert result.null == "permutation" and result.settings["null models"] == "permutation"
+    assert "a: null model columns not compared, not run on all flows" in result.notes
+    assert "b: null model shuffle not compared, not run on all flows" in result.notes
+    with pytest.raises(ArgumentError, match="null models differs: 'a' has columns, permutation"):
+        nnrg.compare({"a": a, "alone": alone})
+    with pytest.raises(ArgumentError, match="no null model 'columns' was run on all flows, only"):
+        nnrg.compare({"a": a, "b": b}, null="columns")
+
+
 def test_different_dimension_and_standardisation_are_named():
     rng = np.random.default_rng(1)
     line = chain(32, 0.2, rng)

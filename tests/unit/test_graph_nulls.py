@@ -264,7 +264,9 @@ def test_verdict_speaks_of_the_topology(regular):
     couplings = nnrg.fit_couplings(flow, basis=basis, **options)
     told = verdict(couplings, flow.cumulants(order=4, **options))
     assert told.statement == "local structure"
-    assert "local on the topology of" in told.reason
+    assert "local on the topology of" in told.reason and "degrees" not in told.reason
+    fewer = flow.cumulants(order=4, nulls="permutation", rng=2)
+    assert "degrees not ruled out: null model 'configuration' was not run" in verdict(fewer).reason
     assert {e.scale for test in told.tests for e in test.numbers} == set(flow.scales)
     assert couplings.attrs["sites_kind"] == "graph"
     assert couplings.attrs["periodic"] == 0

@@ -252,6 +252,31 @@ def test_components_are_not_joined_and_isolated_nodes_stay_alone():
     assert "3 sites are alone at every scale" in hierarchy.notes
 
 
+def test_the_graph_of_the_field_orders_it_unless_another_is_given():
+    graph = geometric()
+    field = field_on(graph)
+    own, given = (
+        nnrg.renormalize(field, rule) for rule in (SeriationBlocks(), SeriationBlocks(graph))
+    )
+    for one, two in zip(own.means, given.means, strict=True):
+        np.testing.assert_array_equal(one, two)
+    assert SeriationBlocks().provenance == "spectral order of the graph of the field"
+    assert repr(SeriationBlocks()) == "SeriationBlocks(method='spectral', b=2)"
+    with pytest.raises(ArgumentError, match=r"has no graph: give SeriationBlocks\(graph\)$"):
+        nnrg.renormalize(field_on(nnrg.Lattice(16)), SeriationBlocks())
+
+
+def test_modes_of_a_graph_are_those_of_a_field_that_lives_on_it():
+    graph = geometric()
+    field = field_on(graph, 20)
+    here = nnrg.renormalize(field, GraphModes(graph))
+    row = nnrg.SynapticField(field.values, nnrg.Lattice(graph.n_nodes))
+    for one, two in zip(here.means, nnrg.renormalize(row, GraphModes(graph)).means, strict=True):
+        np.testing.assert_array_equal(one, two)
+    assert any("has no order" in note for note in here.notes)
+    assert nnrg.fit_couplings(here, nulls=(), rng=1).attrs["natural_order"] == 0
+
+
 def test_graphs_too_large_for_a_dense_kernel_are_refused():
     ring = ConnectionGraph.from_networkx(nx.cycle_graph(3001))
     for rule in (DiffusionBlocks(ring), SeriationBlocks(ring)):

@@ -9,7 +9,7 @@ import pytest
 
 import nnrg
 from nnrg._neighbours import Neighbours
-from nnrg.errors import ArgumentError
+from nnrg.errors import ArgumentError, RepeatedSamplesError
 from nnrg.graph.connection_graph import ConnectionGraph
 from nnrg.rg.blocks import GridBlocks, RandomBlocks
 from nnrg.rg.neighbourhoods.matching import MatchingBlocks
@@ -119,3 +119,41 @@ def test_a_run_says_what_was_chosen_and_why():
 def test_an_unknown_rule_is_refused():
     with pytest.raises(ArgumentError, match="matching"):
         Neighbours(mlp(4, 4), "nearest")
+
+
+def smooth_inputs(n_out: int, side: int, seed: int = 3) -> np.ndarray:
+    """Rows that are smooth images, as the first layer of a trained network has them."""
+    k2 = np.add.outer(np.fft.fftfreq(side) ** 2, np.fft.fftfreq(side) ** 2)
+    noise = np.random.default_rng(seed).normal(size=(n_out, side, side))
+    smooth = np.fft.ifft2(np.fft.fft2(noise) * np.exp(-100 * k2)).real
+    return (smooth / smooth.std()).reshape(n_out, -1)
+
+
+def test_a_first_layer_whose_inputs_are_each_like_the_next_is_measured_along_them():
+    # As samples of the units above they are one: no error could be told, and it was left out.
+    rng = np.random.default_rng(1)
+    layers = {"0.weight": smooth_inputs(40, 16), "2.weight": rng.normal(size=(10, 40))}
+    run = nnrg.flow_network(nnrg.load(layers), levels=3, nulls=(), rng=1)
+    assert "0.weight" in run
+    assert run["0.weight"].couplings.series["sites"][0] == 20 * 256  # half of 40 rows
+    notes = run["0.weight"].couplings.attrs["notes"]
+    assert "each like the next" in notes and "--sites '0.weight=16x16'" in notes
+
+
+def test_only_inputs_that_may_be_an_image_are_asked_after():
+    net = mlp(64, 49, 36)
+    first, last = (Neighbours(net).place(net.field(f"fc{i}.weight")).why for i in (1, 2))
+    assert "--sites 'fc1.weight=8x8'" in first and "--sites" not in last
+    net = mlp(60, 49)
+    assert "--sites" not in Neighbours(net).place(net.field("fc1.weight")).why
+    rng = np.random.default_rng(1)  # channels and pixels of a convolution, flattened
+    net = nnrg.load({"c.weight": rng.normal(size=(16, 4, 5, 5)), "w": rng.normal(size=(40, 64))})
+    assert "--sites" not in Neighbours(net).place(net.field("w")).why
+
+
+def test_samples_that_are_all_one_are_told_with_what_helps():
+    field = nnrg.SynapticField(smooth_inputs(40, 16).T.copy(), nnrg.Lattice(40), name="w")
+    with pytest.raises(
+        RepeatedSamplesError, match=r"256 samples of field 'w'.*--sites, sites=.*over='sites'"
+    ):
+        nnrg.renormalize(field)

@@ -148,12 +148,41 @@ def test_heat_capacity_is_that_of_the_graphs_of_blocks():
     flow = renormalize_network(nnrg.load(chain(seed=23)), nulls=(), rng=1)
     for half, numbers in enumerate(h.graph for h in flow.halves):
         for level in range(flow.levels):
-            graph = flow.graph(level, half=half)
+            graph = flow.graph(level, half=half, measured=True)
             assert graph.n_nodes == numbers.series["blocks"][level]
             tau = 1 / graph.strengths().mean()
             at = numbers.names.index("C:1")
             expected = graph.heat_capacity([tau], kind="signed")[0].value
             assert numbers.values[level, at] == pytest.approx(expected, rel=1e-9)
+
+
+def test_the_graph_that_is_measured_is_of_tensors_that_did_not_choose():
+    net = nnrg.load(chain(seed=24))
+    flow = renormalize_network(net, nulls=(), rng=1)
+    for number, half in enumerate(flow.halves):
+        assert half.chosen_by
+        graph = flow.graph(0, half=number, measured=True)
+        expected = net.graph(combine="sum", excluding=sorted(half.chosen_by))
+        np.testing.assert_allclose(graph.weights, expected.weights, rtol=1e-12)
+        assert half.graph.attrs["edges_of"] == graph.provenance
+    # Blocks whose graph names its tensor: the same rule.
+    units = similarity_graph(net.tensors["fc2.weight"], sources=[net.source_of("fc2.weight")])
+    flow = renormalize_network(net, {"fc2:out": MatchingBlocks(units)}, nulls=(), rng=1)
+    graph = flow.graph(0, measured=True)
+    assert graph.n_edges == net.graph(excluding="fc2.weight").n_edges
+
+
+def test_graphs_of_independent_weights_are_told_from_permuted_units_as_often_as_by_chance():
+    # Blocks of strong weights would make it all of them: 5 errors away at short times.
+    scores = []
+    for seed in range(6):
+        net = nnrg.load(chain(seed=seed, sizes=(30, 40, 50, 40, 10)))
+        flow = renormalize_network(net, levels=2, nulls="permutation", rng=seed)
+        for half in flow.halves:
+            z = half.graph.z("permutation")[1]
+            scores.append(z[half.graph.names.index("C:0.3")])
+    # Twelve values of Student's t with 19 degrees of freedom: 1.3 is four standard deviations.
+    assert abs(np.mean(scores)) < 1.3 and np.sqrt(np.mean(np.square(scores))) < 2.2
 
 
 def test_relabelled_units_of_the_same_function_have_the_same_flow():
@@ -285,6 +314,18 @@ def test_seeds_repeat_and_everything_prints():
     text = str(one)
     assert "fc2.weight" in text and len(text.splitlines()) < 45
     assert one.estimate("fc2.weight", "kappa_2", 0).error > 0
+
+
+def test_progress_counts_tensors_and_graphs():
+    seen = []
+    flow = renormalize_network(
+        nnrg.load(chain(seed=3, sizes=(16, 16, 16))),
+        nulls=(),
+        rng=1,
+        progress=lambda done, total: seen.append((done, total)),
+    )
+    total = len(flow.tensors) + len(flow.not_measured) + len(flow.halves)
+    assert seen == [(done, total) for done in (*range(total - 2), total - 1, total)]
 
 
 def test_random_and_other_rules_give_nested_blocks_of_all_units():

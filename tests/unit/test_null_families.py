@@ -138,12 +138,42 @@ def test_dependent_samples_share_their_phases():
 
 @pytest.mark.parametrize(("n_samples", "length"), [(40, 16), (20, 48), (600, 8)])
 def test_mixed_samples_of_an_open_lattice_keep_all_covariances(n_samples, length):
-    field = chains(n_samples, length)
+    values = ar1(length, n_samples, rho=0.8, rng=5) + np.arange(length)
+    field = nnrg.SynapticField(values, nnrg.Lattice(length))
     drawn = one_draw(field, "phase").values
     np.testing.assert_allclose(drawn.mean(axis=0), field.values.mean(axis=0), rtol=1e-10)
     given, found = np.cov(field.values.T), np.cov(drawn.T)
     np.testing.assert_allclose(found, given, rtol=1e-9, atol=1e-9 * given.max())
     assert np.abs(drawn - field.values).max() > 0.1
+
+
+@pytest.mark.parametrize("periodic", [False, True])
+@pytest.mark.parametrize("unequal", ["samples", "sites"])
+def test_surrogates_keep_unequal_scales_of_samples_and_of_sites(periodic, unequal):
+    rng = np.random.default_rng(11)
+    shape = (200, 1) if unequal == "samples" else (1, 64)
+    scales = np.exp(0.5 * rng.normal(size=shape))
+    profile = np.sin(np.arange(64) / 10)
+    values = scales * ar1(64, 200, rho=0.5, rng=rng) + profile
+    field = nnrg.SynapticField(values, nnrg.Lattice(64, periodic=periodic))
+    drawn = one_draw(field, "phase").values
+    axis = 1 if unequal == "samples" else 0
+    # What of log scale^2 is kept shows in its correlation with that of the draw: 1 less the errors
+    # of mean squares of 64 sites, or 200 samples.
+    found = np.log(np.mean((drawn - drawn.mean(axis=0)) ** 2, axis=axis))
+    assert np.corrcoef(found, np.log(scales.ravel()))[0, 1] > 0.9
+    np.testing.assert_allclose(drawn.mean(axis=0), values.mean(axis=0), atol=0.3)
+    np.testing.assert_allclose(drawn.var(), values.var(), rtol=0.05)
+
+
+@pytest.mark.parametrize("shape", [(600, 16), (24, 32)])
+def test_correlated_samples_of_equal_scale_are_mixed_as_they_are(shape):
+    # Both halves of a sample are large together, as they are of any Gaussian field.
+    for seed in range(20):
+        values = ar1(shape[1], shape[0], rho=0.9, rng=seed)
+        field = nnrg.SynapticField(values, nnrg.Lattice(shape[1]))
+        drawn = one_draw(field, "phase").values
+        np.testing.assert_allclose(np.cov(drawn.T), np.cov(values.T), rtol=1e-9, atol=1e-9)
 
 
 def test_surrogates_of_few_samples_keep_the_covariance_of_samples():

@@ -52,6 +52,7 @@ PARTS: dict[str, set[str]] = {
     "graph": {"nnrg.graph", "nnrg.lattice"},
     "stats": {"nnrg.stats"},
     "foundations": {
+        "nnrg._files",
         "nnrg._netcdf",
         "nnrg._random",
         "nnrg._validate",

@@ -164,6 +164,19 @@ def test_draws_keep_each_unit_and_lose_what_units_share(rng):
                 assert_array_equal(np.roll(y[:, unit], -start), x[:, unit])
 
 
+def test_progress_counts_the_data_and_each_draw(spikes):
+    seen = []
+    null = IndependentUnits(draws=3)
+    phenomenological_flow(
+        spikes,
+        nulls=null,
+        modes=False,
+        rng=1,
+        progress=lambda done, total: seen.append((done, total)),
+    )
+    assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
+
+
 def test_same_seed_same_draws(spikes):
     one, other, third = (
         phenomenological_flow(spikes, rng=seed, nulls=IndependentUnits(3), modes=False)

@@ -11,7 +11,7 @@ import nnrg
 from nnrg import _parts
 from nnrg._workers import Worker, Workers
 from nnrg.errors import AnalysisError, ArgumentError, NonFiniteError
-from nnrg.pipeline import _work
+from nnrg.pipeline import _work, estimate_seconds
 from nnrg.rg.nulls import DefaultNulls
 
 
@@ -257,6 +257,17 @@ def test_null_models_asked_for_are_run_on_all_fields(monkeypatch):
     assert "nulls_in_full" not in run.attrs
 
 
+def test_null_models_that_a_field_cannot_have_leave_it_the_others():
+    nulls = (nnrg.NullModel("permutation", 3), nnrg.NullModel("phase", 3))
+    run = nnrg.flow_network(layered(), nulls=nulls, rng=1)
+    assert null_names(run)["fc0.weight"] == ["permutation", "phase"]
+    single = run["fc1.weight"].couplings  # a matrix between two graphs is one sample
+    assert list(single.nulls) == ["permutation"]
+    assert "null model 'phase' left out: field 'fc1.weight' has 1 samples" in single.attrs["notes"]
+    with pytest.raises(AnalysisError, match="take the null model 'gaussian'"):
+        nnrg.flow_network(layered(), tensors="fc1.weight", nulls=nulls, rng=1)
+
+
 # -- several processes -------------------------------------------------------------------------
 
 
@@ -407,3 +418,10 @@ def test_in_canonical_gauge_scales_of_hidden_units_do_not_matter():
 def test_an_unknown_gauge_is_refused():
     with pytest.raises(ArgumentError, match="activation"):
         flows(gauge="step")
+
+
+def test_many_small_tensors_are_not_thought_to_take_no_time():
+    # 16000 numbers: by their number alone a hundredth of a second.
+    net = nnrg.load({f"l{i}.weight": np.ones((4, 4)) for i in range(1000)})
+    assert 20 < estimate_seconds(net, 20) < 200
+    assert estimate_seconds(net, 20) == pytest.approx(7 * estimate_seconds(net, 2))

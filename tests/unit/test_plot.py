@@ -16,6 +16,8 @@ from matplotlib.text import Text
 import nnrg
 from nnrg import plot
 from nnrg.errors import ArgumentError, SourceError
+from nnrg.plot._panels import _limit, _signed_log
+from nnrg.plot._style import new_figure
 from nnrg.results import Measurement
 
 PAGE = {"aps": 178, "nature": 183}
@@ -247,3 +249,13 @@ def test_what_cannot_be_drawn_is_an_argument_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(SourceError, match="cannot be written"):
         plot.save(plot.column(m), tmp_path / "file" / "a.png")
+
+
+def test_a_signed_logarithm_has_room_for_the_last_error_bar():
+    ax = new_figure(86, 65).subplots()
+    points, bars = np.array([0.1, -0.1, 0.2, 43.0]), np.array([-3.0, 67.0])
+    _limit(ax, points, bars)
+    _signed_log(ax, points)
+    assert ax.get_yscale() == "symlog"
+    cap = ax.transAxes.inverted().transform(ax.transData.transform((1, bars.max())))[1]
+    assert 0.8 < cap < 0.97

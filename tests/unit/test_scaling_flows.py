@@ -130,6 +130,13 @@ def test_couplings_that_do_not_vary_are_refused():
         assert fit.flag.startswith("noisy")
 
 
+@pytest.mark.parametrize("call", [nnrg.beta_functions, nnrg.fit_exponents, nnrg.criticality])
+@pytest.mark.parametrize("given", [None, 3, [], "flow", [None]])
+def test_what_is_no_result_of_a_flow_is_refused(call, given):
+    with pytest.raises(ArgumentError, match="expected Cumulants, Couplings or a list of them"):
+        call(given)
+
+
 def test_bad_arguments(cumulants, couplings):
     for call, match in (
         (lambda: criticality("couplings"), "Cumulants, Couplings"),

@@ -8,14 +8,15 @@ import zipfile
 import numpy as np
 import pytest
 
+from nnrg import progress
 from nnrg.errors import ArgumentError, FormatError, SourceError
-from nnrg.simulate import _markov, _telling, ising, phi4, phi4_lattice, spins
+from nnrg.simulate import _markov, ising, phi4, phi4_lattice, spins
 from nnrg.simulate._checkpoint import save
 
 
 def draw_ising(n=6, **options):
     options = {"rng": 1, "thermalise": 10, "sweeps": 1, **options}
-    return ising((8, 6), 0.4, n, **options).values
+    return ising((8, 6), n, beta=0.4, **options).values
 
 
 def draw_phi4(n=6, **options):
@@ -253,7 +254,7 @@ def test_a_bar_is_shown_on_a_terminal_once_a_run_has_lasted(draw, monkeypatch):
     monkeypatch.setattr("sys.stderr", stream)
     draw()
     assert stream.getvalue() == ""
-    monkeypatch.setattr(_telling, "_PATIENCE", -1.0)
+    monkeypatch.setattr(progress, "_PATIENCE", -1.0)
     draw()
     assert "6/6" in stream.getvalue() and stream.getvalue().endswith("\r\x1b[K")
 

@@ -236,6 +236,18 @@ def test_bad_input(rng):
         average_fits([fit], "c")
 
 
+def test_a_search_that_ends_where_it_begins_determines_nothing():
+    # Where only the first number is not zero the rate of an exponential may be anything large.
+    rng = np.random.default_rng(3)
+    data = Replicates.of_mean(rng.normal(size=(200, 4)) + np.array([50.0, 0.0, 0.0, 0.0]))
+
+    def decay(x, height, rate):
+        return height * np.exp(-rate * x)
+
+    with pytest.raises(AnalysisError, match="do not determine all parameters"):
+        correlated_fit(decay, np.arange(4.0), data, start=(50.0, 60.0))
+
+
 def test_chance_of_zero_is_that_of_hotelling_and_uniform_where_all_are_zero():
     rng = np.random.default_rng(31)
     x = rng.normal(size=(30, 4)) @ np.tril(np.ones((4, 4)))

@@ -385,6 +385,9 @@ def test_populations_that_nothing_joins_are_named_and_unused_tensors_are_no_sour
         net.graph(["hidden"])
     with pytest.raises(ArgumentError, match="excluding: no trained tensor matches"):
         net.graph(excluding="z*")
+    for none in (None, 3, ["a", 3]):
+        with pytest.raises(ArgumentError, match="excluding must be names of tensors"):
+            net.graph(excluding=none)
     for options in ({"strength": "abs"}, {"combine": "max"}, {"strongest": 0}, {"threshold": -1.0}):
         with pytest.raises(ArgumentError):
             net.graph(**options)

@@ -291,6 +291,27 @@ def test_lengths_and_windows():
     assert "chi2/dof" in text and "x from" in text
 
 
+def test_tails_without_a_slope_are_no_power_laws():
+    # Couplings of alternating sign: searches for a tail of one sign ran away, and a power of 119
+    # without an error passed for a law.
+    flow = flow_of(ar1(512, 200, rho=0.9, rng=1), levels=3)
+    report = nonlocality(flow)
+    assert "power law" not in report.verdicts
+    column = report.names.index("K_sigma")
+    assert np.isnan(report.values[:, column]).all()
+
+
+def test_second_moments_that_may_be_zero_set_no_length():
+    # The root of a difference of one error had an error of half its own size.
+    found = []
+    for seed in range(10):
+        values = gaussian_free_field((256,), 60, mass2=0.25, rng=seed)
+        found.append(second_moment_length(measure_two_point(flow_of(values, periodic=True))[0]))
+    assert all(np.isnan(one.value) or one.value > 3 * one.error for one in found)
+    lost = next(one for one in found if np.isnan(one.value))
+    assert "no length" in lost.flag
+
+
 def test_width_of_a_correlation_is_where_it_falls_to_a_part_in_e():
     # AR(1): C(r) = rho^r; a random walk of the lag between two sites is a straight line.
     field = nnrg.SynapticField(ar1(256, 400, rho=0.8, rng=71), nnrg.Lattice(256))

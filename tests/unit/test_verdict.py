@@ -177,28 +177,42 @@ def test_refused_numbers_are_no_evidence():
     assert v.evidence == ()
 
 
-def test_unequal_variances_do_not_pass_for_interactions():
-    flag = "unequal variance of samples: Var(v)/E[v]^2 = 0.30"
-    mixture = verdict(*pair(MIXTURE, flag=flag, spread=0.3))
-    assert mixture.statement == "local structure"
-    assert "unequal variances" in mixture.line
+def spread_from(b, over, kept=0.0, shifts=MIXTURE):
+    """Results whose variances are unequal from scale b on, and whose surrogates keep some of it."""
+    couplings, cumulants = pair(shifts)
+    coarse = couplings.scales >= b
+    flag = f"unequal variance of {over}: Var(v)/E[v]^2 = 0.30"
+    flags = tuple((flag if there else "",) * len(couplings.names) for there in coarse)
+    series = {**couplings.series, f"spread_{over}": np.where(coarse, 0.3, 0.0)}
+    # The fourth ratio of a mixture of Gaussians, in the field and in its surrogates.
+    lift = np.array([3 * kept if n == "ratio_4" else 0.0 for n in cumulants.names])
+    drawn = cumulants.nulls["phase"]
+    drawn = drawn + lift - drawn.mean(axis=0) * (lift > 0)
+    values = cumulants.values + lift * (1 + 100 * (shifts["phase"].get("ratio_4", 0) > 0))
+    nulls = {**cumulants.nulls, "phase": drawn}
+    return (
+        replace(couplings, flags=flags, series=series),
+        replace(cumulants, values=values, nulls=nulls),
+    )
+
+
+@pytest.mark.parametrize("over", ["samples", "sites"])
+@pytest.mark.parametrize("b", [1, 2])
+def test_unequal_variances_that_the_surrogates_have_not_do_not_pass_for_interactions(over, b):
+    v = verdict(*spread_from(b, over))
+    assert v.statement == "local structure"
+    assert "unequal variances" in v.line
+    assert verdict(*spread_from(b, over, kept=0.3)).statement == "interactions beyond Gaussian"
     # No mixture of Gaussians has a negative fourth cumulant.
-    assert verdict(*pair(SUB_GAUSSIAN, flag=flag)).statement == "interactions beyond Gaussian"
-    # On a periodic lattice the surrogate keeps the variance of every sample.
-    closed = pair(MIXTURE, flag=flag, lattice="Lattice(32, periodic)")
-    assert verdict(*closed).statement == "interactions beyond Gaussian"
-    of_sites = flag.replace("samples", "sites")
-    assert verdict(*pair(MIXTURE, flag=of_sites)).statement == "interactions beyond Gaussian"
-    few = pair(MIXTURE, flag=of_sites, samples=4)
-    assert verdict(*few).statement == "local structure"
+    negative = verdict(*spread_from(b, over, shifts=SUB_GAUSSIAN))
+    assert negative.statement == "interactions beyond Gaussian"
 
 
 def test_a_small_spread_explains_a_small_excess():
     # ratio_4 lies 30 above its null; a spread of 6 makes 18, and up to twice that is not told.
-    explained = verdict(*pair({**STRUCTURE, "phase": {"ratio_4": 30.0}}, spread=6.0))
-    assert explained.statement == "local structure"
-    beyond = verdict(*pair({**STRUCTURE, "phase": {"ratio_4": 30.0}}, spread=4.0))
-    assert beyond.statement == "interactions beyond Gaussian"
+    above = {**STRUCTURE, "phase": {"ratio_4": 30.0}}
+    assert verdict(*pair(above, spread=6.0)).statement == "local structure"
+    assert verdict(*pair(above, spread=4.0)).statement == "interactions beyond Gaussian"
 
 
 def test_cumulants_alone_do_not_tell_interactions():
@@ -222,6 +236,11 @@ def test_scale_free_needs_structure_and_the_tests_of_scaling(shifts, outcome, st
     assert v.statement == statement
     if shifts is not NOTHING:
         assert outcome.reason in v.line
+
+
+def test_scale_free_is_said_of_the_scales_that_were_tested():
+    coarse = SimpleNamespace(passed=True, reason="stands still", scales=(2.0, 4.0))
+    assert verdict(*pair(STRUCTURE), scaling=coarse).statement == "scale-free within b = 2 .. 4"
 
 
 def test_what_training_has_not_changed_is_said():

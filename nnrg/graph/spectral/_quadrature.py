@@ -1,12 +1,14 @@
-"""Stochastic Lanczos quadrature of the spectrum, the lowest modes taken out exactly."""
+"""Stochastic Lanczos quadrature of the spectrum, the lowest modes taken out of what is random."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from nnrg.graph.spectral._coarse import coarse_modes
 from nnrg.graph.spectral._laplacian import Laplacian
 from nnrg.graph.spectral._thermal import power_sums, thermal
 from nnrg_kernels._lanczos_tridiagonal import gauss_rule
@@ -38,17 +40,20 @@ MODES, LONGEST = 64, 4e9
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Quadrature:
-    """Eigenvalues known exactly, and for each probe a measure of the others.
+    """Eigenvalues known beforehand, and for each probe a measure of what they leave.
 
     Attributes
     ----------
     eigenvalues : (R,) array
         Each counts as one mode.
     nodes, weights : (k, m) arrays
-        Of each probe; the mean over probes adds up to n - R.
+        Of each probe, weights of either sign; the mean over probes adds up to n - R.
     shorter_nodes, shorter_weights : (k, m') arrays
         The same from fewer steps.
     steps : int
+    coarse : int
+        How many of the eigenvalues are those of the coarse-grained graph: what they are off the
+        graph's own is in the weights. The others are exact.
     """
 
     eigenvalues: Floats
@@ -57,6 +62,7 @@ class Quadrature:
     shorter_nodes: Floats
     shorter_weights: Floats
     steps: int
+    coarse: int = 0
 
 
 def quadrature(
@@ -67,7 +73,8 @@ def quadrature(
     A probe z of independent signs, less its parts along the zero modes, has
     :math:`E\, z^T f(L) z = \mathrm{tr} f(L)` over the other modes. Lanczos gives each quadratic
     form as a Gauss quadrature, for all f at once. Where few modes are left, at large tau, probes
-    differ most: the lowest eigenvectors u are then found, count as one mode each, and leave
+    differ most: lowest modes u, those of the coarse-grained graph or, where these do not help,
+    eigenvectors, then count as one mode each, and leave
     :math:`z^T f z - \sum_u (u \cdot z)^2 f(\lambda_u)`.
 
     Parameters
@@ -78,7 +85,8 @@ def quadrature(
     steps : int
         At most so many.
     deflate : int or None
-        At most so many modes are taken out; None for 64 if that takes seconds.
+        At most so many eigenvectors are taken out. None for the modes of the coarse-grained graph,
+        and for 64 eigenvectors if that takes seconds.
     rng : numpy.random.Generator
     """
     tool = Lanczos(operator.indptr, operator.indices, operator.weights, operator.diagonal)
@@ -90,8 +98,11 @@ def quadrature(
     ]
     starts = [operator.without_zero_modes(block) for block in signs]
     runs = [tool.start(block) for block in starts]
-    zero = np.zeros(operator.n_zero)
+    sizes = np.concatenate([np.einsum("ij,ij->j", block, block) for block in starts])
+    rest = n - operator.n_zero
     target, done = min(FIRST_STEPS, steps), 0
+    coarse: tuple[Floats, Floats] | None = None
+    untried = deflate is None
     while True:
         for run in runs:
             for _ in range(target - done):
@@ -99,43 +110,57 @@ def quadrature(
         done = target
         alpha = np.concatenate([np.array(run.alpha) for run in runs], axis=1)
         beta = np.concatenate([np.array(run.beta) for run in runs], axis=1)
-        rest = n - operator.n_zero
-        found = Quadrature(
-            zero,
+        plain = Quadrature(
+            np.zeros(operator.n_zero),
             *_gauss(alpha, beta, rest),
             *_gauss(*_shorter(alpha, beta), rest),
             done,
         )
+        found = plain if coarse is None else _without(plain, *coarse, coarse=True)
         steps_agree, few_modes_differ = _judge(found)
+        if few_modes_differ and untried:
+            untried = False
+            modes = coarse_modes(operator, _edges(plain))
+            if modes is not None:
+                parts = np.concatenate([modes.parts(block) for block in starts])
+                coarse = modes.values, parts * (rest / sizes)[:, None]
+                found = _without(plain, *coarse, coarse=True)
+                steps_agree, few_modes_differ = _judge(found)
         if steps_agree or done >= steps or not beta[-1].any():
             break
         target = min(steps, int(done * GROWTH))
     if not few_modes_differ or deflate == 0:
         return found
     count, longest = (MODES, LONGEST) if deflate is None else (min(deflate, n - 1), np.inf)
-    values, vectors = _lowest(tool, operator, found, count, longest, rng)
+    values, vectors = _lowest(tool, operator, plain, count, longest, rng)
     if not values.size:
         return found
-    length = np.concatenate([np.einsum("ij,ij->j", block, block) for block in starts])
-    parts = np.concatenate([(vectors.T @ block).T for block in starts]) ** 2
-    parts *= ((n - operator.n_zero) / length)[:, None]
+    overlaps = np.concatenate([(vectors.T @ block).T for block in starts]) ** 2
+    exact = _without(plain, values, overlaps * (rest / sizes)[:, None])
+    return min(found, exact, key=_largest_error)
+
+
+def _without(
+    plain: Quadrature, values: Floats, parts: Floats, *, coarse: bool = False
+) -> Quadrature:
+    """Return the same with some modes counted once each; `parts` of each probe are along them."""
     again = np.broadcast_to(values, parts.shape)
-    modes = np.concatenate([zero, values])
-    rest = n - modes.size
+    modes = np.concatenate([plain.eigenvalues, values])
+    rest = plain.weights[0].sum() - values.size
 
     def joined(nodes: Floats, weights: Floats) -> tuple[Floats, Floats]:
-        return np.concatenate([nodes, again], axis=1), np.concatenate([weights, -parts], axis=1)
+        both = np.concatenate([weights, -parts], axis=1)
+        # Weights that add up to the known number of modes for each probe.
+        both *= rest / both.sum(axis=1, keepdims=True)
+        return np.concatenate([nodes, again], axis=1), both
 
-    nodes, weights = joined(found.nodes, found.weights)
-    fewer, shorter_weights = joined(found.shorter_nodes, found.shorter_weights)
     return Quadrature(
-        modes, nodes, _scaled(weights, rest), fewer, _scaled(shorter_weights, rest), done
+        modes,
+        *joined(plain.nodes, plain.weights),
+        *joined(plain.shorter_nodes, plain.shorter_weights),
+        plain.steps,
+        values.size if coarse else 0,
     )
-
-
-def _scaled(weights: Floats, total: int) -> Floats:
-    """Return weights that add up to the known number of modes for each probe."""
-    return np.asarray(weights * (total / weights.sum(axis=1, keepdims=True)))
 
 
 def _shorter(alpha: Floats, beta: Floats) -> tuple[Floats, Floats]:
@@ -155,9 +180,23 @@ def _gauss(alpha: Floats, beta: Floats, total: int) -> tuple[Floats, Floats]:
 
 def _judge(found: Quadrature) -> tuple[bool, bool]:
     """Say whether fewer steps give the same, and whether probes differ where few modes are left."""
+    error, truncated, spread = _errors(found)
+    scale = np.log(_count(found))
+    agree = np.all(truncated <= np.maximum(0.3 * error, STEP_ERROR * scale))
+    # Written so that what is no number differs: an estimate of Z that is not positive.
+    differ = not np.all((error <= PROBE_ERROR * scale) | (spread >= FEW_MODES))
+    return bool(agree), differ
+
+
+def _largest_error(found: Quadrature) -> float:
+    """Return the largest error of the entropy from probes and steps."""
+    error, truncated, _ = _errors(found)
+    return float(np.nan_to_num(np.hypot(error, truncated), nan=np.inf).max(initial=0.0))
+
+
+def _errors(found: Quadrature) -> tuple[Floats, Floats, Floats]:
+    """Return the errors of S from probes and from steps, and how many modes take part."""
     tau = time_grid(found)
-    if not tau.size:
-        return True, False
     lowest = lowest_value(found)
     exact = power_sums(found.eigenvalues, None, tau, lowest)
     each = power_sums(found.nodes, found.weights, tau, lowest)
@@ -167,11 +206,23 @@ def _judge(found: Quadrature) -> tuple[bool, bool]:
     k = each.shape[0]
     left_out = thermal(exact + (each.sum(axis=0) - each) / (k - 1), tau)
     error = np.sqrt((k - 1) * left_out.entropy.var(axis=0))
-    scale = np.log(found.weights.sum() / k + found.eigenvalues.size)
-    truncated = np.abs(full.entropy - short.entropy)
-    agree = np.all(truncated <= np.maximum(0.3 * error, STEP_ERROR * scale))
-    differ = np.any((error > PROBE_ERROR * scale) & (full.spread < FEW_MODES))
-    return bool(agree), bool(differ)
+    return error, np.abs(full.entropy - short.entropy), full.spread
+
+
+def _count(found: Quadrature) -> float:
+    return float(found.weights[0].sum()) + found.eigenvalues.size
+
+
+def _edges(found: Quadrature) -> Callable[[float], float]:
+    """Return the function from a number of modes to an eigenvalue that so many lie below."""
+    nodes = found.nodes.ravel()
+    order = np.argsort(nodes)
+    below = np.cumsum(found.weights.ravel()[order]) / found.nodes.shape[0]
+
+    def edge(count: float) -> float:
+        return float(nodes[order[min(int(np.searchsorted(below, count)), nodes.size - 1)]])
+
+    return edge
 
 
 def lowest_value(found: Quadrature) -> float:
@@ -214,13 +265,9 @@ def _lowest(
     Random vectors, filtered so that little is left of the modes beyond the `count` lowest, span
     the lower half of these. None are returned if that would take too long.
     """
-    nodes = found.nodes.ravel()
-    order = np.argsort(nodes)
-    below = np.cumsum(found.weights.ravel()[order]) / found.nodes.shape[0]
-    middle, low = (
-        float(nodes[order[np.searchsorted(below, share * count)]]) for share in (0.4, 0.9)
-    )
-    high = 1.02 * float(nodes.max())
+    edge = _edges(found)
+    middle, low = edge(0.4 * count), edge(0.9 * count)
+    high = 1.02 * float(found.nodes.max())
     n = operator.n_nodes
     none = np.empty(0), np.empty((n, 0))
     if not 0 < middle < low < high:

@@ -61,8 +61,11 @@ def power_sums(values: Floats, weights: Floats | None, tau: Floats, lowest: floa
 
 
 def thermal(sums: Floats, tau: Floats) -> Thermal:
-    """Return what follows from the sums of `power_sums`, shape (..., 5, T)."""
-    total = sums[..., 0, :]
+    """Return what follows from the sums of `power_sums`, shape (..., 5, T).
+
+    NaN where an estimate of Z, of which known modes were taken out, is not positive.
+    """
+    total = np.where(sums[..., 0, :] > 0, sums[..., 0, :], np.nan)
     m1, m2, m3 = (sums[..., q, :] / total for q in (1, 2, 3))
     variance = m2 - m1**2
     third = m3 - 3 * m2 * m1 + 2 * m1**3

@@ -80,8 +80,7 @@ class SpectralFlow:
         how = (
             "all eigenvalues, no errors"
             if not m.probes
-            else f"{m.probes} probes, {m.quadrature.steps} steps, "
-            f"{m.quadrature.eigenvalues.size} modes exact"
+            else f"{m.probes} probes, {m.quadrature.steps} steps, {m.known_modes}"
         )
         lines = [
             f"diffusion on {m.n_nodes} nodes{some}: {m.kind} Laplacian, {how}",
@@ -196,9 +195,12 @@ def _sum_rule(measure: SpectralMeasure) -> Estimate:
     r"""Return the integral of C over ln tau less ln N - S at the last time resolved."""
     tau = measure.times
     complete = measure.resolved_until == inf and measure.n_lowest > 0
+    step = log(tau[1] / tau[0])
 
     def off(t: Thermal) -> Floats:
-        total = np.trapezoid(t.heat_capacity, np.log(tau))
+        total = np.trapezoid(t.heat_capacity, dx=step)
+        # Euler and Maclaurin: what the ends add, where diffusion is not resolved to its end.
+        total -= step**2 / 12 * (t.slope[..., -1] - t.slope[..., 0])
         last = log(measure.n_lowest) if complete else t.entropy[..., -1]
         return np.asarray(total + last - log(measure.n_nodes))[..., None]
 

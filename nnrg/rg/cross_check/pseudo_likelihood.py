@@ -118,12 +118,15 @@ def pseudo_likelihood(
     fields = np.array([o.fields for o in operators], dtype=float)
     scale = unit**-fields
     values = whole - jackknife_bias(replicates, whole, sizes)
-    covariance = jackknife_covariance(replicates, whole, sizes) * np.outer(scale, scale)
+    covariance = jackknife_covariance(replicates, whole, sizes)
+    errors = np.sqrt(np.diag(covariance)) * scale
+    with np.errstate(over="ignore"):  # of a field of order 1e-30 it is larger than any number
+        covariance = covariance * scale[:, None] * scale
     return PseudoLikelihood(
         scale=flow.scales[level],
         names=tuple(o.name for o in operators),
         values=values * scale,
-        errors=np.sqrt(np.diag(covariance)),
+        errors=errors,
         covariance=covariance,
         replicates=replicates * scale,
         n_samples=filled,

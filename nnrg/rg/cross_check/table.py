@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nnrg.errors import AnalysisError, ArgumentError
+from nnrg.progress import reporter
 from nnrg.rg.basis import Basis
 from nnrg.rg.cross_check.edgeworth import NAMES, EdgeworthCouplings, edgeworth_couplings
 from nnrg.rg.cross_check.exponential_family import OneSitePotential, maximum_entropy
@@ -139,11 +140,16 @@ def cross_check(flow: Flow, *, scales: Sequence[int] | None = None) -> CrossChec
     series = edgeworth_couplings(cumulants)
     rows: list[Comparison] = []
     skipped: list[str] = []
-    for b in wanted:
-        try:
-            rows += _at_scale(flow, flow.scales.index(b), cumulants, series)
-        except AnalysisError as error:
-            skipped.append(f"b = {b} left out: {error}")
+    tell, close = reporter("cross-checks, scales", None)
+    try:
+        for done, b in enumerate(wanted):
+            tell(done, len(wanted))
+            try:
+                rows += _at_scale(flow, flow.scales.index(b), cumulants, series)
+            except AnalysisError as error:
+                skipped.append(f"b = {b} left out: {error}")
+    finally:
+        close()
     return CrossCheck(tuple(rows), tuple(skipped))
 
 

@@ -13,7 +13,8 @@ from nnrg.fields import Lattice, SynapticField
 from nnrg.graph.connection_graph import ConnectionGraph
 from nnrg.rg.neighbourhoods.independence import as_share, check_independence, split_samples
 
-__all__ = ["GraphRule", "as_graph", "check_size", "take_sites", "the_axis"]
+__all__ = ["GraphRule", "as_graph", "check_size", "graph_for", "more_edges"]
+__all__ += ["take_sites", "the_axis"]
 
 Ints = npt.NDArray[np.int64]
 
@@ -96,15 +97,9 @@ class GraphRule:
         the_axis(field)
         if self.split is not None:
             return self._similar(field, self.split)
-        graph = self.graph
-        if graph is None:
-            if not isinstance(field.sites, ConnectionGraph):
-                raise ArgumentError(
-                    f"field {field.name!r} lives on {field.sites!r}, which has no graph: give "
-                    f"{type(self).__name__}(graph), or split=0.5 to choose on half of the samples"
-                )
-            graph = field.sites
-        check_size(field, graph.n_nodes, graph.populations)
+        graph = graph_for(
+            self, field, self.graph, ", or split=0.5 to choose on half of the samples"
+        )
         return field, graph, (*check_independence(field, graph.sources), *_about(graph))
 
     def _similar(
@@ -127,6 +122,31 @@ class GraphRule:
         )
         measured = replace(field, values=field.values[halves.measuring])
         return measured, graph, (note, *halves.notes, *graph.notes, *_about(graph))
+
+
+def graph_for(
+    rule: object, field: SynapticField, graph: ConnectionGraph | None, instead: str = ""
+) -> ConnectionGraph:
+    """Return the graph given, or the one that a field lives on, if it has a node for each site."""
+    if graph is None:
+        if not isinstance(field.sites, ConnectionGraph):
+            raise ArgumentError(
+                f"field {field.name!r} lives on {field.sites!r}, which has no graph: give "
+                f"{type(rule).__name__}(graph){instead}"
+            )
+        graph = field.sites
+    check_size(field, graph.n_nodes, graph.populations)
+    return graph
+
+
+def more_edges(graph: ConnectionGraph) -> str:
+    """Say what to do about a graph on which no blocks can be formed."""
+    if graph.n_edges:
+        return "give a graph with more edges"
+    return (
+        "give a graph with edges: weights between layers join no two units of one layer, "
+        "net.similarity_graph those that are alike in other tensors"
+    )
 
 
 def _about(graph: ConnectionGraph) -> tuple[str, ...]:

@@ -12,9 +12,8 @@ import numpy.typing as npt
 from nnrg._random import as_seed
 from nnrg.errors import AnalysisError
 from nnrg.fields import Lattice, SynapticField
-from nnrg.rg.groups import choose_groups
+from nnrg.rg.groups import label_repeats
 from nnrg.stats.autocorrelation import autocorrelation_time
-from nnrg.stats.jackknife import Jackknife
 from nnrg.stats.partition import sample_groups
 
 __all__ = ["Split", "all_measured", "at_random", "in_time", "is_sparse"]
@@ -169,8 +168,7 @@ def _repeats(values: npt.NDArray[Any]) -> tuple[Ints, str]:
     if n <= _MOST_COMPARED:
         centred = values - values.mean(axis=0, dtype=np.float64)
         field = SynapticField(centred, Lattice(centred.shape[1]))
-        errors = Jackknife(blocks=n, over="samples")
-        label = choose_groups(field, errors, lambda cells: ()).sample_group
+        label = label_repeats(field)[0]
     else:
         known: dict[int, int] = {}
         label = np.array([known.setdefault(hash(row.tobytes()), len(known)) for row in values])

@@ -13,7 +13,7 @@ from nnrg._validate import as_real, shown
 from nnrg.errors import ArgumentError
 from nnrg.fields import SynapticField
 from nnrg.graph.connection_graph import ConnectionGraph
-from nnrg.rg.neighbourhoods._graph_rule import GraphRule
+from nnrg.rg.neighbourhoods._graph_rule import GraphRule, more_edges
 from nnrg.rg.neighbourhoods._heat_kernel import HeatKernel, laplacian_kind
 from nnrg.rg.neighbourhoods._levels import STEP, nested_levels
 from nnrg.rg.neighbourhoods.hierarchy import Choice, Hierarchy
@@ -117,7 +117,7 @@ class DiffusionBlocks(GraphRule):
             hint="the rule joins nothing, or all at once, where nodes are alike, as on a ring: "
             "try nnrg.MatchingBlocks"
             if graph.n_edges
-            else "give a graph with edges",
+            else more_edges(graph),
         )
         notes += (
             f"supernodes of the heat kernel at tau = {_listed(used[: len(kept) - 1])}; blocks of "

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from nnrg.fields import SynapticField
 from nnrg.graph.connection_graph import ConnectionGraph
-from nnrg.rg.neighbourhoods._graph_rule import GraphRule
+from nnrg.rg.neighbourhoods._graph_rule import GraphRule, more_edges
 from nnrg.rg.neighbourhoods._levels import nested_levels
 from nnrg.rg.neighbourhoods.hierarchy import Choice, Hierarchy
 
@@ -89,7 +89,7 @@ class MatchingBlocks(GraphRule):
             If the numbers that choose are those that are measured, or no level can be formed.
         """
         measured, graph, notes = self.prepared(field)
-        hint = "give a graph with more edges"
+        hint = more_edges(graph)
         if graph.signed:
             hint = "only positive sums of weights join: try graph.strength('absolute')"
         kept = nested_levels(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -34,7 +34,7 @@ class GraphModes:
     ----------
     graph : ConnectionGraph
         One node for each site, at most 3000. Where weights are negative the Laplacian is the signed
-        one.
+        one. A field that lives on a graph is taken as a row of its nodes.
     b : int
         Sites for each mode that is kept, at each step.
 
@@ -115,6 +115,11 @@ class GraphModes:
         check_independence(field, self.graph.sources)
         return field
 
+    def on_row(self, field: SynapticField) -> SynapticField:
+        """Return a field that lives on a graph on a row of its nodes, whose order means nothing."""
+        row = Lattice(field.sites.n_sites, axes=("node",))
+        return replace(field, sites=row, natural=False)
+
     def counts(self, n_levels: int) -> tuple[int, ...]:
         """Return how many modes are kept at b, b^2, ..
 
@@ -166,6 +171,7 @@ class GraphModes:
         return (
             f"all {n} sites are kept, with the slowest {kept} modes of the graph",
             f"{self.singular}: only one-site couplings have a meaning at b > 1",
+            *(() if field.natural else ("the row of nodes has no order: grad2 is of its index",)),
             *signed,
             *check_independence(field, self.graph.sources),
         )

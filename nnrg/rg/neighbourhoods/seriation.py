@@ -13,7 +13,7 @@ from nnrg.errors import AnalysisError, ArgumentError, NonFiniteError
 from nnrg.fields import SynapticField
 from nnrg.graph.connection_graph import ConnectionGraph
 from nnrg.rg.neighbourhoods._contiguous import as_length, contiguous_choice
-from nnrg.rg.neighbourhoods._graph_rule import check_size
+from nnrg.rg.neighbourhoods._graph_rule import graph_for
 from nnrg.rg.neighbourhoods._order import leaf_order, spectral_order
 from nnrg.rg.neighbourhoods.hierarchy import Choice
 from nnrg.rg.neighbourhoods.independence import check_independence
@@ -32,8 +32,9 @@ class SeriationBlocks:
 
     Parameters
     ----------
-    graph : ConnectionGraph or array of shape (n_sites, n_sites)
-        A graph, or a symmetric matrix of similarities, large where units are alike.
+    graph : ConnectionGraph or array of shape (n_sites, n_sites), optional
+        A graph, or a symmetric matrix of similarities, large where units are alike; by default the
+        graph that the field lives on.
     method : {"spectral", "leaf"}
         ``"spectral"`` sorts the units of each component by the Fiedler vector, the slowest mode of
         the Laplacian; ``"leaf"`` by the optimal order of the leaves of average linkage.
@@ -75,13 +76,13 @@ class SeriationBlocks:
     True
     """
 
-    graph: ConnectionGraph
+    graph: ConnectionGraph | None
     method: str
     b: int
 
     def __init__(
         self,
-        graph: ConnectionGraph | npt.ArrayLike,
+        graph: ConnectionGraph | npt.ArrayLike | None = None,
         *,
         method: str = "spectral",
         b: int = 2,
@@ -89,16 +90,20 @@ class SeriationBlocks:
     ) -> None:
         if method not in _METHODS:
             raise ArgumentError(f"method must be 'spectral' or 'leaf', got {shown(method)}")
-        object.__setattr__(self, "graph", _as_similarity(graph, sources))
+        chosen = None if graph is None else _as_similarity(graph, sources)
+        object.__setattr__(self, "graph", chosen)
         object.__setattr__(self, "method", method)
         object.__setattr__(self, "b", as_length(b))
 
     def __repr__(self) -> str:
-        return f"SeriationBlocks({self.graph!r}, method={self.method!r}, b={self.b})"
+        graph = "" if self.graph is None else f"{self.graph!r}, "
+        return f"SeriationBlocks({graph}method={self.method!r}, b={self.b})"
 
     @property
     def provenance(self) -> str:
         """Which numbers chose the blocks."""
+        if self.graph is None:
+            return f"{self.method} order of the graph of the field"
         return f"{self.method} order of a graph ({self.graph.provenance})"
 
     def choose(self, field: SynapticField, levels: int | None, fewest: int) -> Choice:
@@ -112,11 +117,11 @@ class SeriationBlocks:
             If the numbers that choose are those that are measured, the graph is too large to put in
             order, or no level can be formed.
         """
-        check_size(field, self.graph.n_nodes, self.graph.populations)
-        notes = check_independence(field, self.graph.sources)
-        runs, about = seriation_order(self.graph, self.method)
+        graph = graph_for(self, field, self.graph)
+        notes = check_independence(field, graph.sources)
+        runs, about = seriation_order(graph, self.method)
         return contiguous_choice(
-            field, runs, self.b, levels, fewest, graph=self.graph, notes=(*notes, *about)
+            field, runs, self.b, levels, fewest, graph=graph, notes=(*notes, *about)
         )
 
 
@@ -140,12 +145,13 @@ def seriation_order(
     Raises
     ------
     AnalysisError
-        If the graph is too large, or has no edge.
+        If the graph is too large, or has no edge of positive weight.
     """
-    if graph.n_edges == 0:
+    if not np.any(graph.weights > 0):
+        hint = "graph.strength('absolute')" if graph.n_edges else "one with edges"
         raise AnalysisError(
-            f"a graph of {graph.n_nodes} nodes without an edge cannot be put in order; give one "
-            "with edges, or RandomUnits for blocks at random"
+            f"a graph of {graph.n_nodes} nodes without an edge of positive weight cannot be put in "
+            f"order; give {hint}, or RandomUnits for blocks at random"
         )
     return leaf_order(graph) if method == "leaf" else spectral_order(graph)
 

@@ -21,7 +21,7 @@ from nnrg.rg.neighbourhoods.hierarchy import Hierarchy
 from nnrg.rg.network_flow import coarse
 from nnrg.rg.network_flow._table import flow_table
 from nnrg.rg.network_flow.measured import MeasuredTensor
-from nnrg.rg.network_flow.partitions import Partition
+from nnrg.rg.network_flow.partitions import Partition, choosers
 from nnrg.rg.observables import Observables
 from nnrg.stats.estimate import Estimate
 
@@ -44,7 +44,8 @@ class Half:
     chosen_by : frozenset of str
         Tensors whose numbers chose; they are blocked in this half, and not measured.
     graph : Observables or None
-        Heat capacity of the graph of blocks; None where there is no graph.
+        Heat capacity of the graph of blocks, of the tensors that had no part in choosing them; None
+        where there is no graph.
     """
 
     partitions: Mapping[str, Partition]
@@ -138,12 +139,22 @@ class NetworkFlow:
         level, blocks = self._where(level, half)
         return coarse.coarse_topology(self.topology, blocks, level)
 
-    def graph(self, level: int, *, half: int = 0) -> ConnectionGraph:
+    def graph(self, level: int, *, half: int = 0, measured: bool = False) -> ConnectionGraph:
         """Return the graph of all blocks: weights between two of them added up, signs kept.
 
         P^T A P with A the graph of the units, in which taps, gates and pixels are added up too:
         only sums commute with blocking. It is made of the coarse tensors, times the sizes of both
         blocks, so that a network whose units have too many edges still has graphs of blocks.
+
+        Parameters
+        ----------
+        level : int
+            0 is the network as given.
+        half : int
+            Whose blocks, where there are two choices.
+        measured : bool
+            Whether only of tensors that had no part in the choice of the blocks: the graph whose
+            heat capacity is measured.
 
         Raises
         ------
@@ -151,7 +162,11 @@ class NetworkFlow:
             If it would have more than 10 million edges, or no tensor connects two populations.
         """
         level, blocks = self._where(level, half)
-        return coarse.coarse_graph(self.net, self.topology, blocks, level, self.excluded)
+        apart = self.excluded
+        if measured:
+            own = self.halves[half]
+            apart |= choosers(self.net, own.partitions, own.chosen_by)
+        return coarse.coarse_graph(self.net, self.topology, blocks, level, apart)
 
     def save_network(self, path: str | Path, level: int, *, half: int = 0) -> None:
         """Write the coarse network as safetensors, matrices out x in, which `nnrg.load` reads.

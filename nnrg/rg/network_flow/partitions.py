@@ -23,7 +23,7 @@ from nnrg.rg.neighbourhoods.rules import GRAPH_RULES, graph_rule
 from nnrg.rg.neighbourhoods.seriation import seriation_order
 from nnrg.rg.network_flow.layers import touching
 
-__all__ = ["RULES", "Given", "Partition", "given_partitions", "rule_partitions"]
+__all__ = ["RULES", "Given", "Partition", "choosers", "given_partitions", "rule_partitions"]
 
 Ints = npt.NDArray[np.int64]
 Given = Neighbourhoods | Hierarchy | npt.ArrayLike
@@ -62,6 +62,14 @@ class Partition:
     def is_blocked(self) -> bool:
         """Whether there is any level but the units themselves."""
         return len(self.hierarchy) > 1
+
+
+def choosers(
+    net: Network, partitions: Mapping[str, Partition], chosen_by: Collection[str] = ()
+) -> frozenset[str]:
+    """Return the tensors whose numbers chose blocks: `chosen_by`, and what partitions name."""
+    named = frozenset[str]().union(*(p.sources for p in partitions.values()))
+    return frozenset(t for t in net.specs if t in chosen_by or net.source_of(t) in named)
 
 
 def left_alone(size: int, why: str) -> Partition:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
@@ -14,6 +14,7 @@ from nnrg.networks._topology_graph import matching
 from nnrg.networks.gauge import canonical
 from nnrg.networks.network import Network
 from nnrg.networks.topology import Topology
+from nnrg.progress import Told, reporter
 from nnrg.rg.levels import as_levels
 from nnrg.rg.network_flow import coarse
 from nnrg.rg.network_flow._parts import Part, parts_of
@@ -25,6 +26,7 @@ from nnrg.rg.network_flow.partitions import (
     Given,
     Partition,
     check_rule,
+    choosers,
     given_partitions,
     rule_partitions,
 )
@@ -49,6 +51,7 @@ def renormalize_network(
     nulls: str | NullModel | Sequence[str | NullModel] = ("permutation", "shuffle"),
     topology: Topology | None = None,
     rng: object = None,
+    progress: Told | None = None,
 ) -> NetworkFlow:
     r"""Coarse-grain all tensors of a network and its graph by blocks of its populations.
 
@@ -80,6 +83,9 @@ def renormalize_network(
         By default what `Network.topology` tells.
     rng : int, numpy Generator or None
         Seed of null draws and random blocks.
+    progress : callable, optional
+        Told how many tensors and graphs are measured, of how many. By default a line on a terminal,
+        once two seconds are over.
 
     Returns
     -------
@@ -99,7 +105,8 @@ def renormalize_network(
     independent entries stay independent with kappa_2 over B_X B_Y. Taps and gates are samples.
 
     Measured are block fields equalised in variance where blocks are of unequal size; errors leave
-    out regions of blocks. A relabelling of the units of the file changes no value.
+    out regions of blocks. The heat capacity measured in a half is that of the graph of the tensors
+    that had no part in its blocks. A relabelling of the units of the file changes no value.
 
     Examples
     --------
@@ -143,11 +150,22 @@ def renormalize_network(
             "a graph of held-out activations or labels for its populations"
         )
     seeds = seed.spawn(2)
-    tensors, not_measured = _measured(net, known, choices, left_out, models, seeds[0])
+    tell, close = reporter(f"flow of {net.name}", progress)
+    parts = parts_of(net, known)
+    total = len(parts) + len(choices)
+    tensors, not_measured = _measured(
+        net, parts, choices, left_out, models, seeds[0], lambda done: tell(done, total)
+    )
     halves = []
-    for (partitions, chosen_by), child in zip(choices, seeds[1].spawn(len(choices)), strict=True):
-        graph = _graph(net, known, partitions, left_out, n_levels, models, child)
+    for done, ((partitions, chosen_by), child) in enumerate(
+        zip(choices, seeds[1].spawn(len(choices)), strict=True), len(parts) + 1
+    ):
+        # Weights that chose the blocks would seem to be joined by them.
+        apart = left_out | choosers(net, partitions, chosen_by)
+        graph = _graph(net, known, partitions, apart, n_levels, models, child)
         halves.append(Half(MappingProxyType(partitions), chosen_by, graph))
+        tell(done, total)
+    close()
     if isinstance(neighbourhoods, Mapping) and any(
         p.is_blocked and not p.sources for p in choices[0][0].values()
     ):
@@ -206,16 +224,18 @@ def _by_rule(
 
 def _measured(
     net: Network,
-    topology: Topology,
+    parts: Sequence[Part],
     choices: Choices,
     left_out: set[str],
     models: Sequence[NullModel],
     seed: np.random.SeedSequence,
+    tell: Callable[[int], None],
 ) -> tuple[dict[str, MeasuredTensor], dict[str, str]]:
     """Measure each tensor with blocks that it did not choose, of the choices the most levels."""
     tensors: dict[str, MeasuredTensor] = {}
     not_measured: dict[str, str] = {}
-    for part in parts_of(net, topology):
+    for number, part in enumerate(parts):
+        tell(number)
         (child,) = seed.spawn(1)
         if part.tensor in left_out:
             not_measured[part.name] = "left out, as asked"
@@ -239,7 +259,7 @@ def _measured(
         except AnalysisError as error:
             not_measured[part.name] = str(error)
     for name in net.specs:
-        if name not in {part.tensor for part in parts_of(net, topology)}:
+        if name not in {part.tensor for part in parts}:
             not_measured[name] = "it is known of no axis which neurons lie along it"
     return tensors, not_measured
 

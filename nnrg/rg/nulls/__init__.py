@@ -20,7 +20,13 @@ chooses blocks again on a rewired one.
 
 from __future__ import annotations
 
-from nnrg.rg.nulls._defaults import FURTHER_NULLS, DefaultNulls, Nulls, chosen_nulls
+from nnrg.rg.nulls._defaults import (
+    FURTHER_NULLS,
+    DefaultNulls,
+    Nulls,
+    WherePossible,
+    chosen_nulls,
+)
 from nnrg.rg.nulls._families import VALUES_KEPT
 from nnrg.rg.nulls._run import measure_nulls
 from nnrg.rg.nulls.model import NullModel, measure_null, null_models
@@ -31,6 +37,7 @@ __all__ = [
     "DefaultNulls",
     "NullModel",
     "Nulls",
+    "WherePossible",
     "chosen_nulls",
     "measure_null",
     "measure_nulls",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from nnrg.rg.flow import Flow
 from nnrg.rg.nulls.model import NullModel, null_models
 
-__all__ = ["FURTHER_NULLS", "DefaultNulls", "Nulls", "chosen_nulls"]
+__all__ = ["FURTHER_NULLS", "DefaultNulls", "Nulls", "WherePossible", "chosen_nulls"]
 
 _ON_LATTICES = ("permutation",)
 # What the labels of units, the wiring, the free field of the wiring, and the units alone give.
@@ -56,11 +56,20 @@ class DefaultNulls:
         )
 
 
-Nulls = str | NullModel | Sequence[str | NullModel] | DefaultNulls | None
+@dataclass(frozen=True, slots=True)
+class WherePossible:
+    """Null models asked for of many fields: one that a field does not have is left out of it."""
+
+    models: tuple[NullModel, ...]
+
+
+Nulls = str | NullModel | Sequence[str | NullModel] | DefaultNulls | WherePossible | None
 
 
 def chosen_nulls(nulls: Nulls, flow: Flow) -> tuple[NullModel, ...]:
     """Return the null models asked for; for None those that the sites of the flow call for."""
     if nulls is None:
         nulls = DefaultNulls()
+    if isinstance(nulls, WherePossible):
+        return nulls.models
     return nulls.on(flow) if isinstance(nulls, DefaultNulls) else null_models(nulls)

@@ -117,7 +117,7 @@ FAMILIES: dict[str, Family] = {
         "N4",
         "the two-point function: amplitudes of the Fourier modes of each sample on a periodic "
         "lattice; on an open one, and on a graph, means and covariances of all sites; or the "
-        "correlogram where samples are few",
+        "correlogram where samples are few; unequal variances of samples, and of sites",
         "cumulants of order three and more: interactions",
         _phase,
         factorises=True,

@@ -75,8 +75,9 @@ def phase_on_graphs(flow: Flow) -> Callable[[np.random.Generator], SynapticField
     field = flow.field
     if field.independent and field.n_samples >= FEWEST_MIXED:
         return mixed_samples(field)
+    of = "" if field.independent else " that depend on one another"
     raise AnalysisError(
-        f"field {field.name!r} has {field.n_samples} samples: on a graph the surrogate 'phase' "
+        f"field {field.name!r} has {field.n_samples} samples{of}: on a graph the surrogate 'phase' "
         f"mixes independent samples, at least {FEWEST_MIXED}; take the null model 'gaussian'"
     )
 

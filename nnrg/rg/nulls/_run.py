@@ -11,7 +11,7 @@ import numpy as np
 from nnrg.errors import AnalysisError
 from nnrg.fields import SynapticField
 from nnrg.rg.flow import Flow
-from nnrg.rg.nulls._defaults import DefaultNulls, Nulls, chosen_nulls
+from nnrg.rg.nulls._defaults import DefaultNulls, Nulls, WherePossible, chosen_nulls
 from nnrg.rg.nulls.model import measure_null
 
 __all__ = ["measure_nulls"]
@@ -31,11 +31,11 @@ def measure_nulls(
     """Return the numbers of all draws of each null model, and the flow with what is to be said.
 
     A null model that was asked for and that the field does not have is an error; one that is run by
-    default is left out with a note. `tick` is called with the draws done and their total;
-    `of_field` is as in `measure_null`.
+    default, or was asked for where it is possible, is left out with a note. `tick` is called with
+    the draws done and their total; `of_field` is as in `measure_null`.
     """
     models = chosen_nulls(nulls, flow)
-    asked = nulls is not None and not isinstance(nulls, DefaultNulls)
+    asked = nulls is not None and not isinstance(nulls, DefaultNulls | WherePossible)
     if isinstance(nulls, DefaultNulls):
         flow = _noted(flow, nulls.notes(flow))
     total = sum(model.draws for model in models)

@@ -5,6 +5,10 @@ open lattice that would close the lattice on itself and join its two ends by a b
 has not. There samples are mixed by a random rotation instead, which keeps the covariance of every
 two sites, whatever their order; or, where samples are few or depend on one another, a stationary
 Gaussian field is drawn on a larger lattice and cut to size.
+
+Phases of one sample keep its variance, and mixtures that of each site. The other kind of variance,
+of sites or of samples, is divided out before and put back after where it is seen to differ; so are
+the means of sites.
 """
 
 from __future__ import annotations
@@ -19,6 +23,7 @@ import numpy.typing as npt
 from nnrg.errors import AnalysisError
 from nnrg.fields import SynapticField
 from nnrg.rg.nulls._matrices import haar
+from nnrg.rg.nulls._scales import means_of_sites, scales_of_samples, scales_of_sites
 
 __all__ = ["FEWEST_MIXED", "mixed_samples", "phase"]
 
@@ -30,6 +35,8 @@ FEWEST_MIXED = 16
 # Samples are mixed in groups of at most so many: at 256 one per cent is left of it, and the cost of
 # a rotation, which grows like the third power, stays below that of the flow.
 _MOST_MIXED = 256
+# Mixtures that tell how much the halves of correlated samples have in common anyway.
+_BASELINE = 8
 
 
 def phase(field: SynapticField) -> Draw:
@@ -49,9 +56,22 @@ def _random_phases(field: SynapticField) -> Draw:
     """
     from scipy.fft import rfftn
 
-    shape = field.sites.shape
+    n, shape = field.n_samples, field.sites.shape
     axes = tuple(range(1, 1 + len(shape)))
-    modes = rfftn(field.values.astype(np.float64), axes=axes)
+    values = field.values.astype(np.float64)
+    mean: float | Array = 0.0
+    scales: float | Array = 1.0
+    if field.independent and n >= FEWEST_MIXED:
+        profile = means_of_sites(values.reshape(n, -1))
+        if profile is not None:
+            # The mean over all sites is a mode of its own, and kept as it is.
+            mean = profile.reshape(shape) - profile.mean()
+            values -= mean
+        found = scales_of_sites((values - values.mean(axis=0)).reshape(n, -1))
+        if found is not None:
+            scales = found.reshape(shape)
+            values = np.divide(values, scales, out=np.zeros_like(values), where=scales > 0)
+    modes = rfftn(values, axes=axes)
     noisy = (field.n_samples if field.independent else 1, *shape)
 
     def draw(rng: np.random.Generator) -> SynapticField:
@@ -62,13 +82,16 @@ def _random_phases(field: SynapticField) -> Draw:
         turn /= np.abs(turn)
         turn[(slice(None), *(0,) * len(shape))] = 1.0
         values = irfftn(modes * turn, s=shape, axes=axes)
-        return _drawn(field, values, "Fourier phases drawn at random")
+        return _drawn(field, mean + scales * values, "Fourier phases drawn at random")
 
     return draw
 
 
 def mixed_samples(field: SynapticField) -> Draw:
-    """Replace samples X by mean + Q (X - mean) with Q a random rotation of groups of samples."""
+    """Replace samples X by mean + Q (X - mean) with Q a random rotation of groups of samples.
+
+    Samples of unequal scales S by mean + S Q (X - mean), less the mean of the second term.
+    """
     n = field.n_samples
     flat = field.values.reshape(n, -1)
     n_groups = -(-n // _MOST_MIXED)
@@ -79,10 +102,27 @@ def mixed_samples(field: SynapticField) -> Draw:
         mean = x.mean(axis=0)
         groups.append((member, mean, _root(x - mean)))
 
+    def mixed(rng: np.random.Generator, scales: Array | None) -> Array:
+        deviation = np.empty(flat.shape)
+        for member, _, root in groups:
+            rows = haar(member.size, len(root), rng, centred=True) @ root
+            if scales is not None:
+                # Of any field the covariance is kept, on average, and the variance exactly.
+                size = np.sqrt(np.mean(rows * rows))
+                rows *= scales[member, None]
+                rows -= rows.mean(axis=0)
+                rows *= size / np.sqrt(np.mean(rows * rows))
+            deviation[member] = rows
+        return deviation
+
+    equal = (mixed(np.random.default_rng([0, i]), None) for i in range(_BASELINE))
+    means = np.empty(flat.shape)
+    for member, mean, _ in groups:
+        means[member] = mean
+    scales = scales_of_samples(flat - means, equal)
+
     def draw(rng: np.random.Generator) -> SynapticField:
-        values = np.empty(flat.shape)
-        for member, mean, root in groups:
-            values[member] = mean + haar(member.size, len(root), rng, centred=True) @ root
+        values = means + mixed(rng, scales)
         return _drawn(
             field, values.reshape(field.values.shape), "samples mixed by a random rotation"
         )

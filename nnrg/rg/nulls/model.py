@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
 from threading import Lock
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import numba
 import numpy as np
 
-from nnrg._validate import as_count, shown
+from nnrg._validate import as_count, as_items, shown
 from nnrg.errors import ArgumentError
 from nnrg.fields import SynapticField
 from nnrg.rg.flow import Flow
@@ -152,13 +152,12 @@ def null_models(nulls: str | NullModel | Sequence[str | NullModel]) -> tuple[Nul
     ArgumentError
         If one is unknown or named twice.
     """
-    if isinstance(nulls, str | NullModel):
-        nulls = (nulls,)
-    if not isinstance(nulls, Iterable):
+    items = (nulls,) if isinstance(nulls, str | NullModel) else as_items(nulls)
+    if items is None:
         raise ArgumentError(
             f"nulls must be names or NullModel objects, got {shown(nulls)}; () stands for none"
         )
-    models = tuple(n if isinstance(n, NullModel) else NullModel(n) for n in nulls)
+    models = tuple(n if isinstance(n, NullModel) else NullModel(cast(str, n)) for n in items)
     names = [m.name for m in models]
     if len(set(names)) < len(names):
         raise ArgumentError(

@@ -14,6 +14,7 @@ from nnrg._version import __version__
 from nnrg.errors import ArgumentError
 from nnrg.fields import SynapticField
 from nnrg.lattice import Lattice
+from nnrg.progress import Told, reporter
 from nnrg.rg.neighbourhoods.hierarchy import Hierarchy
 from nnrg.rg.neighbourhoods.pairs import PairBlocks, flat_units
 from nnrg.rg.phenomenological._activity import Activity, arranged, varying_units
@@ -44,6 +45,7 @@ def phenomenological_flow(
     nulls: str | IndependentUnits | Sequence[str | IndependentUnits] = ("independent",),
     stimulus: npt.ArrayLike | None = None,
     rng: object = None,
+    progress: Told | None = None,
 ) -> PhenomenologicalFlow:
     r"""Coarse-grain activity by correlated pairs, and measure what scales with the size of blocks.
 
@@ -70,6 +72,9 @@ def phenomenological_flow(
         What was shown in each sample: null draws keep the law of each unit given the stimulus.
     rng : int, numpy.random.Generator or None
         Source of the null draws.
+    progress : callable, optional
+        Told how many passes are done and their number: one of the data and one for each draw. By
+        default a line on a terminal, once two seconds are over.
 
     Returns
     -------
@@ -154,14 +159,17 @@ def phenomenological_flow(
     def arrange(these: Values, held: Values | None) -> Activity:
         return arranged(these, held, split, blocks, hierarchy, levels, silent_at)
 
+    tell, close = reporter("null draws", progress)
+    passes = 1 + (0 if null is None else null.draws)
     measured = arrange(values, held_out)
     one = measure_pass(measured, silent=silent, modes=modes, errors=True)
+    tell(1, passes)
     data, fits = fit_all(one, measured)
     numbers = judged_numbers(data, fits)
     seed = as_seed(rng)
     drawn: dict[str, list[Any]] = {name: [] for name in one.observables}
     judged: dict[str, list[float]] = {name: [] for name in numbers}
-    for child in seed.spawn(null.draws) if null is not None else ():
+    for done, child in enumerate(seed.spawn(null.draws) if null is not None else (), 2):
         generator = np.random.default_rng(child)
         assert null is not None
         shuffled = null.draw(values, labels, blocks.series, generator)
@@ -173,6 +181,8 @@ def phenomenological_flow(
         single = draw_numbers(again, here, fits)
         for name in judged:
             judged[name].append(single[name])
+        tell(done, passes)
+    close()
     groups = int(measured.starts.size)
     scores, rank_p = judge(numbers, {n: np.array(v) for n, v in judged.items() if v}, groups)
     beaten, verdict = conclude(fits, scores, rank_p, null, stimulus is not None)

@@ -68,7 +68,7 @@ class Exponent:
         flag = f"; {self.estimate.flag}" if self.estimate.flag else ""
         return (
             f"{self.name} = {self.estimate}, best window b = {low:g} .. {high:g}, "
-            f"chi2/dof = {best.chi2:.1f}/{best.dof}{flag}"
+            f"chi2/dof = {best.comparable_chi2:.1f}/{best.dof}{flag}"
         )
 
 

@@ -49,8 +49,8 @@ class Evidence:
         change as the last operator was added.
     verdict : str
         ``"stationary"``, ``"moving"``, ``"trivial"`` (no distance can be told at any of three
-        scales), ``"lost"`` (none at the last scale, but two scales before), or ``"open"`` (errors
-        allow both rest and motion).
+        scales), ``"lost"`` (none at the last scale, but two scales before), ``"open"`` (errors
+        allow both rest and motion), or ``"alone"`` (an eigenvalue from a single operator).
     """
 
     name: str
@@ -72,11 +72,14 @@ class Criticality:
         Why, in words.
     evidence : tuple of Evidence
         The numbers with their errors.
+    scales : tuple of float
+        The block lengths over which the flow stands still; empty where it is not known to.
     """
 
     passed: bool
     reason: str
     evidence: tuple[Evidence, ...]
+    scales: tuple[float, ...] = ()
 
     def __bool__(self) -> bool:
         return self.passed
@@ -200,7 +203,7 @@ def _judged(name: str, last: Replicates, trivial: tuple[float, ...], tolerance: 
 
 
 def _verdict(evidence: tuple[Evidence, ...], scales: list[int]) -> Criticality:
-    span = f"b = {scales[0]} to {scales[-1]}"
+    span = f"b = {scales[0]:g} to {scales[-1]:g}"
     moving = [e.name for e in evidence if e.verdict == "moving"]
     linked = [e for e in evidence if is_correlation(e.name)]
     still = [e.name for e in linked if e.verdict == "stationary"]
@@ -213,8 +216,10 @@ def _verdict(evidence: tuple[Evidence, ...], scales: list[int]) -> Criticality:
         )
     lost = [e.name for e in linked if e.verdict == "lost"]
     if lost and not still and not moving:
-        words = f"is seen at b = {scales[0]} but within its error of trivial at b = {scales[-1]}"
-        return Criticality(False, f"cannot be told: {_few(lost)} {words}", evidence)
+        words = f"seen at b = {scales[0]:g}, within errors of trivial at b = {scales[-1]:g}"
+        return Criticality(
+            False, f"cannot be told: {_few(lost)} {words}; fewer levels may tell", evidence
+        )
     if all(e.verdict == "trivial" for e in linked):
         words = f"no correlation between blocks can be told from zero over {span}"
         return Criticality(False, words, evidence)
@@ -227,7 +232,10 @@ def _verdict(evidence: tuple[Evidence, ...], scales: list[int]) -> Criticality:
             evidence,
         )
     return Criticality(
-        True, f"the flow stands still over {span}: {_few(still)}, away from trivial", evidence
+        True,
+        f"the flow stands still over {span}: {_few(still)}, away from trivial",
+        evidence,
+        tuple(scales),
     )
 
 
@@ -246,6 +254,7 @@ def _of_eigenvalues(rg: LinearisedRG, tolerance: float) -> Criticality:
         ("trivial", "cannot be told from its value at a trivial fixed point"),
         ("moving", "still changes from step to step or with the number of operators"),
         ("open", "cannot be told: errors allow both rest and motion"),
+        ("alone", "cannot be told: one operator only, and more may change it"),
     ):
         names = [e.name for e in found if e.verdict == verdict]
         if names:
@@ -256,6 +265,7 @@ def _of_eigenvalues(rg: LinearisedRG, tolerance: float) -> Criticality:
         True,
         f"{_few([e.name for e in found])} stand still over the last two steps, away from trivial",
         found,
+        tuple(rg.lengths[-_FEWEST:].tolist()),
     )
 
 
@@ -278,11 +288,14 @@ def _judged_eigenvalue(
         verdict = "trivial"
     elif any(abs(x.value) - t * x.error > tolerance for x in (step, added)):
         verdict = "moving"
+    elif operators < 2:
+        verdict = "alone"
     elif all(abs(x.value) + t * x.error < tolerance for x in (step, added)):
         verdict = "stationary"
     else:
         verdict = "open"
-    return Evidence("y_h" if sector == "odd" else "y_t", value, distance, (step, added), verdict)
+    drift = (step, added) if operators > 1 else (step, Estimate(np.nan, np.nan))
+    return Evidence("y_h" if sector == "odd" else "y_t", value, distance, drift, verdict)
 
 
 def _quantile(dof: float) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import product
 
 import numpy as np
@@ -27,7 +27,10 @@ def as_members(results: Observables | Sequence[Observables]) -> tuple[Observable
     ArgumentError
         If there are none, or they differ.
     """
-    members = (results,) if isinstance(results, Observables) else tuple(results)
+    given: object = results
+    if isinstance(given, Observables) or not isinstance(given, Iterable):
+        given = (given,)
+    members = tuple(given)
     if not members or not all(isinstance(one, Observables) for one in members):
         raise ArgumentError(
             f"expected Cumulants, Couplings or a list of them, got {shown(results)}; "

@@ -50,11 +50,15 @@ class Exponents:
         have = ", ".join(one.name for one in self.exponents)
         raise ArgumentError(f"no exponent {shown(name)}; there are {have}")
 
+    def _why(self, one: Exponent) -> str:
+        """Return why an exponent is refused; of the test below only that it is."""
+        return one.refusal.removesuffix(f": {self.criticality.reason}")
+
     def __str__(self) -> str:
         lines = [["", "value", "window", "chi2/dof", "p", ""]]
         for one in self.exponents:
             if one.law is None or one.law.power is None:
-                lines.append([one.name, "refused", "", "", "", one.refusal])
+                lines.append([one.name, "refused", "", "", "", self._why(one)])
                 continue
             best = one.law.power.best
             low, high = best.window
@@ -63,9 +67,9 @@ class Exponents:
                     one.name,
                     "refused" if one.refusal else str(one.estimate),
                     f"b = {low:g} .. {high:g}",
-                    f"{best.chi2:.1f}/{best.dof}",
+                    f"{best.comparable_chi2:.1f}/{best.dof}",
                     "" if isnan(best.p) else f"{best.p:.2g}",
-                    one.refusal or one.estimate.flag,
+                    self._why(one) or one.estimate.flag,
                 ]
             )
         text = align(lines, left=(0, 5))

@@ -127,11 +127,14 @@ class Profile:
         squares = reduce(np.add.outer, axes).ravel()
         return np.sqrt(squares[squares > 0])
 
-    def tail(self, r_min: float, r_max: float, kind: str, sign: float) -> FitResult:
+    def tail(
+        self, r_min: float, r_max: float, kind: str, sign: float, *, staggered: bool = False
+    ) -> FitResult:
         """Fit ``sign * f = A r^-p`` (kind "power") or ``A exp(-r / l)`` ("exponential").
 
         On bins of equal width in ln r; parameters ``ln A`` and ``p`` or ``1/l``. On a periodic
-        lattice a power law is summed over its images.
+        lattice a power law is summed over its images. If `staggered`, f has the sign of -1 to the
+        number of steps to its lag, which is that of its squared distance.
 
         Raises
         ------
@@ -152,7 +155,10 @@ class Profile:
         def binned(numbers: Array) -> Array:
             return np.asarray(np.add.reduceat(numbers * lags, start, axis=-1) / total)
 
-        data = self.values.map(lambda f: sign * binned(f[inside]))
+        signs = np.full(r.size, sign)
+        if staggered:
+            signs *= -((-1.0) ** np.round(r**2))
+        data = self.values.map(lambda f: binned(signs * f[inside]))
         centre, reference = binned(r), float(r[0])
         y = data.values
         good = y > 0

@@ -34,6 +34,12 @@ def statement(flow: Flow, sigma: Array, sizes: Array, verdicts: list[Verdict]) -
         return f"The range cannot be told: {listed}."
     if set(told) == {"none"}:
         return f"No range: sites are independent as far as these data tell ({listed})."
+    ends = max((k for k, kind in enumerate(kinds) if kind == "local"), default=-1)
+    if set(told) == {"local", "none"} and "none" not in kinds[:ends]:
+        # In blocks longer than the correlation length nothing is left to have a range.
+        first = flow.scales[kinds.index("none")]
+        rest = f"within noise from b = {first} on"
+        return f"Local kernel: {_widths(flow, verdicts)}, {rest} ({listed})."
     if set(told) == {"local"}:
         return f"Local kernel: {_widths(flow, verdicts)} ({listed})."
     if set(told) == {"nonlocal"}:

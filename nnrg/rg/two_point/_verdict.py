@@ -52,7 +52,7 @@ def judge(kernel: QuadraticKernel) -> Verdict:
     power = _power_law(kernel)
     if power is not None:
         return power
-    local = _local(kernel)
+    local = _local(kernel) or _exponential(kernel)
     if local is not None:
         return local
     ratio = kernel.noise_free_ratio()
@@ -77,12 +77,12 @@ def _power_law(kernel: QuadraticKernel) -> Verdict | None:
             return None
         p_exponent = power.estimate("p")
         seen = np.isfinite(p_exponent.error) and 5 * p_exponent.error < abs(p_exponent.value)
-        if not (seen and p_exponent.value > 0 and power.p > _LEVEL):
+        if not (seen and p_exponent.value > 0 and power.p > _LEVEL) or exponential is None:
             continue
         # Differences of chi^2 have a meaning with all correlations only.
         if handling(kernel.profile.values, power.x.size) != "full":
             continue
-        if exponential is not None and exponential.chi2 - power.chi2 < _MARGIN:
+        if exponential.chi2 - power.chi2 < _MARGIN:
             continue
         # The nearest distances show that there is a tail, but are the last to follow its law.
         farther = _tail(kernel, "power", 2 * r_min)
@@ -92,22 +92,55 @@ def _power_law(kernel: QuadraticKernel) -> Verdict | None:
         if not np.isfinite(sigma.error):
             continue
         short = "" if high >= 100 * low else ", less than two decades"
-        against = "none" if exponential is None else f"{exponential.chi2:.0f}"
         return Verdict(
             "power law",
             f"sigma = {sigma} on r = {low:.3g} .. {high:.3g}{short}; from r = "
             f"{power.window[0]:.3g} chi2/dof = {power.chi2:.1f}/{power.dof}, of an exponential "
-            f"{against}",
+            f"{exponential.chi2:.0f}",
             tail,
         )
     return None
 
 
-def _tail(kernel: QuadraticKernel, kind: str, r_min: float) -> FitResult | None:
+def _tail(
+    kernel: QuadraticKernel, kind: str, r_min: float, *, staggered: bool = False
+) -> FitResult | None:
     try:
-        return kernel.tail("power" if kind == "power" else "exponential", r_min=r_min)
+        return kernel.tail(
+            "power" if kind == "power" else "exponential", r_min=r_min, staggered=staggered
+        )
     except AnalysisError:
         return None
+
+
+def _exponential(kernel: QuadraticKernel) -> Verdict | None:
+    """Say "local" where couplings fall exponentially, and the same distances exclude a power law.
+
+    Those of averages over blocks alternate in sign, with the number of steps between two blocks.
+    """
+    profile = kernel.profile
+    for staggered in (False, True):
+        fits = [_tail(kernel, k, 1.0, staggered=staggered) for k in ("exponential", "power")]
+        if fits[0] is None or fits[1] is None or fits[0].dof < 1:
+            continue
+        exponential, power = fits[0], fits[1]
+        rate = exponential.estimate("1/l")
+        if not (0 < 5 * rate.error < rate.value and exponential.p > _LEVEL):
+            continue
+        if handling(profile.values, exponential.x.size) != "full":
+            continue
+        if power.chi2 - exponential.chi2 < _MARGIN:
+            continue
+        length = exponential.parameters.select(1).map(lambda k: 1 / k).estimate()
+        width = profile.within(exponential.window[1]).noise_free_second_moment().map(np.sqrt)
+        return Verdict(
+            "local",
+            f"couplings fall as exp(-r/l){', alternating in sign,' if staggered else ''} with l = "
+            f"{length} up to r = {exponential.window[1]:.3g}: chi2/dof = {exponential.chi2:.1f}/"
+            f"{exponential.dof}, of a power law {power.chi2:.0f}; width {width.estimate()}",
+            width=width,
+        )
+    return None
 
 
 def _local(kernel: QuadraticKernel) -> Verdict | None:

@@ -11,6 +11,8 @@ import numpy.typing as npt
 from nnrg._validate import as_count, as_real, shown
 from nnrg.errors import AnalysisError, ArgumentError
 from nnrg.rg.two_point._connected import as_replicates
+from nnrg.rg.two_point._inverse import Inverse, circulant
+from nnrg.rg.two_point._inverse import window as inside_window
 from nnrg.rg.two_point._lags import lag_squares
 from nnrg.rg.two_point._range import Profile, on_shells
 from nnrg.rg.two_point._windows import best
@@ -23,8 +25,6 @@ __all__ = ["QuadraticKernel", "quadratic_kernel"]
 
 Array = npt.NDArray[np.float64]
 
-# Half width of the window of neighbours that a site is regressed on, by dimension.
-_WINDOW = {1: 128, 2: 6, 3: 2, 4: 1}
 # With fewer samples the inverse of a single momentum's G is mostly noise.
 _FEWEST_SAMPLES = 30
 
@@ -97,6 +97,7 @@ class QuadraticKernel:
         *,
         r_min: float = 1.0,
         r_max: float | None = None,
+        staggered: bool = False,
     ) -> FitResult:
         """Fit the decay of -K(r) on bins of equal width in ln r.
 
@@ -107,6 +108,9 @@ class QuadraticKernel:
         r_min, r_max : float
             Window in blocks; to a quarter of a periodic lattice by default, beyond which K feels
             its own images.
+        staggered : bool
+            Whether the sign of K alternates with the number of steps from one block to the other,
+            as it does for averages over blocks of a local field.
 
         Returns
         -------
@@ -126,7 +130,10 @@ class QuadraticKernel:
         high = self.reach if r_max is None else as_real("r_max", r_max, hint="try 8")
         # Ferromagnetic couplings, which make neighbours alike, have K < 0.
         strongest = self.profile.values.values[np.argmin(np.abs(self.profile.radius - low))]
-        return self.profile.tail(low, high, kind, -1.0 if strongest <= 0 else 1.0)
+        # Where staggered, it has the sign of r = 1 at odd squared distances.
+        turned = staggered and round(low**2) % 2 == 0
+        sign = -1.0 if (strongest <= 0) != turned else 1.0
+        return self.profile.tail(low, high, kind, sign, staggered=staggered)
 
     def scan_tail(self, kind: Literal["power", "exponential"] = "power") -> tuple[FitResult, ...]:
         """Return tail fits for r_min = 1, 2, 3, 4, 6, 8, ... that leave three bins.
@@ -147,7 +154,9 @@ class QuadraticKernel:
         return tuple(fits)
 
     def exponent(self) -> Estimate:
-        """Return sigma from the tail A r^-(d + sigma) in its best window.
+        """Return sigma from the tail A r^-(d + sigma), from twice its best window's start on.
+
+        The nearest distances show that there is a tail, but are the last to follow its law.
 
         Raises
         ------
@@ -156,6 +165,11 @@ class QuadraticKernel:
         """
         d = self.profile.dimension
         fit = best(self.scan_tail("power"))
+        try:
+            farther = self.tail("power", r_min=2 * fit.window[0])
+            fit = farther if farther.dof > 0 else fit
+        except AnalysisError:
+            pass
         return fit.parameters.select(1).map(lambda p: p - d).estimate(flag=fit.flag)
 
     def __str__(self) -> str:
@@ -240,75 +254,13 @@ def quadratic_kernel(
             f"{_FEWEST_SAMPLES} samples and mean='field' or 'site'; try method='window'"
         )
     if method == "circulant" or (method == "auto" and able):
-        return _circulant(level)
-    return _window(level, None if window is None else as_count("window", window))
+        return _kernel(level, "circulant", circulant(level))
+    half = None if window is None else as_count("window", window)
+    return _kernel(level, "window", inside_window(level, half))
 
 
-def _circulant(level: Correlation) -> QuadraticKernel:
-    axes = tuple(range(1, level.rows.ndim))
-    g = np.fft.fftn(level.rows, axes=axes).real
-    _check_positive(level, g[0])
-    with np.errstate(divide="ignore", invalid="ignore"):
-        rows = np.fft.ifftn(1 / g, axes=axes).real
-    condition = float(g[0].max() / g[0].min())
-    reach = min(n for n in level.sites.shape if n > 1) / 4
-    return _kernel(level, level.lags, rows, "circulant", condition, reach)
-
-
-def _window(level: Correlation, window: int | None) -> QuadraticKernel:
-    asked = _WINDOW[len(level.lags)] if window is None else window
-    half = [min(asked, m // 2 if m > 1 else 0) for m in level.longest]
-    if max(half) < 1:
-        raise AnalysisError(
-            f"b = {level.scale}: a window needs lags of 2 blocks, got {level.longest}; "
-            "measure longer lags or use fewer levels"
-        )
-    lags = tuple((np.fft.fftfreq(2 * h + 1) * (2 * h + 1)).round().astype(np.int64) for h in half)
-    sites = np.stack([g.ravel() for g in np.meshgrid(*lags, indexing="ij")], axis=1)
-    # K(u) = K(-u): unknown are the origin, which is first, and one lag of each pair.
-    mirror = np.ravel_multi_index(
-        tuple((-sites % [lag.size for lag in lags]).T), [lag.size for lag in lags]
-    )
-    half_of = np.flatnonzero(np.arange(len(sites)) <= mirror)
-    apart = tuple((sites[half_of][:, None] - sites[half_of]).transpose(2, 0, 1))
-    across = tuple((sites[half_of][:, None] + sites[half_of]).transpose(2, 0, 1))
-    unit = np.zeros(half_of.size)
-    unit[0] = 1.0
-    rows = np.full((level.rows.shape[0], len(sites)), np.nan)
-    condition = np.inf
-    for i, c in enumerate(level.rows):
-        matrix = c[apart] + c[across]
-        if i == 0:
-            # Halved at the origin, the even part of C(u - v) has the eigenvalues of symmetric form.
-            norm = np.sqrt(np.where(np.arange(half_of.size) == 0, 0.5, 1.0))
-            eigenvalues = np.linalg.eigvalsh(matrix * norm * norm[:, None])
-            _check_positive(level, eigenvalues)
-            condition = float(eigenvalues[-1] / eigenvalues[0])
-        matrix[:, 0] /= 2
-        rows[i, half_of] = np.linalg.solve(matrix, unit)
-    rows[:, mirror[half_of]] = rows[:, half_of]
-    shape = tuple(lag.size for lag in lags)
-    # Towards the edge of the window the couplings make up for those beyond it.
-    reach = max(1.0, min(h for h in half if h > 0) / (4 if len(half) == 1 else 2))
-    return _kernel(level, lags, rows.reshape(-1, *shape), "window", condition, reach)
-
-
-def _check_positive(level: Correlation, eigenvalues: Array) -> None:
-    if not (np.all(np.isfinite(eigenvalues)) and eigenvalues.min() > 0):
-        raise AnalysisError(
-            f"b = {level.scale}: the two-point function is not positive definite in these data, so "
-            "it has no inverse; use more samples, or a smaller window"
-        )
-
-
-def _kernel(
-    level: Correlation,
-    lags: tuple[npt.NDArray[np.int64], ...],
-    rows: Array,
-    method: str,
-    condition: float,
-    reach: float,
-) -> QuadraticKernel:
+def _kernel(level: Correlation, method: str, inverse: Inverse) -> QuadraticKernel:
+    lags, rows, condition, reach = inverse
     squares = lag_squares(lags).ravel()
     values = as_replicates(rows, level.weights).unbiased()
     return QuadraticKernel(

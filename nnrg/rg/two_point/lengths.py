@@ -30,6 +30,8 @@ Array = npt.NDArray[np.float64]
 
 # Below so many correlation lengths the smallest momentum is no small one.
 _LENGTHS = 6.0
+# G(0) must be above G(k_min) by so many errors to set a length.
+_ABOVE = 3.0
 
 
 def correlation_length(spectrum: Spectrum) -> Estimate:
@@ -189,7 +191,7 @@ def second_moment_length(level: Correlation) -> Estimate:
     r = 0.0025 it implies a stiffness 1.0009, 1.0046, 1.0195, 1.0792 at b = 2, 4, 8, 16 instead of
     1, because k_min grows and block averages damp G(k_min).
     """
-    size = max(lag.size for lag in level.lags)
+    size = max(lag.size for lag in level.lags) if level.whole else max(level.longest)
     length = second_moment_lengths(level).estimate()
     flags = [level.flag] if level.flag else []
     if np.isnan(length.value) or np.isnan(length.error):
@@ -221,5 +223,9 @@ def second_moment_lengths(level: Correlation) -> Replicates:
         others = tuple(a for a in flat if a != axis + 1)
         smallest += rows.sum(axis=others) @ wave / len(longest)
     with np.errstate(invalid="ignore", divide="ignore"):
-        lengths = np.sqrt(zero / smallest - 1) / (2 * np.sin(k / 2))
+        above = zero / smallest - 1
+        lengths = np.sqrt(above) / (2 * np.sin(k / 2))
+    ratio = as_replicates(above, level.weights).estimate()
+    if not ratio.value > _ABOVE * ratio.error:
+        lengths[:] = np.nan  # the root of what may be zero has no error of use
     return as_replicates(lengths, level.weights).unbiased()

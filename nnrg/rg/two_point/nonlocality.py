@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from nnrg._random import as_seed
 from nnrg.errors import AnalysisError
+from nnrg.progress import reporter
 from nnrg.rg.cumulants import align
 from nnrg.rg.flow import Flow
 from nnrg.rg.nulls import NullModel, measure_null, null_models
@@ -22,7 +23,12 @@ from nnrg.rg.two_point._verdict import Verdict, judge
 from nnrg.rg.two_point.correlation import Correlation, Mean, measure_two_point
 from nnrg.rg.two_point.four_point import FourPoint, measure_four_point
 from nnrg.rg.two_point.kernel import QuadraticKernel, quadratic_kernel
-from nnrg.rg.two_point.lengths import correlation_width, fitted_lengths, second_moment_lengths
+from nnrg.rg.two_point.lengths import (
+    correlation_width,
+    fitted_lengths,
+    second_moment_length,
+    second_moment_lengths,
+)
 from nnrg.rg.two_point.spectrum import spectrum
 from nnrg.stats.estimate import format_value_error
 from nnrg.stats.replicates import Replicates
@@ -169,9 +175,19 @@ def nonlocality(
     seed = as_seed(rng)
     rows, flags, verdicts, random = _measure(flow, mean, max_lag)
     draws = {}
-    for model in models:
-        numbers = partial(_null_numbers, flow=flow, mean=mean, max_lag=max_lag)
-        draws[model.name] = np.stack(list(measure_null(flow, model, seed, numbers)))
+    done, total = 1, 1 + sum(model.draws for model in models)
+    tell, close = reporter("ranges, null draws", None)
+    numbers = partial(_null_numbers, flow=flow, mean=mean, max_lag=max_lag)
+    try:
+        for model in models:
+            drawn = []
+            for row in measure_null(flow, model, seed, numbers):
+                drawn.append(row)
+                done += 1
+                tell(done, total)
+            draws[model.name] = np.stack(drawn)
+    finally:
+        close()
     values, sizes = rows.copy(), _group_sizes(flow)
     return Nonlocality(
         scales=np.array(flow.scales, dtype=np.int64),
@@ -251,7 +267,7 @@ def _numbers(
     out = [
         correlation_width(level),
         _try(lambda: fitted_lengths(spectrum(level))),
-        _try(lambda: (second_moment_lengths(level), level.flag)),
+        _try(lambda: _second_moment(level)),
     ]
     if kernel is not None and np.ptp(kernel.profile.radius) == 0:
         kernel, why = None, "one distance only"
@@ -282,11 +298,17 @@ def _numbers(
     return out
 
 
-def _try(measure: Callable[[], tuple[Replicates, str]]) -> tuple[Replicates | None, str]:
+def _try(measure: Callable[[], tuple[Replicates | None, str]]) -> tuple[Replicates | None, str]:
     try:
         return measure()
     except AnalysisError as error:
         return None, str(error)
+
+
+def _second_moment(level: Correlation) -> tuple[Replicates | None, str]:
+    flag = second_moment_length(level).flag
+    lengths = second_moment_lengths(level)
+    return lengths if np.isfinite(lengths.values[0]) else None, flag
 
 
 def _over(number: Replicates, unit: float) -> Replicates:

@@ -13,7 +13,7 @@ from nnrg.errors import AnalysisError, ArgumentError
 from nnrg.rg.flow import Flow
 from nnrg.rg.moments import observe
 from nnrg.rg.two_point._connected import as_replicates, centred, leave_out, squared_factors
-from nnrg.rg.two_point.spectrum import Spectrum, bin_count, bin_edges
+from nnrg.rg.two_point.spectrum import Spectrum, bin_count, bin_edges, shares
 from nnrg_kernels.two_point import radial_counts, radial_power
 
 __all__ = ["periodogram"]
@@ -97,8 +97,7 @@ def periodogram(flow: Flow, *, bins: int | None = None) -> Iterator[Spectrum]:
             modes=one,
             values=as_replicates(rows * (unit**2 * scale2)[:, None], modes.sum(axis=1)),
             nodes=nodes,
-            node_weights=share,
-            node_bin=node_bin,
+            node_weights=shares(node_bin, share),
             method="periodogram of a periodic lattice, no zero mode",
             flag=flag,
         )

@@ -100,14 +100,13 @@ def fit_propagator(
     square = spectrum.square[kept]
     powers = _powers(spectrum.nodes, names)
     free = "A" in names and fixed is None
-    averaged = spectrum.averaging()
 
     def model(_: Array, *x: float) -> Array:
         inverse = powers @ x[: len(names)]
         if "A" in names:
             exponent = x[-1] if fixed is None else fixed
             inverse = inverse + x[names.index("A")] * spectrum.nodes ** (exponent / 2)
-        return np.asarray(np.log(averaged(1 / inverse))[kept])
+        return np.asarray(np.log(spectrum.averaged(1 / inverse))[kept])
 
     fits: list[FitResult] = []
     exponents = _EXPONENTS if free else (fixed or 1.0,)

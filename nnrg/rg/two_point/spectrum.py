@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
 
@@ -16,13 +15,17 @@ from nnrg.rg.two_point.correlation import Correlation
 from nnrg.stats.estimate import format_value_error
 from nnrg.stats.replicates import Replicates
 
-__all__ = ["Spectrum", "bin_count", "bin_edges", "lag_window", "spectrum"]
+__all__ = ["Spectrum", "bin_count", "bin_edges", "lag_window", "shares", "spectrum"]
 
 Array = npt.NDArray[np.float64]
 
 # A bin's propagator is the mean over its momenta, of which so many stand for all where there are
 # more.
 _NODES = 1 << 12
+# Where a window mixes momenta: those of a lattice so many times as long, in runs of khat^2 that
+# differ by less than this.
+_FINER = 3
+_RELATIVE = 0.003
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,9 +42,11 @@ class Spectrum:
         Momenta in each bin.
     values : Replicates
         G, in the unit of the field squared.
-    nodes, node_weights : arrays of shape (n_nodes,)
-        khat^2 of the momenta that a model is averaged over, and the share of each in its bin.
-    node_bin : int array of shape (n_nodes,)
+    nodes : array of shape (n_nodes,)
+        khat^2 of the momenta that a model is averaged over.
+    node_weights : array of shape (n_bins, n_nodes)
+        The share of each in a bin: of those inside it, and, where there are not all lags, of those
+        around it that the lag window mixes in.
     method : str
         How G was estimated, and what its errors assume.
     flag : str
@@ -53,19 +58,18 @@ class Spectrum:
     values: Replicates
     nodes: Array
     node_weights: Array
-    node_bin: npt.NDArray[np.int64]
     method: str
     flag: str = ""
 
     def averaged(self, function: Array) -> Array:
         """Return the bin means of numbers given at `nodes`, of shape (..., n_nodes)."""
-        return self.averaging()(np.asarray(function))
-
-    def averaging(self) -> Callable[[Array], Array]:
-        """Return `averaged` for a function of many parameters, with its starts found once."""
-        start = np.searchsorted(self.node_bin, np.arange(self.square.size))
-        weights = self.node_weights
-        return lambda numbers: np.asarray(np.add.reduceat(numbers * weights, start, axis=-1))
+        numbers = np.asarray(function)
+        known = np.isfinite(numbers)
+        if known.all():
+            return np.asarray(numbers @ self.node_weights.T)
+        # A propagator may be infinite at k = 0, which is in a bin of its own.
+        means = np.where(known, numbers, 0.0) @ self.node_weights.T
+        return np.asarray(np.where(~known @ (self.node_weights != 0).T, np.inf, means))
 
     def __str__(self) -> str:
         errors = self.values.errors()
@@ -105,8 +109,8 @@ def spectrum(level: Correlation, *, bins: int | None = None) -> Spectrum:
     lattice. Else a correlogram: an open lattice is no ring, and its own transform would be polluted
     by the step from edge to edge. w is one up to half the longest lag m of an axis and falls as a
     squared cosine to zero at m + 1 (a flat-top lag window, D. N. Politis and J. P. Romano, Journal
-    of Time Series Analysis 16 (1995) 67), so the bias is that of the tail of C beyond m / 2, and
-    momenta closer than 2 pi / (2 m + 1) are not told apart.
+    of Time Series Analysis 16 (1995) 67), so that momenta closer than 2 pi / (2 m + 1) are not told
+    apart: G(k) is the propagator averaged over those around k. So are models that are fitted.
 
     Examples
     --------
@@ -133,21 +137,25 @@ def spectrum(level: Correlation, *, bins: int | None = None) -> Spectrum:
     momenta, bin_of, order = _bin_momenta(
         shape, bin_count(bins, level.weights.size), level.has_mean
     )
-    rows = level.rows * lag_window(level)
+    window = lag_window(level)
+    rows = level.rows * window
     flat = np.empty((rows.shape[0], order.size))
     for i, row in enumerate(rows):
         flat[i] = np.fft.fftn(row).real.ravel()[order]
     start = np.flatnonzero(np.diff(bin_of, prepend=-1))
     modes = np.diff(np.append(start, order.size)).astype(np.float64)
-    nodes, node_bin, share = _nodes(momenta, bin_of)
+    if level.whole:
+        nodes, node_bin, share = _nodes(momenta, bin_of)
+        weights = shares(node_bin, share)
+    else:
+        nodes, weights = _mixed(window, level.lags, bin_of, order)
     return Spectrum(
         scale=level.scale,
         square=np.add.reduceat(momenta, start) / modes,
         modes=modes,
         values=as_replicates(np.add.reduceat(flat, start, axis=1) / modes, level.weights),
         nodes=nodes,
-        node_weights=share,
-        node_bin=node_bin,
+        node_weights=weights,
         method=(
             "periodogram of a periodic lattice"
             if level.whole
@@ -155,6 +163,48 @@ def spectrum(level: Correlation, *, bins: int | None = None) -> Spectrum:
         ),
         flag=level.flag,
     )
+
+
+def shares(node_bin: npt.NDArray[np.int64], share: Array) -> Array:
+    """Return the share of each node in each bin from that in its own, shape (n_bins, n_nodes)."""
+    out = np.zeros((int(node_bin.max()) + 1, node_bin.size))
+    out[node_bin, np.arange(node_bin.size)] = share
+    return out
+
+
+def _mixed(
+    window: Array,
+    lags: tuple[npt.NDArray[np.int64], ...],
+    bin_of: npt.NDArray[np.int64],
+    order: npt.NDArray[np.intp],
+) -> tuple[Array, Array]:
+    r"""Return nodes, and their weights in each bin, of a transform of lags under a window.
+
+    Of an infinite lattice, :math:`\sum_u w(u) C(u) e^{iku}` with
+    :math:`C(u) = \int_q G(q) e^{-iqu}`, by the midpoint rule on a grid that is finer: k = 0,
+    where a propagator may be infinite, is not on it.
+    """
+    finer = _FINER if window.ndim < 4 else _FINER - 1
+    fine = [lag.size * finer if lag.size > 1 else 1 for lag in lags]
+    q = [2 * np.pi * (np.arange(n) + 0.5 * (n > 1)) / n for n in fine]
+    squares = reduce(np.add.outer, [4 * np.sin(x / 2) ** 2 for x in q]).ravel()
+    run = np.floor(np.log(squares) / _RELATIVE)
+    by_square = np.argsort(run, kind="stable")
+    start = np.flatnonzero(np.diff(run[by_square], prepend=-np.inf))
+    counts = np.diff(np.append(start, squares.size))
+    # exp(-i pi u / n) on each axis moves the grid by half a step.
+    halves = [np.exp(-1j * np.pi * lag / n) for lag, n in zip(lags, fine, strict=True)]
+    moved = window * reduce(np.multiply.outer, halves)
+    places = np.ix_(*[lag % n for lag, n in zip(lags, fine, strict=True)])
+    weights = np.empty((int(bin_of[-1]) + 1, start.size))
+    for i, row in enumerate(weights):
+        inside = np.zeros(window.size)
+        inside[order[bin_of == i]] = 1 / np.count_nonzero(bin_of == i)
+        spread = np.zeros(fine, dtype=np.complex128)
+        spread[places] = np.fft.fftn(inside.reshape(window.shape)).real * moved
+        mixed = np.fft.fftn(spread).real.ravel() / squares.size
+        row[:] = np.add.reduceat(mixed[by_square], start)
+    return np.add.reduceat(squares[by_square], start) / counts, weights
 
 
 def bin_count(bins: int | None, groups: int) -> int:

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nnrg.errors import AnalysisError, NonFiniteError
+from nnrg.progress import reporter
 from nnrg.simulate._network_weights import available_threads
-from nnrg.simulate._telling import reporter
 from nnrg.simulate.training._frames import Frames, Sink
 from nnrg.simulate.training._group import Batches, SeedGroup, seeds_a_group
 from nnrg.simulate.training._identity import ended, require_layout

@@ -14,8 +14,8 @@ import numpy.typing as npt
 from nnrg._random import as_seed
 from nnrg._validate import as_count, as_real, shown
 from nnrg.errors import AnalysisError, ArgumentError
+from nnrg.progress import reporter
 from nnrg.provenance import describe_run, utc_now
-from nnrg.simulate._telling import reporter
 from nnrg.simulate.training import TrainingData, TrainingRecord
 from nnrg.theory.cosmology._scan_result import HubbleScan
 from nnrg.theory.cosmology._scan_rows import ScanPlace, ScanRow
