@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from itertools import pairwise
 
 import numba
@@ -52,10 +54,26 @@ def run_ranges(edges: list[int], run: Callable[[int, int, int], None]) -> None:
         for start, stop in ranges:
             run(worker, start, stop)
 
-    workers = min(numba.get_num_threads(), len(edges) - 1)
-    if workers < 2:
+    helpers = min(numba.get_num_threads(), len(edges) - 1) - 1
+    if helpers < 1:
         work(0)
         return
-    with ThreadPoolExecutor(workers) as pool:
-        for _ in pool.map(work, range(workers)):
-            pass
+    pending = [_pool(helpers).submit(work, 1 + helper) for helper in range(helpers)]
+    try:
+        work(0)
+    finally:
+        # Who has not begun is not waited for: no range is left, and its thread may be at work on a
+        # call that waits for this one.
+        for task in pending:
+            if not task.cancel():
+                task.result()
+
+
+@cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    """Return threads that stay: to start them takes longer than to multiply a sparse matrix."""
+    return ThreadPoolExecutor(threads, thread_name_prefix="nnrg")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)  # a child has none of the threads
