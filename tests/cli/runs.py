@@ -28,7 +28,7 @@ def weights():
     }
 
 
-SITES = {"fc1.weight": nnrg.Lattice((16, 16))}
+SITES = {"fc1.weight": nnrg.Lattice((16, 16), axes=("row", "column"))}
 NULLS = (nnrg.NullModel("permutation", 4),)
 
 
