@@ -176,7 +176,10 @@ def _largest(test: NullTest) -> str:
 
 
 def _doubt(test: NullTest, alpha: float) -> str:
-    """Say what speaks against a null model where only one of the two tests does."""
+    """Say what speaks against a null model where only one of the two tests does.
+
+    Or both, of a field on its own, but not where all fields of a run are tested at once.
+    """
     if test.p <= alpha:  # the law of the numbers is broad: few draws do not tell how broad
         return (
             f"{_short(test.numbers[0])}, but among {test.draws} draws some stand out as much "
@@ -186,6 +189,12 @@ def _doubt(test: NullTest, alpha: float) -> str:
         return (
             f"the field stands out among {test.draws} draws of {test.null} (rank p = "
             f"{test.rank_p:.2g}), but no number of it does beyond its own error; {_largest(test)}"
+        )
+    if test.alone is not None and min(test.alone) <= alpha:
+        p, rank_p = test.alone
+        return (
+            f"on its own it stands out (p = {p:.2g}, rank p = {rank_p:.2g}), but not among all "
+            f"fields at once: take more draws, or ask for fewer tensors; {_largest(test)}"
         )
     return ""
 

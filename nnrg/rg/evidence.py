@@ -98,6 +98,8 @@ class NullTest:
         How far the field, then each draw, stands out among the others in all numbers together: the
         mean of log(S / S'), the sum of squares about the mean with and without that member.
     draws : int
+    alone : tuple of float, or None
+        In a run, `p` and `rank_p` of the field on its own.
     """
 
     null: str
@@ -106,6 +108,7 @@ class NullTest:
     rank_p: float
     scores: tuple[float, ...]
     draws: int
+    alone: tuple[float, float] | None = None
 
     def beaten(self, alpha: float) -> bool:
         """Whether both p-values are at most `alpha`."""
@@ -203,7 +206,8 @@ def judge_together(tests: Mapping[str, NullTest], method: str) -> dict[str, Null
             replace(e, adjusted=float(a)) for e, a in zip(test.numbers, own, strict=True)
         )
         rank_p = (1 + int(np.sum(highest >= test.scores[0]))) / (1 + draws)
-        out[name] = replace(test, numbers=numbers, p=float(own.min()), rank_p=rank_p)
+        alone = (test.p, test.rank_p)
+        out[name] = replace(test, numbers=numbers, p=float(own.min()), rank_p=rank_p, alone=alone)
     return out
 
 
