@@ -95,7 +95,7 @@ def test_a_buffer_asked_for_is_refused_with_its_reason():
 
 
 def test_one_lattice_for_all_is_used_where_it_fits():
-    result = flows(sites=nnrg.Lattice((16, 16)))
+    result = flows(sites=SITES["fc1.weight"])
     assert result["fc1.weight"].couplings.attrs["lattice"].startswith("Lattice(16 x 16")
     assert not result["fc2.weight"].natural
     same_run(
@@ -380,7 +380,7 @@ def test_a_script_needs_no_guard(tmp_path):
         "_work._WORTH_A_PROCESS = 0.0\n"
         "print('once')\n"
         "nulls = (nnrg.NullModel('permutation', 4),)\n"
-        "sites = {'fc1.weight': nnrg.Lattice((16, 16))}\n"
+        "sites = {'fc1.weight': nnrg.Lattice((16, 16), axes=('row', 'column'))}\n"
         "net = nnrg.load(sys.argv[1])\n"
         f"run = nnrg.flow_network(net, sites=sites, nulls=nulls, rng={SEED}, workers=2)\n"
         "run.save('run.nc')\n"
