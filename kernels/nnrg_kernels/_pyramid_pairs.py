@@ -72,33 +72,18 @@ def sweep_pairs(
         sums = buffers.sums[geometry.segments[i]]
         extent, sample = work[EXTENTS], work[BOX, 4]
         height, width = extent[4], extent[7] // 2
-        if goes_in_singles(geometry, extent, order):
-            means, totals = line[:width], line[width : 2 * width]
-            for low in range(0, height, 2):
-                pair_rows(
-                    raw,
-                    shift,
-                    inverse,
-                    order,
-                    table[0],
-                    sample,
-                    extent,
-                    low,
-                    means,
-                    totals,
-                    sums[0],
-                    sums[1],
-                )
-                sweep_singles(geometry, buffers, low // 2, line, sums, work)
-            save_raw_faces(buffers, table[0], geometry.n_boxes, work, 0, height)
-            continue
-        # The second level is swept as all others, and makes its own sums.
-        totals, unused = line[line.size - width :], sums[geometry.levels]
+        in_singles = goes_in_singles(geometry, extent, order)
         for low in range(0, height, geometry.band):
             in_band = min(geometry.band, height - low)
             half = in_band // 2
             for k in range(half):
-                means = line[(1 + k) * width : (2 + k) * width]
+                # The second level is swept as all others, and makes its own sums, unless it goes on
+                # row by row.
+                means, totals = line[(1 + k) * width :][:width], line[line.size - width :]
+                above = sums[geometry.levels]
+                if in_singles:
+                    means, totals = line[:width], line[width : 2 * width]
+                    above = sums[1]
                 pair_rows(
                     raw,
                     shift,
@@ -111,11 +96,16 @@ def sweep_pairs(
                     means,
                     totals,
                     sums[0],
-                    unused,
+                    above,
                 )
+                if in_singles:
+                    sweep_singles(geometry, buffers, low // 2 + k, line, sums, work)
+                    continue
                 row = (extent[0] + low) // 2 + k
                 keep_row(buffers, table[1], sample, row, extent[3] // 2, means)
             save_raw_faces(buffers, table[0], geometry.n_boxes, work, low, in_band)
+            if in_singles:
+                continue
             sweep_level(geometry, buffers, second, line, low // 2, half, sums[1], scratch, work)
             copy_run(line[half * width :], line[:width])
             sweep_bands(geometry, buffers, low, in_band, third, sums, scratch, work)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from nnrg_kernels._jit import borrowing_kernel
+from nnrg_kernels._jit import borrowing_kernel, inlined_kernel
 from nnrg_kernels._pyramid_table import COLUMN, PITCH, WIDTH
 
 __all__ = [
@@ -125,7 +125,7 @@ def _powers_in_double(x: Reals, order: int, sums: Floats) -> None:
             sums[p] += power
 
 
-@borrowing_kernel
+@inlined_kernel
 def row_in_double(x: Reals, total: Reals, joined: bool | np.bool, sums: Floats) -> None:
     """Add powers of a row up to the fourth and its bonds in float64, for what overflows float32.
 
@@ -151,7 +151,7 @@ def squared_steps(x: Reals, stride: Integer) -> Real:
     return total
 
 
-@borrowing_kernel
+@inlined_kernel
 def squared_distance(x: Floats, y: Floats) -> float:
     """Return the sum of ``(y[i] - x[i]) ** 2``."""
     other = y[: x.size]

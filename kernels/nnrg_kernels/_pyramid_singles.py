@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nnrg_kernels._jit import borrowing_kernel
+from nnrg_kernels._jit import borrowing_kernel, inlined_kernel
 from nnrg_kernels._pyramid_faces import save_faces
 from nnrg_kernels._pyramid_rows import row_in_double
 from nnrg_kernels._pyramid_table import (
@@ -44,7 +44,7 @@ def goes_in_singles(geometry: Geometry, extent: Ints, order: int) -> bool | np.b
     return whole and order <= 4 and geometry.table.shape[0] > geometry.levels
 
 
-@borrowing_kernel
+@inlined_kernel
 def _halve(total: Singles, out: Reals) -> None:
     """Write the means of blocks of two by two, whose two rows have the sum `total`."""
     x = total[: 2 * out.size]
@@ -53,7 +53,7 @@ def _halve(total: Singles, out: Reals) -> None:
         out[m] = (x[even] + x[even + np.uint64(1)]) * np.float32(0.25)
 
 
-@borrowing_kernel
+@inlined_kernel
 def _halve_to_fourth(
     total: Singles, joined: bool | np.bool, out: Singles, new_total: Singles, sums: Floats
 ) -> None:
@@ -105,7 +105,7 @@ def keep_row(
         field[m] = means[m] * buffers.field_scale + buffers.field_shift
 
 
-@borrowing_kernel
+@inlined_kernel
 def sweep_singles(
     geometry: Geometry, buffers: Buffers, row: int, line: Singles, sums: Floats, work: Ints
 ) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from nnrg_kernels._jit import borrowing_kernel
+from nnrg_kernels._jit import borrowing_kernel, inlined_kernel
 from nnrg_kernels._pyramid_rows import row_in_double
 from nnrg_kernels._pyramid_table import SHAPE, Floats, Ints
 
@@ -32,7 +32,7 @@ def _second(word: np.uint32) -> np.float32:
     return wide
 
 
-@borrowing_kernel
+@inlined_kernel
 def _pair_to_fourth(
     before: Words,
     upper: Words,
@@ -132,7 +132,7 @@ def _pair_to_fourth(
     return True
 
 
-@borrowing_kernel
+@inlined_kernel
 def _pair_to_eighth(
     before: Words,
     upper: Words,
@@ -185,7 +185,7 @@ def _pair_to_eighth(
     return True
 
 
-@borrowing_kernel
+@inlined_kernel
 def _pair_in_double(
     before: Words,
     upper: Words,
@@ -218,7 +218,7 @@ def _pair_in_double(
                     sums[p] += power
 
 
-@borrowing_kernel
+@inlined_kernel
 def pair_words(
     before: Words,
     upper: Words,
@@ -253,7 +253,7 @@ def pair_words(
             row_in_double(out, total, joined, above)
 
 
-@borrowing_kernel
+@inlined_kernel
 def pair_rows(
     raw: npt.NDArray[np.uint8],
     shift: float,

@@ -36,7 +36,7 @@ FIGURES = {
         ("interactions", "photograph patches, trained: interactions beyond Gaussian"),
         ("nonlocality", "photograph patches: correlations 3.33(11) sites wide"),
         ("synaptic_flow", "exponential (100% of the modes relaxed): flows as predicted from"),
-        ("topology", "Heat capacity differs from that of graphs with the same degrees: patches"),
+        ("topology", "graphs made of shuffled weights: patches"),
     ],
 )
 def test_quick_study_finds_what_is_known(name, found, tmp_path):

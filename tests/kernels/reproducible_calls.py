@@ -4,6 +4,7 @@
 """
 
 import sys
+import tempfile
 from itertools import product
 
 import ml_dtypes
@@ -120,6 +121,18 @@ def pyramids(rng):
         for rows in rng.normal(size=(4, 16, 48)).astype(kind):
             stream.feed(rows)
         yield f"stream {kind.__name__}", stream.finish()
+    kind = ml_dtypes.bfloat16
+    large = rng.normal(size=(2048, 64)).astype(kind)
+    stream = PyramidStream(large.shape, kind, (2, 2), 6, shift=0.1, scale=0.9, order=4)
+
+    def read(start, rows):
+        rows[...] = large[start : start + len(rows)]
+
+    with tempfile.TemporaryFile() as file:
+        file.write(large.tobytes())
+        file.flush()
+        stream.pull(read, 32, place=(file.fileno(), 0))
+    yield "stream of a file", stream.finish()
 
 
 def actions(rng):
