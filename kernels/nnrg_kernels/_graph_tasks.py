@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache
 from itertools import pairwise
 
@@ -62,11 +62,12 @@ def run_ranges(edges: list[int], run: Callable[[int, int, int], None]) -> None:
     try:
         work(0)
     finally:
-        # Who has not begun is not waited for: no range is left, and its thread may be at work on a
-        # call that waits for this one.
-        for task in pending:
-            if not task.cancel():
-                task.result()
+        # Who has not begun is not waited for: its thread may be at work on a call that waits for
+        # this one, and what is left of the ranges is not wanted if there was an error.
+        begun = [task for task in pending if not task.cancel()]
+        wait(begun)
+    for task in begun:
+        task.result()
 
 
 @cache

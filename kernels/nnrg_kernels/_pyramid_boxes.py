@@ -141,7 +141,7 @@ def _segment(extent: Ints, factor: int, itemsize: int) -> Integer:
         return row
     size = RUN_BYTES if extent[4] == 1 else SEGMENT_BYTES
     most: int = max(1, size // (itemsize * factor)) * factor
-    return min(row, most)
+    return max(1, min(row, most))  # a box may have no site of its own on a level
 
 
 @borrowing_kernel

@@ -41,6 +41,8 @@ __all__ = ["Window", "goes_by_file", "sweep_run_of_file"]
 Bytes = npt.NDArray[np.uint8]
 
 WINDOW_BYTES = 2**21
+# A row is added in float32.
+LONGEST_ROW = 2**15
 
 # ssize_t pread(int descriptor, void *buffer, size_t count, off_t offset)
 _pread: Any = numba.types.ExternalFunction(
@@ -63,6 +65,7 @@ def goes_by_file(plan: Round, dtype: np.dtype[Any], scale: float, order: int) ->
         and len(geometry.table) > geometry.levels > 1
         and bool((geometry.cuts[0, : geometry.n_boxes[0] + 1] % block == 0).all())
         and geometry.table[0, SHAPE + 3] % block == 0
+        and geometry.table[0, SHAPE + 3] <= LONGEST_ROW
         and geometry.n_boxes[3] == 1
         and geometry.table[0, FACE_AT + 3] < 0
     )
@@ -107,7 +110,10 @@ def sweep_run_of_file(
     faces: Floats,
     window: Window,
 ) -> Swept | None:
-    """Do what `sweep_round` does for a run that starts at `offset` in a file; None if cut off."""
+    """Do what `sweep_round` does for a run that starts at `offset` in a file; None if cut off.
+
+    It is None after any other failure to read, too.
+    """
     sums = empty_sums(plan)
     raw = window.memory[:]
     raw.flags.writeable = False

@@ -28,7 +28,7 @@ __all__ = ["goes_in_pairs", "sweep_pairs", "unit_is_safe"]
 
 # Sums of squares, and up to order 4 of fourth powers, of the numbers as they are must stay float32.
 LEAST_SCALE, MOST_SCALE = 1e-12, 1e6
-LEAST_SCALE_OF_FOURTH_POWERS = 1e-8
+LEAST_SCALE_OF_FOURTH_POWERS = 1e-6
 
 
 def unit_is_safe(scale: float, order: int) -> bool:
@@ -63,7 +63,10 @@ def sweep_pairs(
     scratch: Floats,
     work: Ints,
 ) -> None:
-    """Do chunks of work as `sweep` does; `line` holds a band of the second level."""
+    """Do chunks of work as `sweep` does.
+
+    `line` holds a band of the second level and the row before it, or what `sweep_singles` needs.
+    """
     table, raw, order = geometry.table, buffers.raw, buffers.order
     shift, inverse = buffers.shift, 1.0 / buffers.scale
     second, third = np.int64(1), np.int64(2)
@@ -84,6 +87,8 @@ def sweep_pairs(
                 if in_singles:
                     means, totals = line[:width], line[width : 2 * width]
                     above = sums[1]
+                else:
+                    copy_run(line[k * width :], means)  # the row before it, from which bonds lead
                 pair_rows(
                     raw,
                     shift,

@@ -146,7 +146,10 @@ class Runs:
             row_size = math.prod(self._ladder.shapes[self._steps][1:])
             block = self._ladder.blocks[self._steps][0]
             top = top[start // block * row_size : stop // block * row_size]
-        faces = self._free_faces.pop() if self._free_faces else np.empty(0)
+        try:
+            faces = self._free_faces.pop()
+        except IndexError:
+            faces = np.empty(0)
         if faces.size < plan.faces_size:
             faces = np.empty(plan.faces_size)
         return top, faces

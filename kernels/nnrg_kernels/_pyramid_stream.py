@@ -115,6 +115,8 @@ class PyramidStream:
 
     def feed(self, rows: Array) -> None:
         """Take the next rows, shape (m, ``*shape[1:]``), C-contiguous."""
+        if not len(rows):
+            return
         start, stop = self._rows, self._rows + len(rows)
         self._space = self._runs.room(start, stop, self._space, threads_for(rows.size))
         self._merge(self._runs.swept(start, rows, self._space))
@@ -188,6 +190,7 @@ class PyramidStream:
         with ThreadPoolExecutor(threads) as pool:
             list(pool.map(work, range(threads)))
 
+    @np.errstate(invalid="ignore", over="ignore")  # of each thread: what is not finite shows
     def _merge(self, part: Part) -> None:
         """Add the sums of the next run of rows, and the bonds that lead to it."""
         group = bisect_right(self._edges, self._rows) - 1

@@ -107,8 +107,8 @@ def _pair_to_fourth(
         v_f += vf
         u_v_f += u * vf
         v2_e += vv * e
-    # No other sum can be larger. The test takes a number from itself: a sum of sums, which may be
-    # reordered, would cancel to zero.
+    # If these are finite, so are all others. The test takes a number from itself: a sum of sums,
+    # which may be reordered, would cancel to zero.
     if not (np.isfinite(u4) and np.isfinite(w2) and np.isfinite(g0) and np.isfinite(g3)):
         return False
     if joined and not np.isfinite(up0):

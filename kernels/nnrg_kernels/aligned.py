@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ def aligned_empty(
     >>> aligned_empty((3, 2)).ctypes.data % 64
     0
     """
-    sizes = (shape,) if isinstance(shape, int) else shape
+    sizes = shape if isinstance(shape, tuple) else (operator.index(shape),)
     kind = np.dtype(dtype)
     size = math.prod(sizes) * kind.itemsize
     memory = np.empty(size + CACHE_LINE, np.uint8)

@@ -57,9 +57,11 @@ def pyramid(
     Notes
     -----
     Powers are taken of shifted and scaled numbers, in float64, and block means are made of them.
-    Fields of 16 bits are an exception: their own level is done in float32, and so is the next one
-    of bfloat16 matrices in blocks of two by two. This adds a relative error of about 1e-7 to
-    numbers that were rounded to 4e-3 or 5e-4. All levels above are done in float64.
+    Fields of 16 bits are an exception: their own level is done in float32. Of bfloat16 matrices in
+    blocks of two by two so is the next one and, up to order 4, all up to blocks of about 1000
+    sites. This adds a relative error of about 1e-7 to numbers that were rounded to 4e-3 or 5e-4,
+    and more to the variance of block means where the shift is off by many deviations: 2e-4 if by
+    ten, in blocks of 256 sites. All levels above are done in float64.
     One shift serves the levels up to blocks of about 1000 sites; the next levels get the mean and
     deviation of their own values. NaN and infinity spread to every sum they enter, and to none
     other. Work is shared among ``numba.get_num_threads()`` threads.

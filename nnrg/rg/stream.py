@@ -26,6 +26,7 @@ __all__ = ["stream_cumulants"]
 
 _BUFFER_BYTES = 1 << 22
 _GROUPS = 32
+_SAMPLED_ROWS = 16
 _FEWEST_BLOCKS = 32
 _MOST_DRAWS = 1_000_000
 
@@ -43,7 +44,7 @@ def stream_cumulants(
 ) -> Cumulants:
     """Measure the cumulants of the block means of a matrix while it is read.
 
-    Memory stays at one buffer of about 16 MiB, whatever the size of the tensor.
+    Memory stays at a buffer of about 4 MiB for each thread, whatever the size of the tensor.
 
     Parameters
     ----------
@@ -203,9 +204,12 @@ def _sweep(
 ) -> Pyramid:
     """Read the matrix once; with `rng`, rows within each buffer and all columns permuted."""
     shape = net.specs[name].shape
-    first = next(iter(net.chunks(name, 1)))
+    one = next(iter(net.chunks(name, 1)))
+    fitting = max(1, _BUFFER_BYTES // one.nbytes)
+    first = next(iter(net.chunks(name, fitting)))
     columns = None if rng is None else rng.permutation(shape[1])
-    sample = np.asarray(first if columns is None else first[:, columns], dtype=np.float64)
+    # Not of one row: the first one may be that of a token that is never used.
+    sample = first[:: -(-len(first) // _SAMPLED_ROWS)].astype(np.float64)
     with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused afterwards
         shift, scale = float(sample.mean()), float(sample.std())
     stream = PyramidStream(
@@ -218,7 +222,6 @@ def _sweep(
         order=order,
         edges=cuts,
     )
-    fitting = max(1, _BUFFER_BYTES // (shape[1] * first.dtype.itemsize))
     rows = stream.row_multiple * max(1, fitting // stream.row_multiple)
     with row_reader(net, name, rows) as (read, at_once, place):
         if rng is not None and columns is not None:

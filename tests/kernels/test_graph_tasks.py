@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import time
 
 import numba
 import numpy as np
@@ -70,6 +71,22 @@ def test_an_error_in_a_range_is_raised(two_threads) -> None:
 
     with pytest.raises(ValueError, match="range"):
         run_ranges(EDGES, run)
+
+
+def test_an_error_leaves_no_one_at_work(monkeypatch) -> None:
+    monkeypatch.setattr(numba, "get_num_threads", lambda: 4)
+    working = []
+
+    def run(worker: int, start: int, stop: int) -> None:
+        working.append(worker)
+        time.sleep(0.02)
+        working.remove(worker)
+        if worker:
+            raise ValueError("a helper failed")
+
+    with pytest.raises(ValueError, match="a helper failed"):
+        run_ranges(list(range(40)), run)
+    assert working == []
 
 
 FORKING = """

@@ -265,3 +265,17 @@ def test_row_kernels_equal_their_interpreted_twins(order) -> None:
         kernel(x, np.array(factors), extent, np.empty(20), outs[0])
         python_version(kernel)(x, np.array(factors), extent, np.empty(20), outs[1])
         np.testing.assert_allclose(outs[0], outs[1], rtol=1e-13, atol=1e-15)
+
+
+def test_a_cell_may_have_no_site_on_the_first_level_of_a_round() -> None:
+    field = np.random.default_rng(3).normal(size=(1, 64, 260))
+    result = pyramid(
+        field,
+        (2, 2),
+        6,
+        periodic=(False, False),
+        sample_group=np.zeros(1, np.int64),
+        edges=(np.array([0, 64]), np.array([0, 256, 260])),
+    )
+    assert result.counts[6].tolist() == [4, 0]
+    assert np.all(result.sums[6, 1] == 0)

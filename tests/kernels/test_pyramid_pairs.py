@@ -203,6 +203,27 @@ def test_bits_depend_neither_on_threads_nor_on_who_feeds(pairs_swept) -> None:
         assert other.gradients.tobytes() == results[0].gradients.tobytes()
 
 
+@pytest.mark.parametrize("levels", [3, 6])
+@pytest.mark.parametrize("order", [4, 8])
+def test_bits_do_not_depend_on_what_memory_held_before(monkeypatch, levels, order) -> None:
+    values = brain((1, 192, 160), seed=9)
+    fresh = _pyramid_round.Workspace.of.__func__
+    results = []
+    for filling in (0.0, np.nan, 1e30):
+
+        def filled(cls, plan, dtype, n_threads, filling=filling):
+            space = fresh(cls, plan, dtype, n_threads)
+            space.line[...] = filling
+            space.scratch[...] = filling
+            return space
+
+        monkeypatch.setattr(_pyramid_round.Workspace, "of", classmethod(filled))
+        results.append(in_memory(values, levels, order=order))
+    for other in results[1:]:
+        assert other.sums.tobytes() == results[0].sums.tobytes()
+        assert other.gradients.tobytes() == results[0].gradients.tobytes()
+
+
 @pytest.mark.parametrize("order", [4, 8])
 @pytest.mark.parametrize("width", [2, 128, 200])
 def test_row_pairs_equal_their_interpreted_twin(order, width) -> None:

@@ -39,6 +39,20 @@ def test_pulled_rows_are_fed_rows_whatever_the_threads(threads, at_once) -> None
     np.testing.assert_array_equal(found.gradients, expected.gradients)
 
 
+def test_no_rows_change_nothing() -> None:
+    values = np.random.default_rng(4).normal(size=(64, 64))
+    results = []
+    for cuts in ((32,), (0, 32, 32), (32, 64, 64)):
+        stream = PyramidStream(
+            (64, 64), values.dtype, (2, 2), 2, shift=0.0, scale=1.0, periodic=(True, False)
+        )
+        for rows in np.split(values, cuts):
+            stream.feed(rows)
+        results.append(stream.finish().gradients)
+    np.testing.assert_array_equal(results[1], results[0])
+    np.testing.assert_array_equal(results[2], results[0])
+
+
 def test_error_of_a_read_reaches_the_caller() -> None:
     stream = PyramidStream((256, 16), np.float32, (2, 2), 2, shift=0.0, scale=1.0)
 
