@@ -7,11 +7,16 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
 
 from nnrg._validate import shown
 from nnrg.errors import ArgumentError, SourceError
 
-__all__ = ["as_path", "written_whole"]
+__all__ = ["as_path", "behind_links", "write_tensors", "written_whole"]
+
+_WIDTH = 200
 
 
 def as_path(path: object) -> Path:
@@ -26,9 +31,33 @@ def as_path(path: object) -> Path:
         text = os.fspath(path)  # type: ignore[call-overload]
     except TypeError:
         text = None
-    if not isinstance(text, str) or "\0" in text:
+    if not isinstance(text, str) or "\0" in text or not _is_encodable(text):
         raise ArgumentError(f"expected the path of a file, got {shown(path)}; try 'flow.nc'")
     return Path(text)
+
+
+def _is_encodable(text: str) -> bool:
+    try:
+        os.fsencode(text)
+    except UnicodeError:
+        return False
+    return True
+
+
+def behind_links(path: Path) -> Path:
+    """Return the file that a path leads to, there or not.
+
+    Raises
+    ------
+    SourceError
+        If it leads back to itself.
+    """
+    target = Path(os.path.realpath(path))
+    if target.is_symlink():
+        raise SourceError(
+            f"{_printable(path)}: is a link that leads back to itself; give a file's name"
+        )
+    return target
 
 
 @contextmanager
@@ -50,10 +79,11 @@ def written_whole(path: str | Path, ending: str = "") -> Iterator[Path]:
     SourceError
         If the file cannot be written, or what is there is a folder or a device.
     """
-    named = as_path(path)
+    given = as_path(path)
+    named = _printable(given)
     draft = None
     try:
-        target = Path(os.path.realpath(named))
+        target = behind_links(given)
         if target.exists() and not target.is_file():
             what = "a folder" if target.is_dir() else "a device or a pipe"
             raise SourceError(f"{named}: is {what}, which is not replaced; give a file's name")
@@ -78,6 +108,26 @@ def written_whole(path: str | Path, ending: str = "") -> Iterator[Path]:
         if draft is not None:
             with suppress(OSError):
                 os.unlink(draft)
+
+
+def write_tensors(
+    path: str | Path, arrays: dict[str, npt.NDArray[Any]], metadata: dict[str, str] | None = None
+) -> None:
+    """Write a safetensors file whole: `save_file` alone replaces links, and names no file."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import save_file
+
+    with written_whole(path, ".safetensors") as draft:
+        try:
+            save_file(arrays, draft, metadata=metadata)
+        except SafetensorError as error:
+            raise OSError(str(error)) from None
+
+
+def _printable(path: Path) -> str:
+    """Return a path for a message, control characters escaped, the middle cut."""
+    text = repr(str(path))[1:-1]
+    return text if len(text) <= _WIDTH else f"{text[: _WIDTH // 2]}…{text[1 - _WIDTH // 2 :]}"
 
 
 def _umask() -> int:

@@ -125,8 +125,8 @@ def run_report(run: Run) -> str:
         )
         if statements:
             text.append(
-                f"  verdicts: for all {len(run)} fields at once; on one alone, which may say more, "
-                "print(run[name])"
+                f"  verdicts: for all {len(run)} fields at once; print(run[name]) judges its field "
+                "as if it were the only one, chosen before it was measured"
             )
         full = run.attrs.get("nulls_in_full", "all")
         if full != "all":

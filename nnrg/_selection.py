@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
-from math import prod
 
 from nnrg._validate import shown
 from nnrg.errors import ArgumentError
@@ -73,9 +72,11 @@ def check_sites(sites: Sites, chosen: Sequence[str], net: Network) -> None:
 
 
 def _may_fit(net: Network, name: str, lattice: Lattice) -> bool:
+    """Whether an axis, the whole tensor, or the taps of its kernels may lie on a lattice."""
     spec = net.specs[name]
-    taps = prod(n for a, n in zip(spec.layout, spec.shape, strict=False) if a in _SPATIAL)
-    return lattice.n_sites in (*spec.shape, spec.size, taps)
+    axes = zip(spec.layout, spec.shape, strict=False)
+    taps = tuple(n for axis, n in axes if axis in _SPATIAL and n > 1)
+    return lattice.n_sites in (*spec.shape, spec.size) or lattice.shape == taps
 
 
 def _lattice_for(name: str, sites: Sites) -> Lattice | None:
@@ -90,9 +91,7 @@ def field_of(net: Network, name: str, sites: Sites, *, by_name: bool) -> Synapti
     """Read a tensor as a field; it must have an axis for the lattice if it is asked for by name."""
     lattice = _lattice_for(name, sites)
     by_name = by_name or (isinstance(sites, Mapping) and name in sites)
-    n_sites = lattice.n_sites if lattice is not None else 0
-    shape = net.specs[name].shape
-    if lattice is not None and not by_name and n_sites not in (*shape, net.specs[name].size):
+    if lattice is not None and not by_name and not _may_fit(net, name, lattice):
         lattice = None
     return net.field(name, sites=lattice)
 
@@ -102,7 +101,7 @@ def is_natural(net: Network, name: str, sites: Sites) -> bool:
     spec = net.specs[name]
     lattice = _lattice_for(name, sites)
     return (
-        (lattice is not None and lattice.n_sites in spec.shape)
+        (lattice is not None and _may_fit(net, name, lattice))
         or f"nnrg.lattice.{name}" in net.metadata
         or "L" in spec.layout
         or any(

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from nnrg._commands import say
+from nnrg._files import written_whole
 from nnrg._flow_command import writable_folder
 from nnrg._json import as_json
 from nnrg._random import as_seed
 from nnrg._theory_command.outcome import Outcome
-from nnrg.errors import SourceError
 
 __all__ = ["theory"]
 
@@ -63,16 +63,12 @@ def _write(
 ) -> list[Path]:
     stem = arguments.theory
     written = [folder / f"{stem}.json"]
-    try:
-        written[0].write_text(as_json(body) + "\n", encoding="utf-8")
-        if outcome.table is not None:
-            written.append(folder / f"{stem}.csv")
-            outcome.table.to_csv(written[-1], index=False)
-    except OSError as error:
-        raise SourceError(
-            f"{written[-1]}: cannot be written ({error.strerror or error}); give -o a folder you "
-            "own"
-        ) from None
+    with written_whole(written[0]) as draft:
+        draft.write_text(as_json(body) + "\n", encoding="utf-8")
+    if outcome.table is not None:
+        written.append(folder / f"{stem}.csv")
+        with written_whole(written[-1]) as draft:
+            outcome.table.to_csv(draft, index=False)
     if outcome.pages:
         from nnrg import plot
 

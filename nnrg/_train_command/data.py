@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from nnrg._files import write_tensors
 from nnrg._theory_command.training_data import arrays
 from nnrg._validate import as_count
 from nnrg.errors import ArgumentError, SourceError
@@ -111,11 +112,6 @@ def write_data(path: Path, data: TrainingData) -> None:
     SourceError
         If the file cannot be written.
     """
-    from safetensors.numpy import save_file
-
     arrays = {"inputs": data.inputs, "targets": data.targets, "covariance": data.covariance}
     kept = {k: np.ascontiguousarray(v, np.float64) for k, v in arrays.items() if v is not None}
-    try:
-        save_file(kept, path)
-    except OSError as error:
-        raise SourceError(f"{path}: cannot be written ({error.strerror or error})") from None
+    write_tensors(path, kept)

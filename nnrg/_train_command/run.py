@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from nnrg._commands import say
+from nnrg._files import written_whole
 from nnrg._flow_command import writable_folder
 from nnrg._json import as_json
 from nnrg._random import as_seed
@@ -18,7 +19,7 @@ from nnrg._theory_command.outcome import told
 from nnrg._train_command.data import data_of, write_data
 from nnrg._train_command.model import model_of
 from nnrg._train_command.optimiser import optimiser_of, steps_of
-from nnrg.errors import ArgumentError, SourceError
+from nnrg.errors import ArgumentError
 from nnrg.provenance import describe_run, utc_now
 from nnrg.simulate.training import Recording, TrainingRecord, train
 from nnrg.simulate.training._frames import read_frames
@@ -101,14 +102,10 @@ def _body(
 
 def _write(folder: Path, made: TrainingRecord, body: dict[str, Any], style_name: str) -> list[Path]:
     written = [folder / f"{_STEM}.json", folder / f"{_STEM}.csv"]
-    try:
-        written[0].write_text(as_json(body) + "\n", encoding="utf-8")
-        made.to_dataframe().to_csv(written[1], index=False)
-    except OSError as error:
-        raise SourceError(
-            f"{written[0].parent}: cannot be written to ({error.strerror or error}); give -o a "
-            "folder you own"
-        ) from None
+    with written_whole(written[0]) as draft:
+        draft.write_text(as_json(body) + "\n", encoding="utf-8")
+    with written_whole(written[1]) as draft:
+        made.to_dataframe().to_csv(draft, index=False)
     from nnrg import plot
 
     figure = plot.page(lambda ax: plot.training_costs(made, ax=ax), style_name=style_name)

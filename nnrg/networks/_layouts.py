@@ -71,15 +71,16 @@ class Layouts:
         if names.is_channels_last(spec.name) and self._is_projection(spec):
             return "?" * len(spec.shape), "name"
         first, second, *_, end = spec.shape
-        bias, source = self.bias_of(spec), "bias"
-        if bias is None and self._is_untold(spec):
-            after = self._after(spec)
-            bias, source = (after.shape[0] if after is not None else None), "order"
-        if bias is not None and bias != first:
-            if bias == second and (bias != end or names.is_torch(spec.name)):
+        bias, source = self._outputs(spec)
+        if bias is not None:
+            if bias == first and bias != end:
+                return convention, source
+            if bias == second != first and (bias != end or names.is_torch(spec.name)):
                 return "IO" + convention[2:], source
-            if bias == end and bias != second:
-                return last, source
+            if bias == end != first:
+                # Where the second axis is as long, what comes first are taps if they are few.
+                few = first <= _MOST_TAPS or names.is_channels_last(spec.name)
+                return (last if few or bias != second else "IO" + convention[2:]), source
         # Taps are few, and no more than there are filters: (64, 1, 5, 5) is torch's all the same.
         if names.is_channels_last(spec.name) and end >= first:
             return last, "name"
@@ -87,6 +88,20 @@ class Layouts:
         if len(spec.shape) == 4 and square and not names.is_torch(spec.name):
             return last, "shape"
         return convention, "convention"
+
+    def has_outputs(self, spec: TensorSpec) -> bool:
+        """Whether a bias, or the vector after a kernel, is as long as one of the axes."""
+        bias, source = self._outputs(spec)
+        # What stands before a vector along three axes may well be tokens.
+        return bias in spec.shape and (source == "bias" or len(spec.shape) > 3)
+
+    def _outputs(self, spec: TensorSpec) -> tuple[int | None, str]:
+        """Return how many outputs a kernel has, where a vector tells, and which."""
+        bias = self.bias_of(spec)
+        if bias is None and self._is_untold(spec):
+            after = self._after(spec)
+            return (after.shape[0] if after is not None else None), "order"
+        return bias, "bias"
 
     def _by_other_biases(self) -> str:
         """Return the layout of all matrices whose bias tells it: square ones are as the others."""

@@ -212,7 +212,7 @@ def _describe(
         layout, source = layouts.matrix(spec)
     elif "expert" in name.lower() or axes > 5:
         layout = "?" * axes
-    elif spec.shape[0] == 1 and not (names.is_torch(name) or names.is_channels_last(name)):
+    elif spec.shape[0] == 1 and not _is_kernel(spec, layouts, row):
         # Tokens and scales that are added to, or multiply, activations: no kernel.
         kind, layout = ("vector", _along(spec.shape, "C")) if row else ("weight", "?" * axes)
     else:
@@ -221,6 +221,17 @@ def _describe(
     if spec.layout:
         layout, source = spec.layout, "format"
     return kind, replace(spec, layout=layout, gates=gates), source
+
+
+def _is_kernel(spec: TensorSpec, layouts: Layouts, row: bool) -> bool:
+    """Whether what is one long along its first axis is a kernel all the same."""
+    if names.is_torch(spec.name) or names.is_channels_last(spec.name):
+        return True
+    if row:
+        return False
+    *taps, into, out = spec.shape
+    one_tap = len(taps) == 2 and max(taps) == 1 and into != out
+    return one_tap or layouts.has_outputs(spec)
 
 
 def _along(shape: Sequence[int], letter: str) -> str:

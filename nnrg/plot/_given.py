@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from nnrg._validate import shown
+from nnrg._validate import as_count, as_items, shown
 from nnrg.errors import ArgumentError
 from nnrg.plot._style import new_figure
 from nnrg.results import Measurement, Run
@@ -15,7 +15,7 @@ from nnrg.rg.observables import Observables
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["axes_of", "given"]
+__all__ = ["as_orders", "axes_of", "given"]
 
 T = TypeVar("T")
 
@@ -39,6 +39,20 @@ def given(result: object, kind: type[T]) -> T:
     if not isinstance(result, kind):
         raise ArgumentError(f"this draws {_MADE_BY[kind]}; got {shown(result)}")
     return result
+
+
+def as_orders(orders: object) -> tuple[int, ...]:
+    """Return the orders of cumulants that are drawn.
+
+    Raises
+    ------
+    ArgumentError
+        If they are no sequence of integers.
+    """
+    items = as_items(orders)
+    if items is None:
+        raise ArgumentError(f"orders must be a sequence of integers, got {shown(orders)}; try (4,)")
+    return tuple(as_count("each of orders", n, hint="try orders=(3, 4)") for n in items)
 
 
 def axes_of(ax: Axes | None) -> Axes:

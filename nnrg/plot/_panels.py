@@ -12,7 +12,7 @@ import numpy.typing as npt
 from nnrg._validate import as_names
 from nnrg.errors import ArgumentError
 from nnrg.networks._label import label
-from nnrg.plot._given import axes_of, given
+from nnrg.plot._given import as_orders, axes_of, given
 from nnrg.plot._symbols import scale_name, symbol
 from nnrg.rg.couplings import Couplings
 from nnrg.rg.cumulants import Cumulants
@@ -239,8 +239,8 @@ def ratios(result: Cumulants, *, orders: Sequence[int] = (3, 4, 6), ax: Axes | N
 
     Parameters and return value as in `variance`; `orders` says which n.
     """
-    result, ax = given(result, Cumulants), axes_of(ax)
-    names = [f"ratio_{n}" for n in orders if f"ratio_{n}" in result.names]
+    result, wanted, ax = given(result, Cumulants), as_orders(orders), axes_of(ax)
+    names = [f"ratio_{n}" for n in wanted if f"ratio_{n}" in result.names]
     ax.axhline(0, color="0.6", lw=0.5)
     if names and _curves(ax, result, names, np.ones((result.scales.size, len(names)))):
         _signed_log(ax, result.values[:, [result.names.index(n) for n in names]])

@@ -13,7 +13,7 @@ from nnrg.errors import AnalysisError
 from nnrg.fields import SynapticField
 from nnrg.stats.autocorrelation import block_length
 
-__all__ = ["run_length"]
+__all__ = ["run_length", "run_note"]
 
 Array = npt.NDArray[np.float64]
 
@@ -27,15 +27,17 @@ _SEEN = 4.5
 _WINDOW = 5.0
 
 
-def run_length(field: SynapticField, first: npt.NDArray[np.intp]) -> tuple[int, str]:
-    """Return how many samples in a row make one jackknife group, and what to say of it, or 1, "".
+def run_length(field: SynapticField, first: npt.NDArray[np.intp]) -> tuple[int, float]:
+    """Return how many samples in a row make one jackknife group, and their autocorrelation time.
+
+    The length is 1 and the time 1/2 where samples that follow one another are not alike.
 
     `first` are the samples, those that repeat others left out. The autocorrelation is that of the
     field, and of its mean over sites, the slower of the two; each sample counts with the same size.
     """
     n = first.size
     if n < _FEWEST:
-        return 1, ""
+        return 1, 0.5
     flat = field.values.reshape(field.n_samples, -1)
     rows = flat[first, :: max(1, flat.size // _VALUES)].astype(np.float64)
     size = np.sqrt(np.einsum("ij,ij->i", rows, rows))
@@ -43,15 +45,30 @@ def run_length(field: SynapticField, first: npt.NDArray[np.intp]) -> tuple[int, 
     rows -= rows.mean(axis=0)
     tau = max(_time(rows), _time(rows.mean(axis=1, keepdims=True)))
     if tau <= 0.5:
-        return 1, ""
+        return 1, 0.5
     try:
         length = block_length(n, tau)
     except AnalysisError:
         length = n // 2
-    return length, (
-        f"samples follow one another, with an autocorrelation time of {tau:.2g}: runs of {length} "
-        "are left out together"
+    return length, tau
+
+
+def run_note(count: int, groups: int, length: int, tau: float) -> str:
+    """Say which runs of `count` samples are left out, and where they are shorter than `length`."""
+    if tau <= 0.5:
+        return ""
+    shortest, more = divmod(count, groups)
+    runs = f"{shortest} or {shortest + 1}" if more else f"{shortest}"
+    said = (
+        f"samples follow one another, with an autocorrelation time of {tau:.2g}: {groups} runs of "
+        f"{runs} are left out together"
     )
+    if shortest < length:
+        said += (
+            f", as blocks= asks; runs of {length} are advised: errors of shorter ones can be too "
+            "small"
+        )
+    return said
 
 
 def _time(rows: Array) -> float:

@@ -19,11 +19,11 @@ UNTOLD = "cannot be told"
 
 # Nulls that must be beaten besides the permutation, where they were run, and what it says if not.
 _LOCALITY = {
-    "shuffle": "all values of the layer shuffled show as much",
-    "rows": "values shuffled within each row show as much",
-    "columns": "values shuffled at each site show as much, as a profile that samples share would",
-    "configuration": "a rewired graph of the same degrees shows as much",
-    "independent": "units with nothing in common but unequal one-point laws show as much",
+    "shuffle": "all values of the layer shuffled could show as much",
+    "rows": "values shuffled within each row could show as much",
+    "columns": "values shuffled at each site could show as much, as a profile of all samples would",
+    "configuration": "a rewired graph of the same degrees could show as much",
+    "independent": "units with nothing in common but unequal one-point laws could show as much",
 }
 # Spread of variances, beyond what the surrogates keep, from which couplings say nothing.
 _UNEQUAL = 0.1
@@ -59,8 +59,10 @@ def decide(
         return Decision(INDISTINGUISHABLE, [_largest(order), *_limit(order, alpha)])
     for null, meaning in _LOCALITY.items():
         if null in by_name and by_name[null].numbers and null not in beaten:
+            test = by_name[null]
+            why = _problem(results, test, alpha) or _doubt(test, alpha) or meaning
             return Decision(
-                UNTOLD, [f"permutation is beaten ({_short(strongest)}), {null!r} is not: {meaning}"]
+                UNTOLD, [f"permutation is beaten ({_short(strongest)}), {null!r} is not: {why}"]
             )
     reasons = [_short(strongest), *_topology(results, by_name)]
     statement = STRUCTURE
@@ -178,7 +180,7 @@ def _largest(test: NullTest) -> str:
 def _doubt(test: NullTest, alpha: float) -> str:
     """Say what speaks against a null model where only one of the two tests does.
 
-    Or both, of a field on its own, but not where all fields of a run are tested at once.
+    Or either, of a field on its own, but not where all fields of a run are tested at once.
     """
     if test.p <= alpha:  # the law of the numbers is broad: few draws do not tell how broad
         return (
@@ -190,13 +192,27 @@ def _doubt(test: NullTest, alpha: float) -> str:
             f"the field stands out among {test.draws} draws of {test.null} (rank p = "
             f"{test.rank_p:.2g}), but no number of it does beyond its own error; {_largest(test)}"
         )
-    if test.alone is not None and min(test.alone) <= alpha:
-        p, rank_p = test.alone
-        return (
+    if test.alone is None or min(test.alone) > alpha:
+        return ""
+    p, rank_p = test.alone
+    if max(test.alone) <= alpha:
+        said = (
             f"on its own it stands out (p = {p:.2g}, rank p = {rank_p:.2g}), but not among all "
-            f"fields at once: take more draws, or ask for fewer tensors; {_largest(test)}"
+            "fields at once: take more draws"
         )
-    return ""
+    elif p <= alpha:
+        said = (
+            f"on its own it has a number beyond its error (p = {p:.2g}), but among {test.draws} "
+            f"draws of {test.null} some stand out as much (rank p = {rank_p:.2g}): take more "
+            "draws"
+        )
+    else:
+        said = (
+            f"on its own it stands out among {test.draws} draws of {test.null} (rank p = "
+            f"{rank_p:.2g}), but no number of it does beyond its own error (p = {p:.2g})"
+        )
+    # Fewer fields would do too, but not if they are chosen after their p-values were seen.
+    return f"{said}; {_largest(test)}"
 
 
 def _short(e: Evidence) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from nnrg._validate import shown
+from nnrg._validate import as_items, as_real, shown
 from nnrg.errors import ArgumentError
 from nnrg.rg._protocols import Measured, Run, Scaling
 from nnrg.rg._statements import Decision, decide
@@ -128,7 +128,8 @@ def verdict(*results: Observables, scaling: Scaling | None = None, alpha: float 
     Raises
     ------
     ArgumentError
-        If there is no result, results do not share their draws, or alpha is out of range.
+        If there is no result, results do not share their draws, alpha is out of range, or `scaling`
+        is no outcome of a test.
 
     Notes
     -----
@@ -249,6 +250,24 @@ def _check(results: Sequence[Observables], alpha: float) -> None:
         raise ArgumentError(f"alpha must lie between 0 and 1, got {shown(alpha)}; try 0.05")
 
 
+def _outcome(scaling: Scaling) -> tuple[bool, str, tuple[float, ...]]:
+    """Return whether tests of scaling passed, why, and the scales they hold for, () for all."""
+    if not (hasattr(scaling, "passed") and hasattr(scaling, "reason")):
+        raise ArgumentError(
+            f"scaling needs 'passed' and 'reason', got {shown(scaling)}; "
+            "try scaling=nnrg.criticality(couplings)"
+        )
+    # Of other tests than those of `nnrg.criticality` it is all scales.
+    held = getattr(scaling, "scales", ())
+    scales = as_items(held)
+    if scales is None:
+        raise ArgumentError(
+            f"scaling.scales must be the scales it holds for, got {shown(held)}; () is all"
+        )
+    each = tuple(as_real("each of scaling.scales", b) for b in scales)
+    return bool(scaling.passed), str(scaling.reason), each
+
+
 def _tests(results: Sequence[Observables]) -> tuple[NullTest, ...]:
     names = dict.fromkeys(null for r in results for null in r.nulls)
     return tuple(judge_null(results, null) for null in names)
@@ -260,11 +279,7 @@ def _verdict(
     scaling: Scaling | None,
     alpha: float,
 ) -> Verdict:
-    outcome = None
-    if scaling is not None:
-        # Of other tests than those of `nnrg.criticality` it is all scales.
-        scales = tuple(getattr(scaling, "scales", ()))
-        outcome = (bool(scaling.passed), str(scaling.reason), scales)
+    outcome = None if scaling is None else _outcome(scaling)
     beaten = frozenset(t.null for t in tests if t.beaten(alpha))
     decision: Decision = decide(results, tests, beaten, outcome, alpha)
     name = next((str(r.attrs["field"]) for r in results if "field" in r.attrs), "field")

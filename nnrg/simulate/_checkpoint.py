@@ -18,6 +18,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
+from nnrg._files import behind_links
 from nnrg._validate import shown
 from nnrg.errors import ArgumentError, FormatError, SourceError
 
@@ -34,14 +35,15 @@ def save(
     path: Path, identity: Mapping[str, object], arrays: Mapping[str, npt.NDArray[Any]]
 ) -> None:
     """Write a checkpoint; one that is there already is replaced at once, or not at all."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
+    target = behind_links(path)  # a link stays, and what it points to is replaced
+    draft = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         with zipfile.ZipFile(draft, "w") as archive:
             archive.writestr(_TEXT, json.dumps(dict(identity)))
             for name, values in arrays.items():
                 with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
                     np.lib.format.write_array(file, values, allow_pickle=False)
-        os.replace(draft, path)
+        os.replace(draft, target)
     except OSError as error:
         raise SourceError(
             f"cannot write the checkpoint {path}: {error.strerror or error}"

@@ -105,6 +105,61 @@ def test_an_upsampling_layer_of_torch_whose_taps_are_as_many_as_its_filters():
     assert net.roles["up.weight"].spec.layout == "IOHW"
 
 
+# Shape of a kernel and length of its bias: the layout that fits both.
+BY_BIAS = {
+    ((3, 64, 64), 64): "KIO",  # as many in as out; OIK would have 3 outputs
+    ((64, 64, 3), 64): "OIK",
+    ((16, 8, 8), 8): "IOK",
+    ((8, 8, 3, 5), 8): "OIHW",
+    ((64, 3, 7, 7), 64): "OIHW",
+    ((3, 3, 16, 32), 32): "HWIO",
+    ((1, 1, 64, 128), 128): "HWIO",
+    ((1, 1, 64, 64), 64): "HWIO",
+    ((1, 64, 128), 128): "KIO",
+    ((1, 16, 5, 5), 1): "OIHW",
+}
+
+
+@pytest.mark.parametrize(("shape", "bias"), BY_BIAS)
+def test_no_kernel_contradicts_its_bias(shape, bias):
+    arrays = [np.ones(shape), np.ones(bias)]
+    role = nnrg.load({"conv": {"w": arrays[0], "b": arrays[1]}}).roles["conv.w"]
+    assert (role.kind, role.spec.layout) == ("conv", BY_BIAS[shape, bias])
+    assert role.layout_from == "bias"
+    if len(shape) > 3:  # a vector that follows is the bias
+        net = nnrg.load([*arrays, np.ones((10, 512)), np.ones(10)])
+        role = next(iter(net.roles.values()))
+        assert (role.kind, role.spec.layout) == ("conv", BY_BIAS[shape, bias])
+        assert role.layout_from == "order"
+
+
+def test_taps_as_many_as_filters_and_outputs_keep_the_convention():
+    net = nnrg.load({"conv.weight": np.ones((7, 3, 7, 7)), "conv.bias": np.ones(7)})
+    assert net.roles["conv.weight"].spec.layout == "OIHW"
+
+
+def test_a_bias_that_tells_the_axes_is_told_of():
+    net = nnrg.load({"conv.kernel": np.ones((64, 3, 7, 7)), "conv.bias": np.ones(64)})
+    assert net.roles["conv.kernel"].layout_from == "bias" and "nothing tells" not in str(net)
+
+
+def test_one_by_one_kernels_are_no_tokens():
+    net = nnrg.load(
+        {
+            "w": np.ones((1, 1, 64, 128)),
+            "latents": np.ones((1, 32, 64)),
+            "after": np.ones(64),
+            "gain": {"scale": np.ones((1, 64, 1, 1)), "bias": np.ones(64)},
+            "table": np.ones((1, 1, 64, 64)),
+            "last": np.ones(3),
+        }
+    )
+    rows = {name: (role.kind, role.spec.layout) for name, role in net.roles.items()}
+    assert rows["w"] == ("conv", "HWIO")
+    assert rows["latents"][1] == "???" and rows["table"][1] == "????"
+    assert rows["gain.scale"] == ("vector", "NCNN")
+
+
 def test_a_blurring_kernel_of_torch_keeps_its_axes():
     net = nnrg.load({"blur.kernel": np.ones((64, 1, 5, 5))})
     assert net.roles["blur.kernel"].spec.layout == "OIHW"

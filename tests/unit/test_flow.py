@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import nnrg
-from nnrg.errors import AnalysisError, ArgumentError, NonFiniteError
+from nnrg.errors import AnalysisError, ArgumentError, NonFiniteError, RepeatedSamplesError
 from nnrg.rg.renormalize import repeat_flow, with_errors
 from nnrg.rg.rescaling import field_exponent
 
@@ -167,6 +167,54 @@ def test_copies_of_a_sample_are_left_out_together():
     flow = nnrg.renormalize(twice)
     assert flow.groups.n_groups == 20
     assert flow.groups.note.startswith("40 samples are 20 and copies of them")
+
+
+def test_copies_among_more_samples_than_are_compared_are_left_out_together():
+    values = np.random.default_rng(7).normal(size=(1700, 8))
+    lattice = nnrg.Lattice(8)
+    copied = nnrg.renormalize(nnrg.SynapticField(np.tile(values, (10, 1)), lattice), levels=2)
+    assert copied.groups.note == "17000 samples are 1700 and copies of them, left out together"
+    once = nnrg.renormalize(nnrg.SynapticField(values, lattice), levels=2)
+    errors = [f.cumulants(order=2, nulls=()).estimate("kappa_2", 1).error for f in (copied, once)]
+    assert errors[0] == pytest.approx(errors[1], rel=0.01)
+
+
+def test_spins_that_agree_by_chance_are_not_called_copies():
+    rng = np.random.default_rng(8)
+    few = rng.choice([-1.0, 1.0], size=(17000, 8))
+    ordered = np.where(rng.random((17000, 64)) < 0.02, -1.0, 1.0)
+    for spins in (few, ordered):
+        flow = nnrg.renormalize(nnrg.SynapticField(spins, nnrg.Lattice(spins.shape[1])), levels=2)
+        assert (flow.groups.n_groups, flow.groups.note) == (128, "")
+    one = nnrg.SynapticField(np.repeat(spins[:1] * few[:8].ravel(), 40, axis=0), nnrg.Lattice(64))
+    with pytest.raises(RepeatedSamplesError):
+        nnrg.renormalize(one)
+
+
+def test_a_slow_markov_chain_is_left_out_in_runs():
+    # tau = 9.5: neighbours are correlated by 0.9, which would link all samples into one.
+    pulls = []
+    for seed in range(12):
+        flow = nnrg.renormalize(chain_of_samples(seed, rho=0.9, n=3000), levels=2)
+        kappa = flow.cumulants(order=2, nulls=()).estimate("kappa_1", 1)
+        pulls.append(kappa.value / kappa.error)
+        assert 30 <= flow.groups.n_groups <= 50
+        assert f"{flow.groups.n_groups} runs of" in flow.groups.note
+        assert "repeat" not in flow.groups.note
+    # Chi squared with 12 degrees of freedom lies outside in 2e-3 of runs.
+    assert 2.5 < np.sum(np.square(pulls)) < 33
+    with pytest.raises(RepeatedSamplesError, match="take every n-th of a longer Markov chain"):
+        nnrg.renormalize(chain_of_samples(0, rho=0.97, n=200))
+
+
+def test_groups_that_were_asked_for_are_taken_and_told():
+    field = chain_of_samples(1, rho=0.6, n=1000)
+    asked = nnrg.renormalize(field, levels=2, errors=nnrg.Jackknife(blocks=100)).groups
+    assert asked.n_groups == 100
+    assert "100 runs of 10 " in asked.note and "as blocks= asks; runs of 20 are" in asked.note
+    fewer = nnrg.renormalize(field, levels=2, errors=nnrg.Jackknife(blocks=16)).groups
+    assert fewer.n_groups == 16
+    assert fewer.note.endswith("16 runs of 62 or 63 are left out together")
 
 
 def test_other_errors_leave_the_numbers_alone():

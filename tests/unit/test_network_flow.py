@@ -1,5 +1,6 @@
 """A network coarse-grained as one object: exact laws of blocking, and what must be refused."""
 
+import io
 import itertools
 from dataclasses import replace
 from itertools import pairwise
@@ -9,6 +10,7 @@ import pytest
 
 import nnrg
 import nnrg.data
+from nnrg import progress
 from nnrg.errors import AnalysisError, ArgumentError
 from nnrg.graph.similarity import similarity_graph
 from nnrg.rg.neighbourhoods.hierarchy import Hierarchy
@@ -288,6 +290,27 @@ def test_a_coarse_network_is_saved_and_analysed_again(tmp_path):
     assert again.levels == flow.levels - 1
     with pytest.raises(ArgumentError, match="safetensors"):
         flow.save_network(tmp_path / "coarse.bin", 1)
+
+
+class Interrupted(io.StringIO):
+    """A terminal at which a run is interrupted when it says that it is done."""
+
+    def isatty(self):
+        return True
+
+    def write(self, text):
+        if "[" + 20 * "#" in text:
+            raise KeyboardInterrupt
+        return super().write(text)
+
+
+def test_the_bar_is_cleared_where_a_run_is_interrupted(monkeypatch):
+    stream = Interrupted()
+    monkeypatch.setattr("sys.stderr", stream)
+    monkeypatch.setattr(progress, "_PATIENCE", -1.0)
+    with pytest.raises(KeyboardInterrupt):
+        renormalize_network(nnrg.load(chain()), "random", nulls=(), rng=1)
+    assert stream.getvalue().endswith("\r\x1b[K")
 
 
 def test_a_permutation_keeps_one_population_on_both_axes():

@@ -1,9 +1,12 @@
 """The phenomenological flow: its numbers against naive twins, what it says, what it refuses."""
 
+import io
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from nnrg import progress
 from nnrg.errors import AnalysisError, ArgumentError, NonFiniteError
 from nnrg.fields import Lattice, SynapticField
 from nnrg.rg.neighbourhoods.hierarchy import Hierarchy
@@ -13,7 +16,21 @@ from nnrg.rg.phenomenological import (
     PhenomenologicalFlow,
     phenomenological_flow,
 )
+from nnrg.rg.phenomenological.exponents import fit_exponent
 from nnrg.simulate.gaussian import ar1
+from nnrg.stats.replicates import Replicates
+
+
+class Interrupted(io.StringIO):
+    """A terminal at which a run is interrupted when it says that it is done."""
+
+    def isatty(self):
+        return True
+
+    def write(self, text):
+        if "[" + 20 * "#" in text:
+            raise KeyboardInterrupt
+        return super().write(text)
 
 
 def contiguous(n_units, levels):
@@ -162,6 +179,29 @@ def test_draws_keep_each_unit_and_lose_what_units_share(rng):
             for unit in range(5):
                 start = int(np.flatnonzero(y[:, unit] == x[0, unit])[0])
                 assert_array_equal(np.roll(y[:, unit], -start), x[:, unit])
+
+
+def test_a_drift_is_said_only_of_ends_that_differ_by_more_than_their_errors(rng):
+    x = 2.0 ** np.arange(7)
+    straight = 0.9 * np.log(x)
+    waved = straight + 0.02 * np.array([0, 0, 1, -1, 1, 0, 0])
+    bent = straight + 0.02 * np.log(x) ** 2
+    noise = np.exp(1e-3 * rng.normal(size=(64, x.size)) / np.sqrt(64))
+    said = []
+    for curve in (waved, bent):
+        data = Replicates.from_jackknife(np.exp(curve), np.exp(curve) * noise, np.ones(64))
+        said.append(fit_exponent("beta", x, data).refusal)
+    assert all(one.startswith("no window follows one power, ") for one in said)
+    assert ["drifts" in one for one in said] == [False, True]
+
+
+def test_the_bar_is_cleared_where_a_run_is_interrupted(spikes, monkeypatch):
+    stream = Interrupted()
+    monkeypatch.setattr("sys.stderr", stream)
+    monkeypatch.setattr(progress, "_PATIENCE", -1.0)
+    with pytest.raises(KeyboardInterrupt):
+        phenomenological_flow(spikes, nulls=(IndependentUnits(draws=3),), modes=False, rng=1)
+    assert stream.getvalue().endswith("\r\x1b[K")
 
 
 def test_progress_counts_the_data_and_each_draw(spikes):

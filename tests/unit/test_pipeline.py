@@ -9,6 +9,7 @@ from cli.runs import NULLS, SEED, SITES, run, same, same_run, weights, write_mod
 
 import nnrg
 from nnrg import _parts
+from nnrg._selection import check_sites, field_of, is_natural
 from nnrg._workers import Worker, Workers
 from nnrg.errors import AnalysisError, ArgumentError, NonFiniteError
 from nnrg.pipeline import _work, estimate_seconds
@@ -102,6 +103,19 @@ def test_one_lattice_for_all_is_used_where_it_fits():
         nnrg.Run({"fc1.weight": result["fc1.weight"]}),
         nnrg.Run({"fc1.weight": run()["fc1.weight"]}),
     )
+
+
+@pytest.mark.parametrize("taps", [(8, 8), (3, 3)])
+def test_a_lattice_of_taps_is_used_however_it_is_given(taps):
+    lattice = nnrg.Lattice(taps, periodic=True)
+    net = nnrg.load({"conv.weight": np.ones((16, 4, *taps)), "fc.weight": np.ones((5, 16))})
+    for sites in (lattice, {"conv.*": lattice}, {"conv.weight": lattice}):
+        check_sites(sites, ["conv.weight"], net)
+        assert field_of(net, "conv.weight", sites, by_name=False).sites == lattice
+        assert is_natural(net, "conv.weight", sites)
+    # As many sites as there are taps, but another shape.
+    other, own = nnrg.Lattice(taps[0] ** 2), net.field("conv.weight").sites
+    assert field_of(net, "conv.weight", {"*": other}, by_name=False).sites == own
 
 
 def test_a_lattice_named_for_a_tensor_must_fit():

@@ -246,6 +246,10 @@ def test_what_cannot_be_drawn_is_an_argument_error(tmp_path):
         plot.couplings(m.couplings, operators=["phi9"])
     with pytest.raises(ArgumentError, match="panel must be"):
         plot.column(m, "flow")
+    with pytest.raises(ArgumentError, match="orders must be a sequence of integers, got 3"):
+        plot.ratios(m.cumulants, orders=3)
+    with pytest.raises(ArgumentError, match="each of orders must be an integer"):
+        plot.ratios(m.cumulants, orders=(3, "4"))
     (tmp_path / "file").write_text("")
     with pytest.raises(SourceError, match="cannot be written"):
         plot.save(plot.column(m), tmp_path / "file" / "a.png")

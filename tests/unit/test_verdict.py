@@ -10,6 +10,7 @@ import pytest
 
 import nnrg
 from nnrg.errors import ArgumentError
+from nnrg.rg._statements import decide
 from nnrg.rg.couplings import Couplings
 from nnrg.rg.cumulants import Cumulants
 from nnrg.rg.evidence import judge_null
@@ -115,6 +116,38 @@ def test_other_null_models_of_locality_must_be_beaten_where_they_were_run(null):
     assert null in v.line
     beaten = verdict(*pair({**STRUCTURE, null: {"neighbour:0": 30.0}}))
     assert beaten.statement == "local structure"
+
+
+def test_a_null_of_locality_with_too_few_draws_is_told_as_such():
+    few = pair({"shuffle": {"neighbour:0": 386.0}}, draws=5)
+    both = [
+        replace(r, nulls={**r.nulls, **f.nulls}) for r, f in zip(pair(STRUCTURE), few, strict=True)
+    ]
+    v = verdict(*both)
+    assert v.statement == "cannot be told"
+    assert "'shuffle' is not: 5 draws of shuffle tell no p below" in v.line
+    assert "as much" not in v.line
+    assert "could show as much" in verdict(*pair({**STRUCTURE, "shuffle": {}})).line
+
+
+@pytest.mark.parametrize(
+    ("p", "rank_p", "says"),
+    [
+        (0.01, 0.02, r"on its own it stands out \(p = 0.01, rank p = 0.02\), but not among all"),
+        (0.01, 0.3, r"beyond its error \(p = 0.01\), but among 20 draws of .* \(rank p = 0.3\)"),
+        (0.3, 0.02, r"among 20 draws of permutation \(rank p = 0.02\), but no number of it does"),
+    ],
+)
+def test_a_field_stands_out_on_its_own_only_by_both_tests(p, rank_p, says):
+    results = pair(NOTHING)
+    test = replace(judge_null(results, "permutation"), p=0.5, rank_p=0.5, alone=(p, rank_p))
+    decision = decide(results, [test], frozenset(), None, 0.05)
+    assert decision.statement == "cannot be told"
+    assert re.search(says, decision.reasons[0])
+    assert "fewer tensors" not in decision.reasons[0]
+    plain = replace(test, alone=(0.3, 0.3))
+    permuted = decide(results, [plain], frozenset(), None, 0.05)
+    assert permuted.statement == "indistinguishable from permuted"
 
 
 def test_too_few_draws_tell_nothing():
@@ -243,6 +276,19 @@ def test_scale_free_is_said_of_the_scales_that_were_tested():
     assert verdict(*pair(STRUCTURE), scaling=coarse).statement == "scale-free within b = 2 .. 4"
 
 
+@pytest.mark.parametrize(
+    ("scaling", "says"),
+    [
+        (SimpleNamespace(passed=True, reason="", scales=None), "scales it holds for, got None"),
+        (SimpleNamespace(passed=True, reason="", scales=("b",)), "must be a finite real"),
+        (True, "needs 'passed' and 'reason', got True"),
+    ],
+)
+def test_tests_of_scaling_that_are_none_are_refused(scaling, says):
+    with pytest.raises(ArgumentError, match=says):
+        verdict(*pair(STRUCTURE), scaling=scaling)
+
+
 def test_what_training_has_not_changed_is_said():
     v = verdict(*pair({**STRUCTURE, "initialisation": {}}))
     assert "not told from its initialisation" in v.line
@@ -313,7 +359,9 @@ def test_draws_of_a_run_count_with_the_largest_score_of_all_fields():
     verdicts = verdict_run(run_of(weak=pair(weak), **fields))
     assert verdicts["weak"].tests[0].rank_p > alone.rank_p
     assert verdicts["weak"].statement == "cannot be told"
-    assert "not among all fields at once" in str(verdicts["weak"])
+    # Its rank p on its own, 0.095, is no beaten null either.
+    assert "on its own it has a number beyond its error" in str(verdicts["weak"])
+    assert "not among all fields at once" not in str(verdicts["weak"])
 
 
 def test_scores_of_a_run_are_adjusted_as_one_family():

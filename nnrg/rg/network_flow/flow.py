@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from nnrg._files import as_path, write_tensors
 from nnrg._validate import as_count, shown
-from nnrg.errors import ArgumentError, SourceError
+from nnrg.errors import ArgumentError
 from nnrg.graph.connection_graph import ConnectionGraph
+from nnrg.networks._label import label
 from nnrg.networks.geometry import oriented
 from nnrg.networks.network import Network
 from nnrg.networks.topology import Topology
@@ -178,11 +180,11 @@ class NetworkFlow:
         SourceError
             If the file cannot be written.
         """
-        from safetensors.numpy import save_file
-
-        target = Path(path)
+        target = as_path(path)
         if target.suffix != ".safetensors":
-            raise ArgumentError(f"{target}: the name of a network must end in .safetensors")
+            raise ArgumentError(
+                f"{label(target, 200)}: the name of a network must end in .safetensors"
+            )
         net = self.network(level, half=half)
         arrays = {}
         for name, spec in net.specs.items():
@@ -190,13 +192,7 @@ class NetworkFlow:
             known = len(spec.layout) == values.ndim and "?" not in spec.layout
             turned = oriented(values, spec.layout)[0] if known else values
             arrays[name] = np.ascontiguousarray(turned)
-        try:
-            save_file(arrays, target, metadata=dict(net.metadata))
-        except OSError as error:
-            raise SourceError(
-                f"{target}: cannot be written ({error.strerror or error}); give a path in a "
-                "folder you own"
-            ) from None
+        write_tensors(target, arrays, dict(net.metadata))
 
     def tensor(self, name: str) -> MeasuredTensor:
         """Return what was measured of one tensor.

@@ -151,21 +151,23 @@ def renormalize_network(
         )
     seeds = seed.spawn(2)
     tell, close = reporter(f"flow of {net.name}", progress)
-    parts = parts_of(net, known)
-    total = len(parts) + len(choices)
-    tensors, not_measured = _measured(
-        net, parts, choices, left_out, models, seeds[0], lambda done: tell(done, total)
-    )
-    halves = []
-    for done, ((partitions, chosen_by), child) in enumerate(
-        zip(choices, seeds[1].spawn(len(choices)), strict=True), len(parts) + 1
-    ):
-        # Weights that chose the blocks would seem to be joined by them.
-        apart = left_out | choosers(net, partitions, chosen_by)
-        graph = _graph(net, known, partitions, apart, n_levels, models, child)
-        halves.append(Half(MappingProxyType(partitions), chosen_by, graph))
-        tell(done, total)
-    close()
+    try:
+        parts = parts_of(net, known)
+        total = len(parts) + len(choices)
+        tensors, not_measured = _measured(
+            net, parts, choices, left_out, models, seeds[0], lambda done: tell(done, total)
+        )
+        halves = []
+        for done, ((partitions, chosen_by), child) in enumerate(
+            zip(choices, seeds[1].spawn(len(choices)), strict=True), len(parts) + 1
+        ):
+            # Weights that chose the blocks would seem to be joined by them.
+            apart = left_out | choosers(net, partitions, chosen_by)
+            graph = _graph(net, known, partitions, apart, n_levels, models, child)
+            halves.append(Half(MappingProxyType(partitions), chosen_by, graph))
+            tell(done, total)
+    finally:
+        close()
     if isinstance(neighbourhoods, Mapping) and any(
         p.is_blocked and not p.sources for p in choices[0][0].values()
     ):

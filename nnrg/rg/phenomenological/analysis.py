@@ -160,29 +160,31 @@ def phenomenological_flow(
         return arranged(these, held, split, blocks, hierarchy, levels, silent_at)
 
     tell, close = reporter("null draws", progress)
-    passes = 1 + (0 if null is None else null.draws)
-    measured = arrange(values, held_out)
-    one = measure_pass(measured, silent=silent, modes=modes, errors=True)
-    tell(1, passes)
-    data, fits = fit_all(one, measured)
-    numbers = judged_numbers(data, fits)
-    seed = as_seed(rng)
-    drawn: dict[str, list[Any]] = {name: [] for name in one.observables}
-    judged: dict[str, list[float]] = {name: [] for name in numbers}
-    for done, child in enumerate(seed.spawn(null.draws) if null is not None else (), 2):
-        generator = np.random.default_rng(child)
-        assert null is not None
-        shuffled = null.draw(values, labels, blocks.series, generator)
-        held = None if held_out is None else null.draw(held_out, None, blocks.series, generator)
-        here = arrange(shuffled, held)
-        again = measure_pass(here, silent=silent, modes=modes, errors=False, largest=True)
-        for name, found in again.observables.items():
-            drawn[name].append(found.values)
-        single = draw_numbers(again, here, fits)
-        for name in judged:
-            judged[name].append(single[name])
-        tell(done, passes)
-    close()
+    try:
+        passes = 1 + (0 if null is None else null.draws)
+        measured = arrange(values, held_out)
+        one = measure_pass(measured, silent=silent, modes=modes, errors=True)
+        tell(1, passes)
+        data, fits = fit_all(one, measured)
+        numbers = judged_numbers(data, fits)
+        seed = as_seed(rng)
+        drawn: dict[str, list[Any]] = {name: [] for name in one.observables}
+        judged: dict[str, list[float]] = {name: [] for name in numbers}
+        for done, child in enumerate(seed.spawn(null.draws) if null is not None else (), 2):
+            generator = np.random.default_rng(child)
+            assert null is not None
+            shuffled = null.draw(values, labels, blocks.series, generator)
+            held = None if held_out is None else null.draw(held_out, None, blocks.series, generator)
+            here = arrange(shuffled, held)
+            again = measure_pass(here, silent=silent, modes=modes, errors=False, largest=True)
+            for name, found in again.observables.items():
+                drawn[name].append(found.values)
+            single = draw_numbers(again, here, fits)
+            for name in judged:
+                judged[name].append(single[name])
+            tell(done, passes)
+    finally:
+        close()
     groups = int(measured.starts.size)
     scores, rank_p = judge(numbers, {n: np.array(v) for n, v in judged.items() if v}, groups)
     beaten, verdict = conclude(fits, scores, rank_p, null, stimulus is not None)

@@ -25,6 +25,8 @@ MEANING = {
 # Fewer decades do not show a power law: too many other functions look like one.
 _DECADES = 2.0
 _FEWEST = 3
+# Errors by which the first and the last exponent of what drifts differ.
+_DRIFT = 2.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,11 +119,12 @@ def fit_exponent(name: str, x: Array, data: Replicates) -> ScalingExponent:
         )
     x, data = x[used], data.select(used)
     effective = data.map(lambda q: overall_slope(x, q)).estimate()
-    running = running_slopes(x, data).estimates()
+    slopes = running_slopes(x, data)
+    running = slopes.estimates()
     law = fit_power(x, data)
     refusal = law.refusal
     if law.drifts:
-        refusal = f"no window follows one power, it drifts from {running[0]} to {running[-1]}"
+        refusal = _no_power(slopes)
     if refusal or law.power is None:
         none = Estimate(nan, nan, flag=refusal)
         return ScalingExponent(name, none, effective, refusal, law, x, running)
@@ -136,3 +139,12 @@ def fit_exponent(name: str, x: Array, data: Replicates) -> ScalingExponent:
         flag="; ".join(filter(None, flags)),
     )
     return ScalingExponent(name, estimate, effective, "", law, x, running)
+
+
+def _no_power(slopes: Replicates) -> str:
+    """Return that no window follows one power, and whether the exponent drifts beyond errors."""
+    first, last = slopes.estimate(0), slopes.estimate(slopes.values.size - 1)
+    apart = slopes.map(lambda s: s[-1] - s[0]).estimate()
+    if abs(apart.value) > _DRIFT * apart.error:
+        return f"no window follows one power, it drifts from {first} to {last}"
+    return f"no window follows one power, though {first} at one end is {last} at the other"

@@ -116,10 +116,11 @@ def _tail(
 def _exponential(kernel: QuadraticKernel) -> Verdict | None:
     """Say "local" where couplings fall exponentially, and the same distances exclude a power law.
 
-    Those of averages over blocks alternate in sign, with the number of steps between two blocks.
+    Those of averages over blocks of a chain alternate in sign, with the number of steps between two
+    blocks. In more dimensions they do so along the axes only, and no fit of distance is staggered.
     """
     profile = kernel.profile
-    for staggered in (False, True):
+    for staggered in (False, True) if profile.dimension == 1 else (False,):
         fits = [_tail(kernel, k, 1.0, staggered=staggered) for k in ("exponential", "power")]
         if fits[0] is None or fits[1] is None or fits[0].dof < 1:
             continue

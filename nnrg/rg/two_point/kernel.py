@@ -110,7 +110,8 @@ class QuadraticKernel:
             its own images.
         staggered : bool
             Whether the sign of K alternates with the number of steps from one block to the other,
-            as it does for averages over blocks of a local field.
+            as it does for averages over blocks of a local field on a chain. In more dimensions
+            theirs alternates along the axes only.
 
         Returns
         -------
@@ -120,20 +121,31 @@ class QuadraticKernel:
         Raises
         ------
         ArgumentError
-            If an option is unknown.
+            If an option is unknown or of the wrong type.
         AnalysisError
             If there are fewer than three bins, or no fit.
         """
         if kind not in ("power", "exponential"):
             raise ArgumentError(f"kind must be 'power' or 'exponential', got {shown(kind)}")
+        if not isinstance(staggered, bool):
+            raise ArgumentError(f"staggered must be True or False, got {shown(staggered)}")
         low = as_real("r_min", r_min, hint="try 1")
         high = self.reach if r_max is None else as_real("r_max", r_max, hint="try 8")
-        # Ferromagnetic couplings, which make neighbours alike, have K < 0.
-        strongest = self.profile.values.values[np.argmin(np.abs(self.profile.radius - low))]
-        # Where staggered, it has the sign of r = 1 at odd squared distances.
-        turned = staggered and round(low**2) % 2 == 0
-        sign = -1.0 if (strongest <= 0) != turned else 1.0
+        sign = self._sign(low, staggered)
         return self.profile.tail(low, high, kind, sign, staggered=staggered)
+
+    def _sign(self, low: float, staggered: bool) -> float:
+        """Return the sign of K at the first distance of a window, at odd ones if `staggered`."""
+        radius = self.profile.radius
+        window = np.flatnonzero(radius >= low * (1 - 1e-9))  # as `log_bins` has it
+        if window.size == 0:
+            return -1.0
+        first = window[0]
+        # Ferromagnetic couplings, which make neighbours alike, have K < 0.
+        negative = self.profile.values.values[first] <= 0
+        # Where staggered, it has the sign of r = 1 at odd squared distances.
+        turned = staggered and round(radius[first] ** 2) % 2 == 0
+        return -1.0 if negative != turned else 1.0
 
     def scan_tail(self, kind: Literal["power", "exponential"] = "power") -> tuple[FitResult, ...]:
         """Return tail fits for r_min = 1, 2, 3, 4, 6, 8, ... that leave three bins.

@@ -17,6 +17,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
+from nnrg._files import behind_links
 from nnrg.errors import ArgumentError, SourceError
 from nnrg.simulate.training._header import read_header, write_header
 from nnrg.simulate.training._layout import Layout
@@ -170,7 +171,8 @@ class Sink:
     def _rewrite(self, frames: Array) -> None:
         """Replace the file by one of the present steps that holds such frames, or leave it."""
         assert self._path is not None
-        draft = self._path.with_name(f".{self._path.name}.{os.getpid()}.part")
+        target = behind_links(self._path)  # a link stays, what it points to is replaced
+        draft = target.with_name(f".{target.name}.{os.getpid()}.part")
         text = write_header(self._layout, self._steps, self._configuration)
         try:
             if self._path.exists():
@@ -179,7 +181,7 @@ class Sink:
             with open(draft, "wb") as file:
                 file.write(text)
                 file.write(frames.data)
-            os.replace(draft, self._path)
+            os.replace(draft, target)
             self._file = open(self._path, "ab", buffering=0)
             hold(self._file, self._path)
         except OSError as error:
