@@ -133,9 +133,8 @@ def test_a_null_of_locality_with_too_few_draws_is_told_as_such():
 @pytest.mark.parametrize(
     ("p", "rank_p", "says"),
     [
-        (0.01, 0.02, r"on its own it stands out \(p = 0.01, rank p = 0.02\), but not among all"),
-        (0.01, 0.3, r"beyond its error \(p = 0.01\), but among 20 draws of .* \(rank p = 0.3\)"),
-        (0.3, 0.02, r"among 20 draws of permutation \(rank p = 0.02\), but no number of it does"),
+        (0.001, 0.02, r"on its own it stands out \(p = 0.001, rank p = 0.02\), but not among all"),
+        (0.001, 0.3, r"beyond its error \(p = 0.001\), but among 20 draws of .* \(rank p = 0.3\)"),
     ],
 )
 def test_a_field_stands_out_on_its_own_only_by_both_tests(p, rank_p, says):
@@ -145,9 +144,10 @@ def test_a_field_stands_out_on_its_own_only_by_both_tests(p, rank_p, says):
     assert decision.statement == "cannot be told"
     assert re.search(says, decision.reasons[0])
     assert "fewer tensors" not in decision.reasons[0]
-    plain = replace(test, alone=(0.3, 0.3))
-    permuted = decide(results, [plain], frozenset(), None, 0.05)
-    assert permuted.statement == "indistinguishable from permuted"
+    # Of many fields some are first among their draws, or have a small p, by chance.
+    for alone in ((0.3, 0.3), (0.3, 0.02), (0.02, 0.3)):
+        permuted = decide(results, [replace(test, alone=alone)], frozenset(), None, 0.05)
+        assert permuted.statement == "indistinguishable from permuted"
 
 
 def test_too_few_draws_tell_nothing():
@@ -358,10 +358,7 @@ def test_draws_of_a_run_count_with_the_largest_score_of_all_fields():
     }
     verdicts = verdict_run(run_of(weak=pair(weak), **fields))
     assert verdicts["weak"].tests[0].rank_p > alone.rank_p
-    assert verdicts["weak"].statement == "cannot be told"
-    # Its rank p on its own, 0.095, is no beaten null either.
-    assert "on its own it has a number beyond its error" in str(verdicts["weak"])
-    assert "not among all fields at once" not in str(verdicts["weak"])
+    assert verdicts["weak"].statement == "indistinguishable from permuted"
 
 
 def test_scores_of_a_run_are_adjusted_as_one_family():
