@@ -64,8 +64,8 @@ def _pair_to_fourth(
     which takes less than the powers of each, and gives those of the block means by the way. The
     sum of two bfloat16 numbers is exact, unless one is too small to matter.
 
-    The first number of a row is its own neighbour: to carry the last one on takes no longer than
-    to load the next one.
+    The first number of a row is its own neighbour. To carry the last one on takes a twentieth more
+    than to load the next one, of which the end of a row has none and would be done in a copy.
     """
     n = out.size
     x, y, z, means = before[:n], upper[:n], lower[:n], total[:n]
